@@ -1,1 +1,39 @@
-//! model-router.
+//! model-router: the external processor that turns any Envoy into a multi-model LLM gateway.
+//!
+//! # The way of a request
+//!
+//! | module | noun |
+//! | --- | --- |
+//! | [`server`] | listeners, health service, graceful stop |
+//! | [`ext_proc`] | one gRPC stream per request; the only module, with its `message`, that knows Envoy's types |
+//! | [`exchange`] | what one stream goes through, as `Event -> Answer` |
+//! | [`router`] | choosing a target, remembering attempts, learning from answers |
+//! | [`api`] | which API and environment a request belongs to |
+//! | [`policy`] | in which order targets are tried |
+//! | [`health`] | which targets are suspended |
+//! | [`body`] | the model inside a JSON body |
+//! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
+//!
+//! Beside the way: [`config`] reads policy files, [`snapshot`] is a compiled one, [`reload`] swaps it,
+//! [`admin`] answers operators, [`telemetry`] writes the log.
+//!
+//! # Invariants
+//!
+//! - Only `ext_proc` and `ext_proc::message` know Envoy's types.
+//! - Policies know no clock, no I/O and no randomness: `now` is a parameter.
+//! - Every message from Envoy gets exactly one answer of its kind; messages after the end are ignored.
+//! - One stream sees one snapshot. A further attempt keeps the snapshot and candidates of the first.
+//! - The state of a target survives a reload and is shared by all APIs; a changed URL or credential starts afresh.
+//! - A model or endpoint that the policy file does not name can never be chosen.
+//! - A credential reaches only the endpoint that it belongs to. No credential and no prompt is ever logged.
+//! - Everything has a bound.
+//! - `config::load` and `config::compile` do no network I/O; start, `check` and reload share them.
+
+pub mod api;
+
+pub mod endpoint;
+pub mod health;
+pub mod outcome;
+pub mod policy;
+pub mod provider;
+pub mod snapshot;

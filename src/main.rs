@@ -1,1 +1,2 @@
+//! The `model-router` command.
 fn main() {}

@@ -1,0 +1,153 @@
+//! Health: which targets and endpoints may be chosen, and what answers do to that.
+
+mod gate;
+mod registry;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::outcome::Outcome;
+use crate::policy::{Limits, ModelName};
+pub use gate::Standing;
+use gate::{Gate, Pass, Trigger};
+pub use registry::{EndpointKey, Registry};
+
+/// What is known of an endpoint: whether it accepts its credential.
+#[derive(Debug)]
+pub struct EndpointState {
+    /// The endpoint's name in the policy file.
+    pub name: Arc<str>,
+    gate: Gate,
+}
+
+/// What is known of a target, kept while any snapshot names it.
+#[derive(Debug)]
+pub struct TargetState {
+    /// The model's name.
+    pub model: ModelName,
+    /// The endpoint's state: a target of a suspended endpoint is suspended.
+    pub endpoint: Arc<EndpointState>,
+    gate: Gate,
+    dispatched: AtomicU64,
+    served: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// How often a target was chosen, and with what result, since it became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Attempts sent to it.
+    pub dispatched: u64,
+    /// Answers with a status of 2xx.
+    pub served: u64,
+    /// Answers, and connections without one, that speak against it.
+    pub failed: u64,
+}
+
+impl TargetState {
+    /// Whether the target may be chosen at `now`, and until when not.
+    #[must_use]
+    pub fn standing(&self, now: Instant) -> Standing {
+        self.endpoint.gate.standing(now).or(|| self.gate.standing(now))
+    }
+
+    /// Takes the target for one attempt, or says why it can't be had. `lease` bounds how long a probe keeps others out.
+    ///
+    /// # Errors
+    /// The standing that keeps the target from being taken.
+    pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Standing> {
+        let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
+        match self.gate.enter(now, lease) {
+            Ok(pass) => {
+                self.dispatched.fetch_add(1, Ordering::Relaxed);
+                Ok(Dispatch { target: Arc::clone(self), pass, endpoint_pass })
+            }
+            Err(standing) => {
+                self.endpoint.gate.release(endpoint_pass);
+                Err(standing)
+            }
+        }
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            dispatched: self.dispatched.load(Ordering::Relaxed),
+            served: self.served.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One attempt under way at a target. Settle it with the outcome; a dispatch that is dropped unsettled (the client
+/// left, the stream died) frees the probe that it may have held and says nothing of the target.
+#[derive(Debug)]
+pub struct Dispatch {
+    target: Arc<TargetState>,
+    pass: Pass,
+    endpoint_pass: Pass,
+}
+
+/// A failure that suspends its target only if another candidate then serves the same request.
+#[derive(Debug)]
+pub struct Grudge {
+    target: Arc<TargetState>,
+    pass: Pass,
+    suspend: Duration,
+}
+
+impl Dispatch {
+    /// Whether this attempt is the one that tries a suspended target or endpoint.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.pass.is_probe() || self.endpoint_pass.is_probe()
+    }
+
+    /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
+    pub fn settle(self, outcome: &Outcome, limits: &Limits, now: Instant) -> Option<Grudge> {
+        let suspend = outcome.suspension(limits.suspend);
+        let (gate, endpoint) = (&self.target.gate, &self.target.endpoint.gate);
+        if outcome.is_failure() {
+            self.target.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        match outcome {
+            Outcome::Served => {
+                self.target.served.fetch_add(1, Ordering::Relaxed);
+                gate.served(self.pass);
+                endpoint.served(self.endpoint_pass);
+            }
+            Outcome::Redirected | Outcome::RequestFault => {}
+            Outcome::EndpointFault { .. } => endpoint.failed(self.endpoint_pass, Trigger::AtOnce, suspend, now),
+            Outcome::RateLimited { .. } => gate.failed(self.pass, Trigger::AtOnce, suspend, now),
+            Outcome::Refused => {
+                endpoint.probe_failed(self.endpoint_pass, suspend, now);
+                gate.failed(self.pass, Trigger::AtOnce, suspend, now);
+            }
+            Outcome::Failed { .. } => {
+                endpoint.probe_failed(self.endpoint_pass, suspend, now);
+                gate.failed(self.pass, Trigger::InARow(limits.suspend_after), suspend, now);
+                return Some(Grudge { target: Arc::clone(&self.target), pass: self.pass, suspend });
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        self.target.gate.release(self.pass);
+        self.target.endpoint.gate.release(self.endpoint_pass);
+    }
+}
+
+impl Grudge {
+    /// Another candidate served the request on which this one failed: so it was not the request's fault.
+    pub fn outdone(self, now: Instant) {
+        self.target.gate.failed(self.pass, Trigger::AtOnce, self.suspend, now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! A gate: open, or closed until an instant and then opened by the success of exactly one probe.
+
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Whether something may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Open.
+    Ready,
+    /// The suspension is over and the next request decides whether it ends.
+    ProbeDue,
+    /// A request is deciding it; others stay away until it has, at the latest until this instant.
+    Probing(Instant),
+    /// Not chosen until this instant.
+    Suspended(Instant),
+}
+
+impl Standing {
+    /// Whether a request may be sent.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        matches!(self, Self::Ready | Self::ProbeDue)
+    }
+
+    /// This standing unless it is the best, else the other: the worse of a target's and its endpoint's.
+    #[must_use]
+    pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Ready => other(),
+            Self::ProbeDue => match other() {
+                Self::Ready => Self::ProbeDue,
+                other => other,
+            },
+            closed => closed,
+        }
+    }
+}
+
+/// The right to send one request. It remembers the gate's epoch, so that an answer to a request from before a
+/// suspension neither ends nor lengthens it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    epoch: u64,
+    probe: Option<u64>,
+}
+
+impl Pass {
+    pub(super) fn is_probe(self) -> bool {
+        self.probe.is_some()
+    }
+}
+
+/// When a failure closes the gate.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trigger {
+    /// This one does.
+    AtOnce,
+    /// So many in a row do.
+    InARow(NonZeroU32),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Mirrors `suspension.is_some()`, so that looking at an open gate takes no lock.
+    closed: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Grows with every closing and opening.
+    epoch: u64,
+    failures_in_a_row: u32,
+    suspension: Option<Suspension>,
+    probes_started: u64,
+}
+
+#[derive(Debug)]
+struct Suspension {
+    until: Instant,
+    probe: Option<Probe>,
+}
+
+/// A lease: freed by the probe's result, by the end of its stream, or by the deadline.
+#[derive(Debug)]
+struct Probe {
+    number: u64,
+    deadline: Instant,
+}
+
+impl Gate {
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        if !self.closed.load(Ordering::Acquire) {
+            return Standing::Ready;
+        }
+        self.lock().standing(now)
+    }
+
+    /// Lets one request in; when a probe is due it is the probe, and has `lease` to say how it went.
+    pub(super) fn enter(&self, now: Instant, lease: Duration) -> Result<Pass, Standing> {
+        let mut inner = self.lock();
+        match inner.standing(now) {
+            Standing::Ready => Ok(Pass { epoch: inner.epoch, probe: None }),
+            Standing::ProbeDue => {
+                inner.probes_started += 1;
+                let number = inner.probes_started;
+                if let Some(suspension) = &mut inner.suspension {
+                    suspension.probe = Some(Probe { number, deadline: now + lease });
+                }
+                Ok(Pass { epoch: inner.epoch, probe: Some(number) })
+            }
+            closed => Err(closed),
+        }
+    }
+
+    /// The request was served: failures no longer count as in a row, and a probe opens the gate.
+    pub(super) fn served(&self, pass: Pass) {
+        let mut inner = self.lock();
+        if pass.epoch != inner.epoch {
+            return;
+        }
+        inner.failures_in_a_row = 0;
+        if inner.is_probing(pass) {
+            inner.suspension = None;
+            inner.epoch += 1;
+            self.closed.store(false, Ordering::Release);
+        }
+    }
+
+    /// The request failed. A `duration` of zero never closes the gate.
+    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, duration: Duration, now: Instant) {
+        let mut inner = self.lock();
+        if pass.epoch != inner.epoch || duration.is_zero() {
+            return;
+        }
+        inner.failures_in_a_row = inner.failures_in_a_row.saturating_add(1);
+        let enough = match trigger {
+            Trigger::AtOnce => true,
+            Trigger::InARow(limit) => inner.failures_in_a_row >= limit.get(),
+        };
+        if enough || inner.is_probing(pass) {
+            inner.suspension = Some(Suspension { until: now + duration, probe: None });
+            inner.failures_in_a_row = 0;
+            inner.epoch += 1;
+            self.closed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Closes the gate again if the request was its probe; says nothing otherwise.
+    pub(super) fn probe_failed(&self, pass: Pass, duration: Duration, now: Instant) {
+        if pass.is_probe() {
+            self.failed(pass, Trigger::AtOnce, duration, now);
+        }
+    }
+
+    /// Frees the probe that the request may still hold: the next request probes.
+    pub(super) fn release(&self, pass: Pass) {
+        if !pass.is_probe() {
+            return;
+        }
+        let mut inner = self.lock();
+        if inner.is_probing(pass) {
+            if let Some(suspension) = &mut inner.suspension {
+                suspension.probe = None;
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no panic while a gate is held")
+    }
+}
+
+impl Inner {
+    fn standing(&self, now: Instant) -> Standing {
+        match &self.suspension {
+            None => Standing::Ready,
+            Some(suspension) if now < suspension.until => Standing::Suspended(suspension.until),
+            Some(Suspension { probe: Some(probe), .. }) if now < probe.deadline => Standing::Probing(probe.deadline),
+            Some(_) => Standing::ProbeDue,
+        }
+    }
+
+    fn is_probing(&self, pass: Pass) -> bool {
+        let probe = self.suspension.as_ref().and_then(|suspension| suspension.probe.as_ref());
+        pass.probe.is_some() && pass.probe == probe.map(|probe| probe.number)
+    }
+}

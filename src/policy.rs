@@ -1,0 +1,118 @@
+//! A policy: the targets of one environment of one API, and the order in which they are tried.
+
+pub mod round_robin;
+pub mod weighted;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+use crate::health::TargetState;
+use round_robin::RoundRobin;
+use weighted::Weighted;
+
+/// A model's name as its provider spells it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelName(Arc<str>);
+
+impl ModelName {
+    /// Wraps a name; the policy file is its only source.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A model at an endpoint: the unit that is chosen and suspended.
+#[derive(Debug)]
+pub struct Target {
+    /// What the body's `model` becomes.
+    pub model: ModelName,
+    /// Where the request goes.
+    pub endpoint: Arc<Endpoint>,
+    /// What is known of its standing; shared by all APIs and across reloads.
+    pub state: Arc<TargetState>,
+}
+
+/// How long and how often: every bound of a policy, each with its default in [`Limits::default`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a failing target is not chosen; zero means that nothing is ever suspended.
+    pub suspend: Duration,
+    /// How many failures in a row, of different requests, suspend a target that no other candidate outdid.
+    pub suspend_after: NonZeroU32,
+    /// At most so many attempts for one request, the first included.
+    pub attempts: NonZeroU32,
+    /// Until the answer's headers, when the request asked for a stream.
+    pub first_byte_timeout: Duration,
+    /// Until the answer's headers otherwise: they come after generation.
+    pub request_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            suspend: Duration::from_secs(30),
+            suspend_after: NonZeroU32::new(3).expect("3 is not zero"),
+            attempts: NonZeroU32::new(5).expect("5 is not zero"),
+            first_byte_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The targets of one environment and the order in which they are tried.
+#[derive(Debug)]
+pub struct Policy {
+    /// The targets in the order of the policy file; never empty, none twice.
+    pub targets: Vec<Target>,
+    /// Whose turn it is.
+    pub turns: Turns,
+    /// Its bounds.
+    pub limits: Limits,
+}
+
+/// The closed set of orders.
+#[derive(Debug)]
+pub enum Turns {
+    /// One after the other.
+    RoundRobin(RoundRobin),
+    /// In proportion to weights.
+    Weighted(Weighted),
+}
+
+impl Turns {
+    /// The candidates of one request as indices into the targets, most wanted first; takes a turn.
+    ///
+    /// `available[i]` says whether target `i` may be chosen now. The available ones come first, and the turn belongs to
+    /// the first of them; the others follow, so that a decision can say why each was passed over.
+    pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
+        match self {
+            Self::RoundRobin(turns) => turns.candidates(available),
+            Self::Weighted(turns) => turns.candidates(available),
+        }
+    }
+
+    /// The name in the policy file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin(_) => "round_robin",
+            Self::Weighted(_) => "weighted_round_robin",
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Provider types: what the router knows of each vendor's API, as data in one table.
+
+use http::Method;
+
+/// A vendor's API as the router needs to know it. Adding a vendor is adding a row to [`ProviderType::ALL`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProviderType {
+    /// The name in the policy file (`type: openai`).
+    pub name: &'static str,
+    /// The operations that carry a model in a JSON body, as paths below an API's base path.
+    pub operations: &'static [&'static str],
+    /// Whether the model is at the top level of the JSON body under this key.
+    pub model_key: &'static str,
+}
+
+/// The operations of OpenAI's API that carry `model` in a JSON body.
+/// Source: OpenAI's API reference (`/audio/transcriptions` and the like are multipart and come with it).
+const OPENAI_OPERATIONS: &[&str] = &[
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/embeddings",
+    "/moderations",
+    "/images/generations",
+    "/audio/speech",
+];
+
+impl ProviderType {
+    /// Every type that a policy file may name.
+    pub const ALL: &'static [Self] = &[
+        Self { name: "openai", operations: OPENAI_OPERATIONS, model_key: "model" },
+        Self { name: "openai_compatible", operations: OPENAI_OPERATIONS, model_key: "model" },
+        Self {
+            name: "mistral",
+            operations: &["/chat/completions", "/fim/completions", "/embeddings", "/moderations", "/classifications"],
+            model_key: "model",
+        },
+    ];
+
+    /// The type of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|kind| kind.name == name)
+    }
+}
+
+/// The method of every built-in operation.
+pub const OPERATION_METHOD: Method = Method::POST;
+
+/// Request headers that may carry a client's credential for, or standing at, some provider. They are removed before a
+/// request is forwarded: the endpoint's own credential is the only one that goes out.
+pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "x-goog-user-project",
+    "x-amz-security-token",
+    "ocp-apim-subscription-key",
+    "openai-organization",
+    "openai-project",
+    "cookie",
+];
+
+/// Query parameters that some provider type takes a credential from; removed for the same reason.
+pub const CLIENT_QUERY_REMOVED: &[&str] = &["key", "api-key", "api_key", "subscription-key", "access_token"];
+
+/// Answer headers that tell of the endpoint's account; removed before the client sees the answer.
+pub const ANSWER_HEADERS_REMOVED: &[&str] = &["set-cookie", "openai-organization"];
