@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tracing::{info, warn};
+
 use crate::outcome::Outcome;
 use crate::policy::{Limits, ModelName};
 pub use gate::Standing;
@@ -70,6 +72,19 @@ impl TargetState {
         }
     }
 
+    fn served(&self, pass: Pass) {
+        if self.gate.served(pass) {
+            info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target restored");
+        }
+    }
+
+    fn failed(&self, pass: Pass, trigger: Trigger, suspend: Duration, now: Instant) {
+        if self.gate.failed(pass, trigger, suspend, now) {
+            let suspend_ms = millis(suspend);
+            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspend_ms, "target suspended");
+        }
+    }
+
     /// Its counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -79,6 +94,34 @@ impl TargetState {
             failed: self.failed.load(Ordering::Relaxed),
         }
     }
+}
+
+impl EndpointState {
+    fn served(&self, pass: Pass) {
+        if self.gate.served(pass) {
+            info!(endpoint = &*self.name, "endpoint restored");
+        }
+    }
+
+    fn failed(&self, pass: Pass, suspend: Duration, now: Instant) {
+        if self.gate.failed(pass, Trigger::AtOnce, suspend, now) {
+            warn!(
+                endpoint = &*self.name,
+                suspend_ms = millis(suspend),
+                "endpoint suspended: it refuses its credential"
+            );
+        }
+    }
+
+    fn probe_failed(&self, pass: Pass, suspend: Duration, now: Instant) {
+        if self.gate.probe_failed(pass, suspend, now) {
+            warn!(endpoint = &*self.name, suspend_ms = millis(suspend), "endpoint suspended again: its probe failed");
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One attempt under way at a target. Settle it with the outcome; a dispatch that is dropped unsettled (the client
@@ -108,27 +151,27 @@ impl Dispatch {
     /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
     pub fn settle(self, outcome: &Outcome, limits: &Limits, now: Instant) -> Option<Grudge> {
         let suspend = outcome.suspension(limits.suspend);
-        let (gate, endpoint) = (&self.target.gate, &self.target.endpoint.gate);
+        let target = &self.target;
         if outcome.is_failure() {
-            self.target.failed.fetch_add(1, Ordering::Relaxed);
+            target.failed.fetch_add(1, Ordering::Relaxed);
         }
         match outcome {
             Outcome::Served => {
-                self.target.served.fetch_add(1, Ordering::Relaxed);
-                gate.served(self.pass);
-                endpoint.served(self.endpoint_pass);
+                target.served.fetch_add(1, Ordering::Relaxed);
+                target.served(self.pass);
+                target.endpoint.served(self.endpoint_pass);
             }
             Outcome::Redirected | Outcome::RequestFault => {}
-            Outcome::EndpointFault { .. } => endpoint.failed(self.endpoint_pass, Trigger::AtOnce, suspend, now),
-            Outcome::RateLimited { .. } => gate.failed(self.pass, Trigger::AtOnce, suspend, now),
+            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, suspend, now),
+            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, suspend, now),
             Outcome::Refused => {
-                endpoint.probe_failed(self.endpoint_pass, suspend, now);
-                gate.failed(self.pass, Trigger::AtOnce, suspend, now);
+                target.endpoint.probe_failed(self.endpoint_pass, suspend, now);
+                target.failed(self.pass, Trigger::AtOnce, suspend, now);
             }
             Outcome::Failed { .. } => {
-                endpoint.probe_failed(self.endpoint_pass, suspend, now);
-                gate.failed(self.pass, Trigger::InARow(limits.suspend_after), suspend, now);
-                return Some(Grudge { target: Arc::clone(&self.target), pass: self.pass, suspend });
+                target.endpoint.probe_failed(self.endpoint_pass, suspend, now);
+                target.failed(self.pass, Trigger::InARow(limits.suspend_after), suspend, now);
+                return Some(Grudge { target: Arc::clone(target), pass: self.pass, suspend });
             }
         }
         None
@@ -145,7 +188,7 @@ impl Drop for Dispatch {
 impl Grudge {
     /// Another candidate served the request on which this one failed: so it was not the request's fault.
     pub fn outdone(self, now: Instant) {
-        self.target.gate.failed(self.pass, Trigger::AtOnce, self.suspend, now);
+        self.target.failed(self.pass, Trigger::AtOnce, self.suspend, now);
     }
 }
 

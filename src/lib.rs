@@ -29,11 +29,21 @@
 //! - Everything has a bound.
 //! - `config::load` and `config::compile` do no network I/O; start, `check` and reload share them.
 
+pub mod admin;
 pub mod api;
-
+pub mod body;
+pub mod cli;
+pub mod config;
 pub mod endpoint;
+pub mod exchange;
+pub mod ext_proc;
 pub mod health;
 pub mod outcome;
 pub mod policy;
 pub mod provider;
+pub mod refusal;
+pub mod reload;
+pub mod router;
+pub mod server;
 pub mod snapshot;
+pub mod telemetry;

@@ -1,2 +1,10 @@
 //! The `model-router` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use model_router::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -64,7 +64,13 @@ pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
 ];
 
 /// Query parameters that some provider type takes a credential from; removed for the same reason.
-pub const CLIENT_QUERY_REMOVED: &[&str] = &["key", "api-key", "api_key", "subscription-key", "access_token"];
+const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api-key", "api_key", "subscription-key", "access_token"];
+
+/// Whether a query parameter of this name (as it stands in the query) may carry a credential.
+#[must_use]
+pub fn is_credential_parameter(name: &str) -> bool {
+    CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name))
+}
 
 /// Answer headers that tell of the endpoint's account; removed before the client sees the answer.
 pub const ANSWER_HEADERS_REMOVED: &[&str] = &["set-cookie", "openai-organization"];

@@ -1,6 +1,9 @@
 //! A snapshot: one policy file, compiled. Immutable, swapped whole, and it cannot be wrong.
 
+use std::sync::Arc;
+
 use crate::api::Apis;
+use crate::policy::Target;
 
 /// What the router needs of a policy file.
 #[derive(Debug)]
@@ -11,4 +14,19 @@ pub struct Snapshot {
     pub version: u64,
     /// SHA-256 of the policy file, in hex.
     pub hash: String,
+}
+
+impl Snapshot {
+    /// Whether it does the same as the other: it comes of the same file, and of the same secrets, because an endpoint
+    /// keeps its state exactly while its credential stays.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.hash == other.hash
+            && self.targets().zip(other.targets()).all(|(one, other)| Arc::ptr_eq(&one.state, &other.state))
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
+        policies.flat_map(|policy| &policy.targets)
+    }
 }

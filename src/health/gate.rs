@@ -116,44 +116,46 @@ impl Gate {
         }
     }
 
-    /// The request was served: failures no longer count as in a row, and a probe opens the gate.
-    pub(super) fn served(&self, pass: Pass) {
+    /// The request was served: failures no longer count as in a row, and a probe opens the gate. Whether it did.
+    pub(super) fn served(&self, pass: Pass) -> bool {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch {
-            return;
+            return false;
         }
         inner.failures_in_a_row = 0;
-        if inner.is_probing(pass) {
+        let opens = inner.is_probing(pass);
+        if opens {
             inner.suspension = None;
             inner.epoch += 1;
             self.closed.store(false, Ordering::Release);
         }
+        opens
     }
 
-    /// The request failed. A `duration` of zero never closes the gate.
-    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, duration: Duration, now: Instant) {
+    /// The request failed. A `duration` of zero never closes the gate. Whether this closed it.
+    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, duration: Duration, now: Instant) -> bool {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch || duration.is_zero() {
-            return;
+            return false;
         }
         inner.failures_in_a_row = inner.failures_in_a_row.saturating_add(1);
         let enough = match trigger {
             Trigger::AtOnce => true,
             Trigger::InARow(limit) => inner.failures_in_a_row >= limit.get(),
         };
-        if enough || inner.is_probing(pass) {
+        let closes = enough || inner.is_probing(pass);
+        if closes {
             inner.suspension = Some(Suspension { until: now + duration, probe: None });
             inner.failures_in_a_row = 0;
             inner.epoch += 1;
             self.closed.store(true, Ordering::Release);
         }
+        closes
     }
 
-    /// Closes the gate again if the request was its probe; says nothing otherwise.
-    pub(super) fn probe_failed(&self, pass: Pass, duration: Duration, now: Instant) {
-        if pass.is_probe() {
-            self.failed(pass, Trigger::AtOnce, duration, now);
-        }
+    /// Closes the gate again if the request was its probe; says nothing otherwise. Whether it did.
+    pub(super) fn probe_failed(&self, pass: Pass, duration: Duration, now: Instant) -> bool {
+        pass.is_probe() && self.failed(pass, Trigger::AtOnce, duration, now)
     }
 
     /// Frees the probe that the request may still hold: the next request probes.

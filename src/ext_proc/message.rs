@@ -1,0 +1,207 @@
+//! The only translation between Envoy's messages and ours.
+
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::processing_mode::BodySendMode;
+use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request;
+use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response;
+use envoy_types::pb::envoy::service::ext_proc::v3::{
+    BodyMutation, BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
+    ProcessingRequest, ProcessingResponse, TrailersResponse, body_mutation,
+};
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::google::protobuf::value::Kind;
+
+use crate::exchange::{self, Answer, Event, Mutation, Phase, private};
+use crate::outcome::Origin;
+use crate::refusal::Reply;
+use crate::router::RequestHead;
+
+/// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
+const REPLY_DETAILS: &str = "model_router";
+
+/// The name under which Envoy sends attributes.
+const ATTRIBUTES: &str = "envoy.filters.http.ext_proc";
+
+/// Response flag "upstream connection failure": nobody listens there.
+/// Source: Envoy `stream_info.h`, bit 5 of the flags; seen as 32 on 1.36 to 1.40.
+const FLAG_CONNECTION_FAILURE: f64 = 32.0;
+
+/// What a message tells; `None` for a kind that this version does not know.
+pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
+    let buffered =
+        message.protocol_config.is_none_or(|config| config.request_body_mode == BodySendMode::Buffered as i32);
+    Some(match message.request? {
+        Request::RequestHeaders(headers) => request_headers(headers, buffered),
+        Request::RequestBody(body) => Event::RequestBody(body.body),
+        Request::RequestTrailers(_) => Event::Other(Phase::RequestTrailers),
+        Request::ResponseHeaders(headers) => {
+            let origin =
+                message.attributes.get(ATTRIBUTES).map_or(Origin::Provider, |attributes| origin(&attributes.fields));
+            response_headers(headers, origin)
+        }
+        Request::ResponseBody(_) => Event::Other(Phase::ResponseBody),
+        Request::ResponseTrailers(_) => Event::Other(Phase::ResponseTrailers),
+    })
+}
+
+fn request_headers(headers: HttpHeaders, buffered: bool) -> Event {
+    let mut head = RequestHead::default();
+    let mut unwanted = Vec::new();
+    for header in headers.headers.unwrap_or_default().headers {
+        if let Some(name) = exchange::unwanted_request_header(&header.key) {
+            unwanted.push(name);
+        }
+        match header.key.as_str() {
+            ":method" => head.method = header.raw_value.as_slice().try_into().unwrap_or_default(),
+            ":authority" => head.authority = text(header),
+            ":path" => head.path = text(header),
+            "content-type" => head.content_type = Some(text(header)),
+            "content-encoding" => head.content_encoding = Some(text(header)),
+            "content-length" => head.content_length = text(header).parse().ok(),
+            "x-request-id" => head.request_id = Some(text(header)),
+            private::ENVIRONMENT => head.environment = Some(text(header)),
+            private::STREAM => head.stream_id = Some(text(header)),
+            _ => {}
+        }
+    }
+    Event::RequestHeaders { head, unwanted, end_of_stream: headers.end_of_stream, buffered }
+}
+
+fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
+    let (mut status, mut retry_after, mut unwanted) = (0, None, Vec::new());
+    for header in headers.headers.unwrap_or_default().headers {
+        if let Some(name) = exchange::unwanted_answer_header(&header.key) {
+            unwanted.push(name);
+        }
+        match header.key.as_str() {
+            ":status" => status = text(header).parse().unwrap_or_default(),
+            "retry-after" => retry_after = Some(text(header)),
+            _ => {}
+        }
+    }
+    Event::ResponseHeaders { status, retry_after, origin, unwanted }
+}
+
+/// Envoy sends values as `raw_value` only. What is not UTF-8 in them can't match anything of ours.
+fn text(header: HeaderValue) -> String {
+    let value = if header.raw_value.is_empty() { header.value.into_bytes() } else { header.raw_value };
+    String::from_utf8(value).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Who made an answer. `response.code_details` is `via_upstream` for a provider's; flags and details differ between
+/// versions of Envoy in the rest of their text, so only stable parts are compared.
+fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google::protobuf::Value>) -> Origin {
+    let kind = |name| attributes.get(name).and_then(|value| value.kind.as_ref());
+    let details = match kind("response.code_details") {
+        Some(Kind::StringValue(details)) => details.as_str(),
+        _ => return Origin::Provider,
+    };
+    if details == "via_upstream" {
+        return Origin::Provider;
+    }
+    match kind("response.flags") {
+        _ if details.starts_with("cluster_not_found") => Origin::EnvoyRefused,
+        Some(Kind::NumberValue(flags)) if *flags == FLAG_CONNECTION_FAILURE => Origin::EnvoyRefused,
+        _ => Origin::Envoy,
+    }
+}
+
+/// Our answer in Envoy's words.
+pub(super) fn response(answer: Answer) -> ProcessingResponse {
+    let response = match answer {
+        Answer::RequestHeaders(mutation) => {
+            Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })
+        }
+        Answer::RequestBody(mutation, body) => {
+            Response::RequestBody(BodyResponse { response: Some(common(mutation, Some(body))) })
+        }
+        Answer::ResponseHeaders(mutation) => {
+            Response::ResponseHeaders(HeadersResponse { response: Some(common(mutation, None)) })
+        }
+        Answer::Unchanged(phase) => unchanged(phase),
+        Answer::Reply(reply) => Response::ImmediateResponse(immediate(reply)),
+    };
+    ProcessingResponse { response: Some(response), ..ProcessingResponse::default() }
+}
+
+/// Envoy goes on with what it has. Each kind of message wants its own kind of answer; any other resets the request.
+fn unchanged(phase: Phase) -> Response {
+    match phase {
+        Phase::RequestBody => Response::RequestBody(BodyResponse::default()),
+        Phase::RequestTrailers => Response::RequestTrailers(TrailersResponse::default()),
+        Phase::ResponseHeaders => Response::ResponseHeaders(HeadersResponse::default()),
+        Phase::ResponseBody => Response::ResponseBody(BodyResponse::default()),
+        Phase::ResponseTrailers => Response::ResponseTrailers(TrailersResponse::default()),
+    }
+}
+
+fn common(mutation: Mutation, body: Option<Vec<u8>>) -> CommonResponse {
+    CommonResponse {
+        header_mutation: Some(HeaderMutation {
+            set_headers: mutation.set.into_iter().map(|(name, value)| set_header(name, value)).collect(),
+            remove_headers: mutation.remove.into_iter().map(str::to_owned).collect(),
+        }),
+        body_mutation: body.map(|body| BodyMutation { mutation: Some(body_mutation::Mutation::Body(body)) }),
+        clear_route_cache: mutation.clear_route_cache,
+        ..CommonResponse::default()
+    }
+}
+
+/// Envoy sends this to the client as it is and asks no provider.
+fn immediate(reply: Reply) -> ImmediateResponse {
+    ImmediateResponse {
+        status: Some(HttpStatus { code: i32::from(reply.status.as_u16()) }),
+        headers: Some(HeaderMutation {
+            set_headers: reply.headers.into_iter().map(|(name, value)| set_header(name, value)).collect(),
+            remove_headers: Vec::new(),
+        }),
+        body: reply.body,
+        details: REPLY_DETAILS.to_owned(),
+        ..ImmediateResponse::default()
+    }
+}
+
+/// `raw_value`, because Envoy reads only that; overwriting, because a second value would reach the provider.
+fn set_header(name: &str, value: String) -> HeaderValueOption {
+    let header = HeaderValue { key: name.to_owned(), raw_value: value.into_bytes(), ..HeaderValue::default() };
+    HeaderValueOption {
+        header: Some(header),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use envoy_types::pb::envoy::config::core::v3::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn a_header_is_sent_raw_and_overwrites() {
+        let header = set_header("a", "b".into());
+        assert_eq!(header.append_action, HeaderAppendAction::OverwriteIfExistsOrAdd as i32);
+        let header = header.header.expect("a header");
+        assert_eq!((header.value.as_str(), header.raw_value.as_slice()), ("", &b"b"[..]));
+    }
+
+    #[test]
+    fn an_unknown_message_is_no_event() {
+        assert!(event(ProcessingRequest::default()).is_none());
+    }
+
+    #[test]
+    fn header_values_are_read_from_either_field() {
+        let headers = HeaderMap {
+            headers: vec![
+                HeaderValue { key: ":path".into(), value: "/old".into(), ..HeaderValue::default() },
+                HeaderValue { key: ":authority".into(), raw_value: b"h".into(), ..HeaderValue::default() },
+                HeaderValue { key: "cookie".into(), raw_value: b"c".into(), ..HeaderValue::default() },
+            ],
+        };
+        let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };
+        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, true) else { panic!("headers") };
+        assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));
+    }
+}

@@ -1,0 +1,144 @@
+//! A refusal: every answer that the router gives in the place of a provider, in the client API's error shape.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::api::Environment;
+use crate::body::BodyError;
+
+/// Why a request goes nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No API is at that host and path.
+    NoApi {
+        /// What was asked for.
+        path: String,
+    },
+    /// The API has no such operation.
+    NoOperation {
+        /// The request's method.
+        method: Method,
+        /// What was asked for.
+        path: String,
+    },
+    /// The environment header has a value that is neither.
+    UnknownEnvironment,
+    /// The API has no targets for the environment.
+    NoTargets {
+        /// The API's name.
+        api: String,
+        /// The environment.
+        environment: Environment,
+    },
+    /// The body is not JSON by its content type.
+    ContentType(String),
+    /// The body is encoded, so that its model can't be read.
+    ContentEncoding(String),
+    /// The body is longer than this many bytes.
+    TooLarge(usize),
+    /// The body can't be used.
+    Body(BodyError),
+    /// Every target is suspended; the first comes back after this time.
+    AllSuspended(Duration),
+    /// Envoy's filter sends bodies in a way that the router does not serve.
+    BodyMode,
+}
+
+/// A complete answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: StatusCode, body: &serde_json::Value) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { status, headers, body: body.to_string().into_bytes() }
+    }
+}
+
+impl Refusal {
+    /// The answer to the client. `Retry-After` is in whole seconds, rounded up, so that who obeys it finds a target.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        let (status, kind, code, param) = self.classify();
+        let error = json!({ "message": self.message(), "type": kind, "code": code, "param": param });
+        let mut reply = Reply::json(status, &json!({ "error": error }));
+        if let Self::AllSuspended(remaining) = self {
+            reply.headers.push(("retry-after", seconds_rounded_up(*remaining).to_string()));
+        }
+        reply
+    }
+
+    /// A stable label for logs, metrics and the error's `code`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.classify().2
+    }
+
+    /// Status, error type, error code and the parameter at fault.
+    fn classify(&self) -> (StatusCode, &'static str, &'static str, Option<&'static str>) {
+        const REQUEST: &str = "invalid_request_error";
+        match self {
+            Self::NoApi { .. } => (StatusCode::NOT_FOUND, REQUEST, "unknown_api", None),
+            Self::NoOperation { .. } => (StatusCode::NOT_FOUND, REQUEST, "unknown_operation", None),
+            Self::UnknownEnvironment => (StatusCode::BAD_REQUEST, REQUEST, "unknown_environment", None),
+            Self::NoTargets { .. } => (StatusCode::FORBIDDEN, REQUEST, "no_targets", None),
+            Self::ContentType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, REQUEST, "content_type", None),
+            Self::ContentEncoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, REQUEST, "content_encoding", None),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large", None),
+            Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body", None),
+            Self::AllSuspended(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "all_targets_suspended", None),
+            Self::BodyMode => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "unsupported_body_mode", None),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::NoApi { path } => format!("no API is served at `{path}`"),
+            Self::NoOperation { method, path } => format!("no model serves `{method} {path}`"),
+            Self::UnknownEnvironment => "unknown environment; expected `production` or `sandbox`".into(),
+            Self::NoTargets { api, environment } => format!("the API `{api}` has no {} targets", environment.name()),
+            Self::ContentType(found) => format!("unsupported content type `{found}`; expected `application/json`"),
+            Self::ContentEncoding(found) => format!("unsupported content encoding `{found}`; send the body unencoded"),
+            Self::TooLarge(limit) => format!("the body is longer than {limit} bytes"),
+            Self::Body(error) => error.to_string(),
+            Self::AllSuspended(remaining) => {
+                format!("every target is suspended; try again in {} s", seconds_rounded_up(*remaining))
+            }
+            Self::BodyMode => "Envoy's ext_proc filter must have `request_body_mode: BUFFERED`".into(),
+        }
+    }
+}
+
+/// At least 1.
+fn seconds_rounded_up(duration: Duration) -> u128 {
+    duration.as_millis().div_ceil(1000).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_shape_of_openais_errors() {
+        let reply = Refusal::AllSuspended(Duration::from_millis(2_001)).reply();
+        assert_eq!(reply.status, 503);
+        assert_eq!(reply.headers[1], ("retry-after", "3".to_owned()));
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+        let error = json!({
+            "message": "every target is suspended; try again in 3 s",
+            "type": "server_error", "code": "all_targets_suspended", "param": null
+        });
+        assert_eq!(body, json!({ "error": error }));
+    }
+}

@@ -1,0 +1,150 @@
+//! The policy file, followed: polled, compiled as a whole, swapped at once, or refused and left alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Compiled, MissingSecrets, Problems, Reading, Secrets};
+use crate::health::Registry;
+use crate::router::Router;
+
+/// A policy file and what became of its last change.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    secrets: Secrets,
+    registry: Arc<Registry>,
+    status: Mutex<Status>,
+}
+
+/// When the live policy was applied, and what was refused since.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// When the live policy was applied.
+    pub applied_at: SystemTime,
+    /// The file as it stands is not the live policy.
+    pub refused: Option<Refused>,
+}
+
+/// A change that was not applied.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// When it was seen.
+    pub at: SystemTime,
+    /// Its problems, one a line.
+    pub report: String,
+}
+
+/// Identity, times and size of each file that the policy depends on; `None` for one that can't be looked at. Symlinks
+/// are followed, so the swap of a ConfigMap's directory shows as another file.
+type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Source {
+    /// Reads the file for the first time. Gives its policy too, and the files that it depends on.
+    ///
+    /// # Errors
+    /// All its problems.
+    pub fn open(path: PathBuf, registry: Arc<Registry>) -> Result<(Self, Compiled, Vec<PathBuf>), Problems> {
+        let secrets = Secrets::new(std::env::vars_os(), MissingSecrets::Refuse);
+        let Reading { files, result } = config::read(&path, &secrets, &registry, 1);
+        let status = Mutex::new(Status { applied_at: SystemTime::now(), refused: None });
+        result.map(|compiled| (Self { path, secrets, registry, status }, compiled, files))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What became of its last change.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.lock().clone()
+    }
+
+    /// Follows the file for as long as it is polled. `files` are those that the live policy depends on.
+    pub async fn follow(&self, router: &Router, mut files: Vec<PathBuf>, interval: Duration) {
+        // Nothing counts as seen: between the first reading and the first look the file may have changed.
+        let mut seen = Stamps::new();
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let before = stamps(&files);
+            if before == seen {
+                continue;
+            }
+            let next_version = router.snapshot().version + 1;
+            let reading = config::read(&self.path, &self.secrets, &self.registry, next_version);
+            if stamps(&files) != before {
+                // Somebody is writing, and half a file may look complete. The next look decides.
+                continue;
+            }
+            files = reading.files;
+            seen = stamps(&files);
+            self.apply(router, reading.result);
+        }
+    }
+
+    /// Swaps the policy if it is good and not the live one.
+    fn apply(&self, router: &Router, result: Result<Compiled, Problems>) {
+        let compiled = match result {
+            Ok(compiled) => compiled,
+            Err(problems) => {
+                let report = problems.to_string();
+                error!(file = %self.path.display(), %report, "policy refused; the live one stays");
+                self.lock().refused = Some(Refused { at: SystemTime::now(), report });
+                return;
+            }
+        };
+        if !compiled.snapshot.is_same(&router.snapshot()) {
+            log_warnings(&compiled.warnings);
+            info!(version = compiled.snapshot.version, sha256 = compiled.snapshot.hash, "policy applied");
+            router.replace(compiled.snapshot);
+            self.lock().applied_at = SystemTime::now();
+        }
+        self.lock().refused = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
+        self.status.lock().expect("no panic while the status is held")
+    }
+}
+
+/// Says what was odd about a policy that is applied all the same.
+pub fn log_warnings(warnings: &Problems) {
+    for warning in warnings.iter() {
+        warn!("policy: {warning}");
+    }
+}
+
+fn stamps(files: &[PathBuf]) -> Stamps {
+    files.iter().map(|file| (file.clone(), stamp(file))).collect()
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(file).ok()?;
+    Some(Stamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}

@@ -1,0 +1,208 @@
+//! The router: chooses a target for each attempt of a request, and learns from the answers.
+
+mod attempts;
+mod models;
+mod trial;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use crate::api::{Api, Environment, Match, Unmatched};
+use crate::endpoint::Endpoint;
+use crate::health::Registry;
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::refusal::{Refusal, Reply};
+use crate::snapshot::Snapshot;
+use attempts::Attempts;
+pub use trial::{Attempt, Trial};
+
+/// What all streams share.
+#[derive(Debug)]
+pub struct Router {
+    snapshot: ArcSwap<Snapshot>,
+    attempts: Attempts,
+    /// The state of every endpoint and target.
+    pub registry: Arc<Registry>,
+}
+
+/// What is known of a request before its body.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    /// Its method.
+    pub method: http::Method,
+    /// Host, perhaps with a port.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// What the body claims to be.
+    pub content_type: Option<String>,
+    /// How the body is encoded.
+    pub content_encoding: Option<String>,
+    /// How long the body claims to be.
+    pub content_length: Option<usize>,
+    /// The environment header, which only Envoy sets.
+    pub environment: Option<String>,
+    /// What all attempts of one request have in common; absent where Envoy can't be asked for another attempt.
+    pub stream_id: Option<String>,
+    /// Envoy's id of the request, for the log.
+    pub request_id: Option<String>,
+}
+
+/// Where a request belongs: its API and environment in one snapshot.
+#[derive(Clone, Debug)]
+pub struct Route {
+    snapshot: Arc<Snapshot>,
+    /// The API.
+    pub api: Arc<Api>,
+    /// The environment.
+    pub environment: Environment,
+}
+
+/// What is to be done with a request, decided by its head.
+#[derive(Debug)]
+pub enum Admission {
+    /// Its first attempt: choose when the body is there.
+    First(Route),
+    /// A further attempt: the choice was made when the one before failed.
+    Further(Attempt),
+    /// The router answers itself.
+    Reply(Reply),
+    /// It is refused.
+    Refuse(Refusal),
+    /// It is none of ours and goes on as it is.
+    Continue,
+}
+
+impl Router {
+    /// A router with its first policy.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, registry: Arc<Registry>) -> Self {
+        Self { snapshot: ArcSwap::from_pointee(snapshot), attempts: Attempts::default(), registry }
+    }
+
+    /// The policy that new requests get.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Swaps the policy: requests that have begun keep the one that they began with.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Says what is to be done with a request.
+    pub fn admit(&self, head: &RequestHead, now: Instant) -> Admission {
+        if let Some(attempt) = head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
+            return Admission::Further(attempt);
+        }
+        let snapshot = self.snapshot();
+        let path = head.path.split('?').next().unwrap_or_default();
+        let signal = match head.environment.as_deref().map(Environment::named) {
+            Some(None) => return Admission::Refuse(Refusal::UnknownEnvironment),
+            signal => signal.flatten(),
+        };
+        match snapshot.apis.find(&head.method, &head.authority, path) {
+            Match::Operation { api, environment } => {
+                let route = Route { api: Arc::clone(api), environment: either(environment, signal), snapshot };
+                match route.api.policy(route.environment) {
+                    Some(_) => Admission::First(route),
+                    None => Admission::Refuse(route.no_targets()),
+                }
+            }
+            Match::Models { apis, environment } => Admission::Reply(models::list(&apis, either(environment, signal))),
+            Match::NoOperation => {
+                Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.to_owned() })
+            }
+            Match::NoApi(Unmatched::Refuse) => Admission::Refuse(Refusal::NoApi { path: path.to_owned() }),
+            Match::NoApi(Unmatched::Continue) => Admission::Continue,
+        }
+    }
+
+    /// Chooses the target of a request's first attempt.
+    ///
+    /// # Errors
+    /// Every target is suspended.
+    pub fn choose(&self, route: Route, time_limit: Duration, now: Instant) -> Result<Attempt, Refusal> {
+        Trial::begin(route, time_limit, now)
+            .next(now)
+            .map_err(|trial| Refusal::AllSuspended(trial.until_available(now)))
+    }
+
+    /// Takes note of an attempt's answer. True asks Envoy for another attempt, whose target is chosen already: were it
+    /// chosen only when that attempt arrives, the client could lose a real answer for a refusal of ours.
+    pub fn observe(&self, attempt: Attempt, outcome: &Outcome, stream_id: Option<&str>, now: Instant) -> bool {
+        let trial = attempt.settle(outcome, now);
+        if !outcome.is_failure() || !trial.may_go_on() {
+            return false;
+        }
+        let (Some(id), Ok(next)) = (stream_id.filter(|_| self.attempts.has_room(now)), trial.next(now)) else {
+            return false;
+        };
+        self.attempts.put(id.to_owned(), next, now);
+        true
+    }
+}
+
+/// Sandbox if either says so: what is meant for trying out must never reach production by a missing second signal.
+fn either(host: Environment, signal: Option<Environment>) -> Environment {
+    match (host, signal) {
+        (Environment::Sandbox, _) | (_, Some(Environment::Sandbox)) => Environment::Sandbox,
+        _ => Environment::Production,
+    }
+}
+
+impl Route {
+    /// The policy that the request goes through.
+    ///
+    /// # Panics
+    /// Never: a route is made only where there is one.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        self.api.policy(self.environment).expect("a route has a policy")
+    }
+
+    /// The version of the policy file that the request goes by.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.snapshot.version
+    }
+
+    fn no_targets(&self) -> Refusal {
+        Refusal::NoTargets { api: self.api.name.to_string(), environment: self.environment }
+    }
+
+    /// The path at the endpoint: its own, then the client's below the base path, byte for byte but for query
+    /// parameters that carry a credential.
+    #[must_use]
+    pub fn upstream_path(&self, endpoint: &Endpoint, path: &str) -> String {
+        let below = path.strip_prefix(&*self.api.base_path).unwrap_or(path);
+        let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
+        let mut upstream = format!("{}{path}", endpoint.path);
+        if let Some(query) = query {
+            push_query(&mut upstream, query);
+        }
+        upstream
+    }
+}
+
+fn push_query(path: &mut String, query: &str) {
+    let mut separator = '?';
+    let mut dropped = false;
+    for parameter in query.split('&') {
+        let name = parameter.split('=').next().unwrap_or_default();
+        if crate::provider::is_credential_parameter(name) {
+            dropped = true;
+            continue;
+        }
+        path.push(separator);
+        path.push_str(parameter);
+        separator = '&';
+    }
+    if query.is_empty() && !dropped {
+        path.push('?');
+    }
+}

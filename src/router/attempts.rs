@@ -1,0 +1,52 @@
+//! The attempts that Envoy has been asked for and that have not arrived yet.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::Attempt;
+
+/// More waiting attempts than this, and no further one is asked for: the client gets the answer that there is.
+const MAX_WAITING: usize = 16_384;
+
+/// Envoy asks again within milliseconds; what has not arrived by then never will (the client left).
+const MAX_AGE: Duration = Duration::from_secs(10);
+
+/// Attempts by the id that all attempts of a request share.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    by_id: HashMap<String, (Instant, Attempt)>,
+    swept: Option<Instant>,
+}
+
+impl Attempts {
+    /// Takes the attempt that waits under an id.
+    pub(super) fn take(&self, id: &str, now: Instant) -> Option<Attempt> {
+        let (put, attempt) = self.lock().by_id.remove(id)?;
+        (now.saturating_duration_since(put) < MAX_AGE).then_some(attempt)
+    }
+
+    /// Whether one more may wait. Now and then this drops those that never arrived, which frees their probes.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        let mut waiting = self.lock();
+        if waiting.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= MAX_AGE) {
+            waiting.swept = Some(now);
+            waiting.by_id.retain(|_, (put, _)| now.saturating_duration_since(*put) < MAX_AGE);
+        }
+        waiting.by_id.len() < MAX_WAITING
+    }
+
+    /// Lets an attempt wait.
+    pub(super) fn put(&self, id: String, attempt: Attempt, now: Instant) {
+        self.lock().by_id.insert(id, (now, attempt));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no panic while the attempts are held")
+    }
+}

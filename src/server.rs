@@ -1,0 +1,110 @@
+//! The listeners: where Envoy and operators reach the router, and how it stops.
+
+mod listen;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
+use tokio::sync::watch;
+use tonic::transport::Server;
+use tonic::transport::server::Router as Routes;
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+use crate::admin::{self, AdminService};
+use crate::ext_proc::Service;
+use crate::reload::Source;
+use crate::router::Router;
+pub use listen::{ListenAddress, Listener};
+
+/// Per stream and per connection: a whole prompt in flight without waiting for a window update.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+
+/// How long a connection may be silent before Envoy is asked whether it still lives.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Bounds of the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The longest request body in bytes.
+    pub max_body_bytes: usize,
+    /// Streams at once on one connection; Envoy has one connection for each of its threads.
+    pub max_streams: u32,
+    /// How long streams may go on after the signal to stop.
+    pub drain_timeout: Duration,
+}
+
+/// Serves until `stop` resolves, then drains: health says NOT_SERVING, connections are told to go away, and streams
+/// end by themselves within the bound.
+///
+/// # Errors
+/// A listener failed.
+pub async fn serve(
+    (listener, admin_listener): (Listener, Listener),
+    router: Arc<Router>,
+    source: Arc<Source>,
+    bounds: Bounds,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ExternalProcessorServer<Service>>().await;
+    let routes = transport(bounds).add_service(health_service.clone());
+    let routes = routes.add_service(Service::server(Arc::clone(&router), bounds.max_body_bytes));
+    let admin_routes = transport(bounds).add_service(health_service);
+    let admin_routes = admin_routes.add_service(reflection()?).add_service(AdminService::server(router, source));
+
+    let (stopping, stopped) = watch::channel(false);
+    let serving = async {
+        tokio::try_join!(run(routes, listener, stopped.clone()), run(admin_routes, admin_listener, stopped.clone()))
+    };
+    let draining = async {
+        stop.await;
+        announce_stop(&health).await;
+        stopping.send_replace(true);
+        tokio::time::sleep(bounds.drain_timeout).await;
+        warn!("streams were still open at the end of the drain timeout");
+    };
+    tokio::select! {
+        served = serving => served.map(|_| ()),
+        () = draining => Ok(()),
+    }
+}
+
+fn transport(bounds: Bounds) -> Server {
+    Server::builder()
+        .max_concurrent_streams(bounds.max_streams)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+}
+
+fn reflection()
+-> io::Result<tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>>
+{
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(admin::proto::DESCRIPTOR)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(io::Error::other)
+}
+
+async fn announce_stop(health: &HealthReporter) {
+    info!("stopping");
+    health.set_not_serving::<ExternalProcessorServer<Service>>().await;
+    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+}
+
+async fn run(routes: Routes, listener: Listener, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let stop = async move {
+        // An error would mean that the sender is gone, which is a stop as well.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let served = match listener {
+        Listener::Tcp(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
+        Listener::Unix(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
+    };
+    served.map_err(io::Error::other)
+}

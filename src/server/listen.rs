@@ -1,0 +1,154 @@
+//! An address to listen at: loopback, or a unix socket that only its owner can open.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::server::TcpIncoming;
+
+/// Whoever can open the socket can read provider keys out of the router's answers.
+const SOCKET_MODE: u32 = 0o600;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address and port; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub enum Listener {
+    /// At an address and port.
+    Tcp(TcpIncoming),
+    /// At a path.
+    Unix(UnixListenerStream),
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err("expected a path after `unix:`".into()),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Tcp).map_err(|_| "expected `ADDRESS:PORT` or `unix:PATH`".into()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl ListenAddress {
+    /// Whether others than this machine could reach it.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
+    }
+
+    /// Binds it, and gives the address that it then has.
+    ///
+    /// # Errors
+    /// It is taken, or may not be bound.
+    pub async fn bind(&self) -> io::Result<(Listener, Self)> {
+        match self {
+            Self::Tcp(address) => {
+                let listener = TcpListener::bind(address).await?;
+                let bound = Self::Tcp(listener.local_addr()?);
+                Ok((Listener::Tcp(TcpIncoming::from(listener).with_nodelay(Some(true))), bound))
+            }
+            Self::Unix(path) => {
+                refuse_if_served(path).await?;
+                let listener = bind_unix(path)?;
+                Ok((Listener::Unix(UnixListenerStream::new(listener)), self.clone()))
+            }
+        }
+    }
+}
+
+/// A socket that nobody serves is a leftover and may be replaced; anything else at the path may not.
+async fn refuse_if_served(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there"))
+        }
+        Ok(_) => match tokio::net::UnixStream::connect(path).await {
+            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process serves this socket")),
+            Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Binds in a directory of our own and moves the socket into place, so that it is never open to others, not even
+/// between being bound and being restricted.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file's path"))?;
+    let directory = path.with_file_name(format!(".model-router.{}", std::process::id()));
+    fs::DirBuilder::new().mode(0o700).create(&directory)?;
+    let temporary = directory.join(name);
+    let bound = UnixListener::bind(&temporary).and_then(|listener| {
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(SOCKET_MODE))?;
+        fs::rename(&temporary, path)?;
+        Ok(listener)
+    });
+    let _ = fs::remove_file(&temporary);
+    let _ = fs::remove_dir(&directory);
+    bound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        assert_eq!("127.0.0.1:0".parse(), Ok(ListenAddress::Tcp(([127, 0, 0, 1], 0).into())));
+        assert_eq!("unix:/a/b".parse(), Ok(ListenAddress::Unix("/a/b".into())));
+        for text in ["unix:", "localhost", "/a/b", "127.0.0.1"] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_sockets_are_not_exposed() {
+        for (text, exposed) in [("127.0.0.1:1", false), ("[::1]:1", false), ("unix:/a", false), ("0.0.0.0:1", true)] {
+            assert_eq!(text.parse::<ListenAddress>().expect("valid").is_exposed(), exposed, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_its_owners_and_a_leftover_is_replaced() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let address = ListenAddress::Unix(directory.path().join("router.sock"));
+        let (first, _) = address.bind().await.expect("bound");
+        let mode = fs::metadata(directory.path().join("router.sock")).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(address.bind().await.expect_err("served").kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        address.bind().await.expect("a leftover is replaced");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_not_replaced() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let error = ListenAddress::Unix(file.path().into()).bind().await.expect_err("no socket");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+}

@@ -1,0 +1,174 @@
+//! The process: its listeners, its admin API, how it starts, refuses to start, and stops.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use model_router::admin::proto::ListTargetsRequest;
+use serde_json::Value;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::check::{admin, production};
+use crate::rig::client::{chat, stream};
+use crate::rig::envoy::Topology;
+use crate::rig::router::{Router, Settings, binary};
+use crate::rig::script::{Completion, Script};
+use crate::rig::{Rig, eventually};
+
+const ONE: &str = "    round_robin: { targets: [ { model: gpt-4o, endpoint: east } ] }";
+
+fn policy() -> String {
+    production(ONE).replace("{{east}}", "http://127.0.0.1:1").replace("{{west}}", "http://127.0.0.1:1")
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(binary()).args(args).output().unwrap()
+}
+
+async fn health(router: &Router, service: &str) -> Result<i32, tonic::Code> {
+    let mut client = HealthClient::connect(format!("http://{}", router.admin())).await.unwrap();
+    let answer = client.check(HealthCheckRequest { service: service.into() }).await;
+    answer.map(|answer| answer.into_inner().status).map_err(|status| status.code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unix_socket_serves_envoy() {
+    let settings = Settings { listen: "unix:{dir}/router.sock".into(), ..Settings::default() };
+    let rig = Rig::start_with(Topology::Failover, &production(ONE), &["east", "west"], settings).await;
+    assert_eq!(rig.send(chat("any")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_served_and_reflection_lists_the_services() {
+    let router = Router::start(&policy()).await;
+    for service in ["", "envoy.service.ext_proc.v3.ExternalProcessor"] {
+        assert_eq!(health(&router, service).await, Ok(ServingStatus::Serving as i32));
+    }
+    assert_eq!(health(&router, "nothing").await, Err(tonic::Code::NotFound));
+    assert_eq!(reflected(&router).await, ["grpc.health.v1.Health", "model_router.admin.v1.Admin"]);
+}
+
+async fn reflected(router: &Router) -> Vec<String> {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    let mut client = ServerReflectionClient::connect(format!("http://{}", router.admin())).await.unwrap();
+    let ask = tonic_reflection::pb::v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut answers = client.server_reflection_info(tokio_stream::once(ask)).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    names.retain(|name| !name.starts_with("grpc.reflection"));
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_policy_and_targets_as_a_table_and_as_json() {
+    let rig = Rig::start(Topology::Failover, &production(ONE), &["east", "west"]).await;
+    rig.provider("east").answer(Script::status_with(429, &[("retry-after", "60")]));
+    rig.send(chat("any")).await;
+    let address = rig.router.admin().to_string();
+    let json = run(&["status", "--admin", &address, "--output", "json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["policy"]["version"], &json["last_refused_reload"]), (&1.into(), &Value::Null));
+    let target = &json["targets"][0];
+    assert_eq!((&target["model"], &target["endpoint"]), (&"gpt-4o".into(), &"east".into()));
+    assert_eq!((&target["state"], &target["dispatched"], &target["failed"]), (&"suspended".into(), &1.into(), &1.into()));
+    assert!(target["remaining_ms"].as_u64().unwrap() > 50_000);
+    assert_eq!(target["used_by"], serde_json::json!(["chat/production"]));
+
+    let table = String::from_utf8(run(&["status", "--admin", &address]).stdout).unwrap();
+    for text in ["policy.yaml", "version 1", "gpt-4o", "east", "suspended", "chat/production"] {
+        assert!(table.contains(text), "{table}");
+    }
+}
+
+#[test]
+fn status_without_a_router_says_where_it_looked() {
+    let output = run(&["status", "--admin", "127.0.0.1:1"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("127.0.0.1:1"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_streams_finish_and_ends_with_success() {
+    let mut rig = Rig::start(Topology::Failover, &production(ONE), &["east", "west"]).await;
+    let thinking = Script::Ok(Completion::default()).after(Duration::from_millis(500));
+    rig.provider("east").answer(thinking);
+    let addr = rig.envoy.addr();
+    let waiting = tokio::spawn(async move { crate::rig::client::send(addr, chat("any")).await });
+    eventually("the provider to think", async || (rig.provider("east").hits() == 1).then_some(())).await;
+    assert_eq!(rig.router.stop().await.code(), Some(0));
+    assert_eq!(waiting.await.unwrap().status, 200);
+    assert_eq!(rig.router.events("stopped").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_no_longer_than_its_bound() {
+    let settings = Settings { args: vec!["--drain-timeout".into(), "300ms".into()], ..Settings::default() };
+    let mut rig = Rig::start_with(Topology::Failover, &production(ONE), &["east", "west"], settings).await;
+    rig.provider("east").answer(Script::Hang);
+    let addr = rig.envoy.addr();
+    let waiting = tokio::spawn(async move { stream(addr, chat("any")).await.status });
+    eventually("the provider to hang", async || (rig.provider("east").hits() == 1).then_some(())).await;
+    assert_eq!(rig.router.stop().await.code(), Some(0));
+    waiting.abort();
+}
+
+#[test]
+fn an_address_that_is_not_loopback_needs_a_word() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), policy()).unwrap();
+    let output = run(&["serve", "--policy", file.path().to_str().unwrap(), "--listen", "0.0.0.0:0"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("--insecure-plaintext"), "{text}");
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_stops_the_start_with_its_problems() {
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), policy().replace("endpoint: east", "endpoint: eats")).unwrap();
+    let output = run(&["serve", "--policy", file.path().to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("`eats`") && text.contains("`east`"), "{text}");
+}
+
+#[test]
+fn check_reports_on_stdout_and_by_its_exit_status() {
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    let path = file.path().to_str().unwrap();
+    std::fs::write(file.path(), policy()).unwrap();
+    let output = run(&["check", path]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    std::fs::write(file.path(), policy().replace("endpoint: east", "endpoint: eats")).unwrap();
+    let output = run(&["check", path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("`eats`"));
+}
+
+#[test]
+fn every_flag_of_serve_can_be_given_by_the_environment() {
+    let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
+    let flags = help.matches("\n      --").count();
+    assert_eq!(help.matches("[env: MODEL_ROUTER_").count(), flags, "{help}");
+
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), "apis: 7").unwrap();
+    let output = Command::new(binary()).arg("serve").env("MODEL_ROUTER_POLICY", file.path()).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("apis"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_are_listed_once_with_all_their_users() {
+    let text = policy();
+    let both = text.replace("    production:", "    sandbox_hosts: [s.test]\n    production:") + "\n    sandbox:\n  " + ONE;
+    let router = Router::start(&both).await;
+    let targets = admin(&router).await.list_targets(ListTargetsRequest {}).await.unwrap().into_inner().targets;
+    assert_eq!(targets.len(), 1);
+    assert_eq!(targets[0].used_by, ["chat/production", "chat/sandbox"]);
+}
