@@ -116,6 +116,22 @@ async fn a_client_cannot_pick_a_cluster_while_the_router_is_down() {
 }
 
 #[tokio::test]
+async fn stripping_alone_keeps_a_client_from_picking_a_cluster() {
+    let (provider, refused) = (Provider::named("east").await, Refused::new());
+    let clusters = [Cluster::plain("east", provider.addr())];
+    let careless =
+        |text: String| text.replace("failure_mode_allow: false", "failure_mode_allow: true");
+    let router = RouterAddr::Tcp(refused.addr());
+    let envoy = Envoy::start_edited(Topology::Attach, &router, &clusters, careless).await;
+    let answer = client::send(
+        envoy.addr(),
+        chat("m").header("x-model-router-cluster", "east"),
+    )
+    .await;
+    assert_eq!((answer.status, provider.hits()), (503, 0));
+}
+
+#[tokio::test]
 async fn a_client_cannot_ask_for_attempts() {
     let rig = alone(Topology::Failover).await;
     let ask = chat("gpt-4o")

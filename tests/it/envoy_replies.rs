@@ -22,11 +22,15 @@ struct Stubbed {
     envoy: Envoy,
     east: Provider,
     west: Provider,
-    _stub: Stub,
+    stub: Stub,
     _refused: Refused,
 }
 
 async fn stubbed(topology: Topology, plan: Plan) -> Stubbed {
+    stubbed_edited(topology, plan, |text| text).await
+}
+
+async fn stubbed_edited(topology: Topology, plan: Plan, edit: fn(String) -> String) -> Stubbed {
     let (east, west) = (Provider::named("east").await, Provider::named("west").await);
     let (stub, refused) = (Stub::start(plan).await, Refused::new());
     let clusters = [
@@ -34,12 +38,12 @@ async fn stubbed(topology: Topology, plan: Plan) -> Stubbed {
         Cluster::plain("west", west.addr()),
         Cluster::plain("refused", refused.addr()),
     ];
-    let envoy = Envoy::start(topology, &stub.address(), &clusters).await;
+    let envoy = Envoy::start_edited(topology, &stub.address(), &clusters, edit).await;
     Stubbed {
         envoy,
         east,
         west,
-        _stub: stub,
+        stub,
         _refused: refused,
     }
 }
@@ -164,6 +168,57 @@ async fn a_provider_sees_nothing_private() {
         });
         assert_eq!(private.next(), None, "{topology:?}");
     }
+}
+
+#[tokio::test]
+async fn attach_tells_the_router_the_environment_and_no_stream() {
+    let rig = stubbed(Topology::Attach, Plan::Clusters(vec!["east"])).await;
+    let ask = chat("m")
+        .header("x-model-router-environment", "sandbox")
+        .header("x-model-router-stream", "mine");
+    client::send(rig.envoy.addr(), ask).await;
+    let seen = &rig.stub.seen()[0];
+    assert_eq!(seen["x-model-router-environment"], "production");
+    assert_eq!(seen.get("x-model-router-stream"), None);
+}
+
+#[tokio::test]
+async fn failover_names_the_stream_alike_on_all_attempts_and_no_client_can_choose_the_name() {
+    // Behind another proxy an Envoy may have to trust the request id that comes in: the name must not follow it.
+    let trusting =
+        |text: String| text.replace("use_remote_address: true", "use_remote_address: false");
+    let plan = Plan::Clusters(vec!["refused", "east"]);
+    let rig = stubbed_edited(Topology::Failover, plan, trusting).await;
+    for _ in 0..2 {
+        let ask = chat("m")
+            .header("x-request-id", "mine")
+            .header("x-model-router-stream", "mine");
+        let answer = client::send(
+            rig.envoy.addr(),
+            ask.header("x-model-router-environment", "sandbox"),
+        )
+        .await;
+        assert_eq!(answer.status, 200);
+    }
+    let seen = rig.stub.seen();
+    let streams: Vec<_> = seen
+        .iter()
+        .map(|headers| headers["x-model-router-stream"].as_str())
+        .collect();
+    assert!(
+        seen.iter().all(|headers| headers["x-request-id"] == "mine"),
+        "{seen:?}"
+    );
+    assert!(
+        seen.iter()
+            .all(|headers| headers["x-model-router-environment"] == "production"),
+        "{seen:?}"
+    );
+    assert_eq!((streams[0], streams[2]), (streams[1], streams[3]));
+    assert!(
+        streams[0] != streams[2] && !streams.contains(&"mine"),
+        "{streams:?}"
+    );
 }
 
 #[tokio::test]

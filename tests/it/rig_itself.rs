@@ -1,10 +1,13 @@
 //! The scripted provider and the client: what the other tests rely on.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::rig::client::{self, Client, Tally, chat};
 use crate::rig::eventually;
 use crate::rig::provider::Provider;
+use crate::rig::router::{Router, Settings};
 use crate::rig::script::{Completion, Script};
 
 #[tokio::test]
@@ -128,4 +131,37 @@ async fn load_sends_each_request_once() {
         [("m0".to_owned(), 250), ("m1".to_owned(), 250)].into()
     );
     assert_eq!(provider.hits(), 500);
+}
+
+/// Keeps the contract of `model-router serve` as far as the rig relies on it.
+const PRETENDER: &str = r#"#!/bin/sh
+trap 'exit 7' TERM
+echo 'not JSON' >&2
+echo '{"fields":{"message":"serving","listen":"127.0.0.1:5001","admin_listen":"127.0.0.1:5002"}}' >&2
+echo "{\"fields\":{\"message\":\"arguments\",\"all\":\"$*\"}}" >&2
+while :; do sleep 0.05; done
+"#;
+
+#[tokio::test]
+async fn a_router_is_started_heard_and_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = dir.path().join("pretender");
+    fs::write(&binary, PRETENDER).unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o700)).unwrap();
+    let settings = Settings {
+        binary: Some(binary),
+        ..Settings::default()
+    };
+    let mut router = Router::start_with("apis: []", settings).await;
+    assert_eq!(router.admin().port(), 5002);
+    router
+        .logged("its arguments", |line| line.contains("arguments"))
+        .await;
+    let arguments = router.events("arguments")[0]["fields"]["all"].to_string();
+    assert!(arguments.contains("serve --policy"), "{arguments}");
+    assert_eq!(
+        fs::read_to_string(router.policy_file()).unwrap(),
+        "apis: []"
+    );
+    assert_eq!(router.stop().await.code(), Some(7));
 }

@@ -1,7 +1,9 @@
 //! A stand-in for the router, of a few lines: for tests of the Envoy files alone, where the answer must be exact.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
@@ -36,9 +38,13 @@ pub(crate) enum Plan {
     },
 }
 
+/// The headers of each request, in the order in which they came.
+type Seen = Arc<Mutex<Vec<HashMap<String, String>>>>;
+
 /// A stub that serves until it is dropped.
 pub(crate) struct Stub {
     addr: SocketAddr,
+    seen: Seen,
     task: JoinHandle<()>,
 }
 
@@ -49,18 +55,30 @@ impl Stub {
         let addr = listener
             .local_addr()
             .expect("a bound socket has an address");
-        let service =
-            ExternalProcessorServer::new(Service(plan)).max_decoding_message_size(64 << 20);
+        let seen = Seen::default();
+        let service = ExternalProcessorServer::new(Service {
+            plan,
+            seen: Arc::clone(&seen),
+        })
+        .max_decoding_message_size(64 << 20);
         let server = Server::builder()
             .add_service(service)
             .serve_with_incoming(TcpListenerStream::new(listener));
         let task = tokio::spawn(async { server.await.expect("the stub serves") });
-        Self { addr, task }
+        Self { addr, seen, task }
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> RouterAddr {
         RouterAddr::Tcp(self.addr)
+    }
+
+    /// The headers of each attempt so far, as Envoy showed them.
+    pub(crate) fn seen(&self) -> Vec<HashMap<String, String>> {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -70,7 +88,10 @@ impl Drop for Stub {
     }
 }
 
-struct Service(Plan);
+struct Service {
+    plan: Plan,
+    seen: Seen,
+}
 
 #[tonic::async_trait]
 impl ExternalProcessor for Service {
@@ -80,7 +101,8 @@ impl ExternalProcessor for Service {
         &self,
         request: Request<Streaming<ProcessingRequest>>,
     ) -> Result<Response<Self::ProcessStream>, Status> {
-        let (plan, mut from_envoy) = (self.0.clone(), request.into_inner());
+        let (plan, seen) = (self.plan.clone(), Arc::clone(&self.seen));
+        let mut from_envoy = request.into_inner();
         let (to_envoy, answers) = tokio::sync::mpsc::channel(1);
         tokio::spawn(async move {
             let mut attempt = 1;
@@ -89,6 +111,11 @@ impl ExternalProcessor for Service {
                 ..
             })) = from_envoy.next().await
             {
+                if let Phase::RequestHeaders(headers) = &phase {
+                    seen.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(all(headers));
+                }
                 let reply = reply(&plan, &mut attempt, phase);
                 if to_envoy
                     .send(Ok(ProcessingResponse {
@@ -189,10 +216,20 @@ fn set(headers: &[(&str, &str)]) -> HeaderMutation {
 }
 
 fn header(headers: &HttpHeaders, name: &str) -> String {
-    let all = headers.headers.iter().flat_map(|map| &map.headers);
-    let value = all
-        .filter(|h| h.key == name)
-        .map(|h| String::from_utf8_lossy(&h.raw_value).into_owned())
-        .next();
-    value.unwrap_or_default()
+    all(headers).remove(name).unwrap_or_default()
+}
+
+fn all(headers: &HttpHeaders) -> HashMap<String, String> {
+    let text = |h: &HeaderValue| {
+        (
+            h.key.clone(),
+            String::from_utf8_lossy(&h.raw_value).into_owned(),
+        )
+    };
+    headers
+        .headers
+        .iter()
+        .flat_map(|map| &map.headers)
+        .map(text)
+        .collect()
 }
