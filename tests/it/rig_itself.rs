@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use crate::rig::client::{self, Client, Tally, chat};
+use crate::rig::ask::chat;
+use crate::rig::client::{self, Client};
 use crate::rig::eventually;
+use crate::rig::load::{Tally, load};
 use crate::rig::provider::Provider;
 use crate::rig::router::{Router, Settings};
 use crate::rig::script::{Completion, Script};
@@ -123,7 +125,7 @@ async fn a_provider_notices_a_client_that_leaves() {
 #[tokio::test]
 async fn load_sends_each_request_once() {
     let provider = Provider::start().await;
-    let answers = client::load(provider.addr(), 500, 32, |i| chat(&format!("m{}", i % 2))).await;
+    let answers = load(provider.addr(), 500, 32, |i| chat(&format!("m{}", i % 2))).await;
     let tally = Tally::of(&answers);
     assert_eq!(tally.statuses, [(200, 500)].into());
     assert_eq!(
