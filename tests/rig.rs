@@ -5,12 +5,16 @@
 
 #![allow(dead_code)] // Included by two binaries, each of which uses its own part.
 
+#[path = "rig/ask.rs"]
+pub(crate) mod ask;
 #[path = "rig/client.rs"]
 pub(crate) mod client;
 #[path = "rig/clusters.rs"]
 pub(crate) mod clusters;
 #[path = "rig/envoy.rs"]
 pub(crate) mod envoy;
+#[path = "rig/load.rs"]
+pub(crate) mod load;
 #[path = "rig/process.rs"]
 pub(crate) mod process;
 #[path = "rig/provider.rs"]
@@ -19,6 +23,8 @@ pub(crate) mod provider;
 pub(crate) mod router;
 #[path = "rig/script.rs"]
 pub(crate) mod script;
+#[path = "rig/serve.rs"]
+mod serve;
 #[path = "rig/stub.rs"]
 pub(crate) mod stub;
 
@@ -26,7 +32,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use client::{Answer, Ask};
+use ask::Ask;
+use client::Answer;
 use clusters::Cluster;
 use envoy::{Envoy, Topology};
 use provider::Provider;

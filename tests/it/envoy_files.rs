@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Output;
 
 use crate::check::check_error;
-use crate::rig::client::{self, Client, chat};
+use crate::rig::ask::chat;
+use crate::rig::client::{self, Client};
 use crate::rig::clusters::{self, Cluster};
 use crate::rig::envoy::{self, Envoy, RouterAddr, Topology};
 use crate::rig::provider::{Provider, Refused};
@@ -97,6 +98,19 @@ async fn failover_answers_503_while_the_router_is_down() {
         "service_unavailable",
     );
     assert_eq!(rig.provider.hits(), 0);
+}
+
+#[tokio::test]
+async fn the_router_may_be_on_a_unix_socket() {
+    for topology in [Topology::Attach, Topology::Failover] {
+        let router = RouterAddr::Unix("/no/such/router.sock".into());
+        let envoy = Envoy::start(topology, &router, &[]).await;
+        check_error(
+            &client::send(envoy.addr(), chat("m")).await,
+            503,
+            "service_unavailable",
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::check::check_error;
-use crate::rig::client::{self, Client, chat, post};
+use crate::rig::ask::{chat, post};
+use crate::rig::client::{self, Client};
 use crate::rig::clusters::Cluster;
 use crate::rig::envoy::{Envoy, Topology};
+use crate::rig::load::{Tally, load};
 use crate::rig::provider::{Provider, Refused};
 use crate::rig::script::Script;
 use crate::rig::stub::{Plan, Stub};
@@ -227,7 +229,7 @@ async fn every_request_of_an_outage_is_tried_again() {
     rig.east.answer(Script::status(500));
     rig.west
         .answer(Script::ok().after(Duration::from_millis(20)));
-    let answers = client::load(rig.envoy.addr(), 300, 60, |_| chat("m")).await;
-    let tally = client::Tally::of(&answers);
+    let answers = load(rig.envoy.addr(), 300, 60, |_| chat("m")).await;
+    let tally = Tally::of(&answers);
     assert_eq!(tally.providers.get("west"), Some(&300), "{tally:?}");
 }

@@ -1,14 +1,16 @@
 //! The scripted provider and the client: what the other tests rely on.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use crate::rig::client::{self, Client, Tally, chat};
-use crate::rig::eventually;
+use crate::rig::ask::chat;
+use crate::rig::client::{self, Client};
+use crate::rig::envoy::{self, Topology};
+use crate::rig::load::{Tally, load};
 use crate::rig::provider::Provider;
 use crate::rig::router::{Router, Settings};
 use crate::rig::script::{Completion, Script};
+use crate::rig::{Rig, eventually};
 
 #[tokio::test]
 async fn a_provider_echoes_the_model_and_records_the_request() {
@@ -123,7 +125,7 @@ async fn a_provider_notices_a_client_that_leaves() {
 #[tokio::test]
 async fn load_sends_each_request_once() {
     let provider = Provider::start().await;
-    let answers = client::load(provider.addr(), 500, 32, |i| chat(&format!("m{}", i % 2))).await;
+    let answers = load(provider.addr(), 500, 32, |i| chat(&format!("m{}", i % 2))).await;
     let tally = Tally::of(&answers);
     assert_eq!(tally.statuses, [(200, 500)].into());
     assert_eq!(
@@ -133,35 +135,37 @@ async fn load_sends_each_request_once() {
     assert_eq!(provider.hits(), 500);
 }
 
-/// Keeps the contract of `model-router serve` as far as the rig relies on it.
-const PRETENDER: &str = r#"#!/bin/sh
-trap 'exit 7' TERM
-echo 'not JSON' >&2
-echo '{"fields":{"message":"serving","listen":"127.0.0.1:5001","admin_listen":"127.0.0.1:5002"}}' >&2
-echo "{\"fields\":{\"message\":\"arguments\",\"all\":\"$*\"}}" >&2
-while :; do sleep 0.05; done
-"#;
+fn pretender() -> Settings {
+    let binary = envoy::root().join("tests/it/pretender.sh");
+    Settings {
+        binary: Some(binary),
+        ..Settings::default()
+    }
+}
 
 #[tokio::test]
 async fn a_router_is_started_heard_and_stopped() {
-    let dir = tempfile::tempdir().unwrap();
-    let binary = dir.path().join("pretender");
-    fs::write(&binary, PRETENDER).unwrap();
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o700)).unwrap();
-    let settings = Settings {
-        binary: Some(binary),
-        ..Settings::default()
-    };
-    let mut router = Router::start_with("apis: []", settings).await;
-    assert_eq!(router.admin().port(), 5002);
+    let mut router = Router::start_with("apis: []", pretender()).await;
+    assert_eq!(router.admin().port(), 2);
     router
         .logged("its arguments", |line| line.contains("arguments"))
         .await;
     let arguments = router.events("arguments")[0]["fields"]["all"].to_string();
     assert!(arguments.contains("serve --policy"), "{arguments}");
-    assert_eq!(
-        fs::read_to_string(router.policy_file()).unwrap(),
-        "apis: []"
-    );
     assert_eq!(router.stop().await.code(), Some(7));
+}
+
+#[tokio::test]
+async fn a_rig_knits_providers_router_and_envoy() {
+    let policy = "{ east: '{{east}}/v1', west: '{{west}}/v1' }";
+    let rig = Rig::start_with(Topology::Failover, policy, &["east", "west"], pretender()).await;
+    let (east, west) = (rig.provider("east").addr(), rig.provider("west").addr());
+    let filled = format!("{{ east: 'http://{east}/v1', west: 'http://{west}/v1' }}");
+    assert_eq!(
+        fs::read_to_string(rig.router.policy_file()).unwrap(),
+        filled
+    );
+    assert_eq!(rig.envoy.stat("cluster.west.membership_total").await, 1);
+    assert_eq!(rig.send(chat("m")).await.status, 503);
+    assert_eq!(rig.hits(), [0, 0]);
 }

@@ -11,9 +11,10 @@ use std::{env, fs};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::client::Client;
 use super::clusters::{self, Cluster};
 use super::process::{Process, tail};
-use super::{SOON, client};
+use super::{SOON, ask};
 
 /// The version that `make envoy` installs unless told otherwise.
 const VERSION: &str = "1.40.0";
@@ -331,10 +332,7 @@ async fn listener(admin: SocketAddr) -> SocketAddr {
 
 /// The text of a 200 of the admin interface.
 async fn admin_get(admin: SocketAddr, path: &str) -> Option<String> {
-    let answer = client::Client::new()
-        .send(admin, client::get(path))
-        .await
-        .ok()?;
+    let answer = Client::new().send(admin, ask::get(path)).await.ok()?;
     (answer.status == 200).then(|| answer.text())
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::provider::Recorded;
+use super::serve::Recorded;
 
 /// What a provider does with a request.
 #[derive(Clone, Debug)]
