@@ -66,7 +66,7 @@ pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
 /// Query parameters that some provider type takes a credential from; removed for the same reason.
 const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api-key", "api_key", "subscription-key", "access_token"];
 
-/// Whether a query parameter of this name (as it stands in the query) may carry a credential.
+/// Whether a query parameter of this name may carry a credential.
 #[must_use]
 pub fn is_credential_parameter(name: &str) -> bool {
     CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name))

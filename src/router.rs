@@ -190,19 +190,15 @@ impl Route {
 }
 
 fn push_query(path: &mut String, query: &str) {
-    let mut separator = '?';
-    let mut dropped = false;
-    for parameter in query.split('&') {
-        let name = parameter.split('=').next().unwrap_or_default();
-        if crate::provider::is_credential_parameter(name) {
-            dropped = true;
-            continue;
-        }
-        path.push(separator);
+    let kept = query.split('&').filter(|parameter| !carries_credential(parameter));
+    for (index, parameter) in kept.enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
         path.push_str(parameter);
-        separator = '&';
     }
-    if query.is_empty() && !dropped {
-        path.push('?');
-    }
+}
+
+/// Compared as a provider reads it: decoded.
+fn carries_credential(parameter: &str) -> bool {
+    let name = url::form_urlencoded::parse(parameter.as_bytes()).next();
+    name.is_some_and(|(name, _)| crate::provider::is_credential_parameter(&name))
 }

@@ -29,7 +29,6 @@ mod serve;
 pub(crate) mod stub;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use ask::Ask;
@@ -58,30 +57,19 @@ impl Rig {
     }
 
     /// As [`Rig::start`], with settings for the router.
-    pub(crate) async fn start_with(
-        topology: Topology,
-        policy: &str,
-        endpoints: &[&str],
-        settings: Settings,
-    ) -> Self {
+    pub(crate) async fn start_with(topology: Topology, policy: &str, endpoints: &[&str], settings: Settings) -> Self {
         let mut providers = BTreeMap::new();
         for name in endpoints {
             providers.insert((*name).to_owned(), Provider::named(name).await);
         }
         let router = Router::start_with(&fill(policy, &providers), settings).await;
         let envoy = Envoy::start(topology, &router.address(), &clusters(&providers)).await;
-        Self {
-            envoy,
-            router,
-            providers,
-        }
+        Self { envoy, router, providers }
     }
 
     /// The provider behind an endpoint.
     pub(crate) fn provider(&self, endpoint: &str) -> &Provider {
-        self.providers
-            .get(endpoint)
-            .unwrap_or_else(|| panic!("no endpoint `{endpoint}` in this rig"))
+        self.providers.get(endpoint).unwrap_or_else(|| panic!("no endpoint `{endpoint}` in this rig"))
     }
 
     /// All providers, in the order of their names.
@@ -112,32 +100,21 @@ impl Rig {
 
 fn fill(policy: &str, providers: &BTreeMap<String, Provider>) -> String {
     let url = |p: &Provider| format!("http://{}", p.addr());
-    providers.iter().fold(policy.to_owned(), |text, (name, p)| {
-        text.replace(&format!("{{{{{name}}}}}"), &url(p))
-    })
+    providers.iter().fold(policy.to_owned(), |text, (name, p)| text.replace(&format!("{{{{{name}}}}}"), &url(p)))
 }
 
 fn clusters(providers: &BTreeMap<String, Provider>) -> Vec<Cluster> {
-    providers
-        .iter()
-        .map(|(name, provider)| Cluster::plain(name, provider.addr()))
-        .collect()
+    providers.iter().map(|(name, provider)| Cluster::plain(name, provider.addr())).collect()
 }
 
 /// Asks again and again until there is an answer, and fails the test when there is none [`SOON`].
-pub(crate) async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "waited {SOON:?} in vain for {what}"
-        );
+        assert!(Instant::now() < deadline, "waited {SOON:?} in vain for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -98,7 +98,8 @@ proptest! {
     fn any_object_keeps_everything_but_its_model(value in json(), pretty: bool, model in ".*") {
         let body = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
         let body = body.expect("serialisable");
-        let Value::Object(mut expected) = value else {
+        // Not `value` itself: reading a number back may round its last digit.
+        let Value::Object(mut expected) = serde_json::from_slice(&body).expect("JSON") else {
             prop_assert!(BodyFacts::read(&body).is_err());
             return Ok(());
         };

@@ -1,1 +1,309 @@
+//! One stream at a time, without Envoy: what is answered to what, in which order.
 
+use std::io::Write as _;
+use std::time::Duration;
+
+use http::Method;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{self, MissingSecrets, Secrets};
+use crate::health::Registry;
+use crate::snapshot::Snapshot;
+
+const POLICY: &str = "
+providers: { openai: { type: openai, models: [one, two] } }
+endpoints:
+  east: { provider: openai, url: 'https://east.test/up/v1', api_key: { value: key-east } }
+  west: { provider: openai, url: 'https://west.test:8443', api_key: { value: key-west } }
+apis:
+  - name: chat
+    base_path: /v1
+    production:
+      round_robin: { targets: [ { model: one, endpoint: east }, { model: two, endpoint: west } ] }
+";
+
+fn snapshot(policy: &str, registry: &Registry, version: u64) -> Snapshot {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(policy.as_bytes()).expect("written");
+    let secrets = Secrets::new([], MissingSecrets::Refuse);
+    config::read(file.path(), &secrets, registry, version).result.expect("a good policy").snapshot
+}
+
+fn router(policy: &str) -> Arc<Router> {
+    let registry = Arc::new(Registry::default());
+    Arc::new(Router::new(snapshot(policy, &registry, 1), registry))
+}
+
+fn head() -> RequestHead {
+    RequestHead {
+        method: Method::POST,
+        authority: "any.test".into(),
+        path: "/v1/chat/completions".into(),
+        content_type: Some("application/json".into()),
+        stream_id: Some("stream-1".into()),
+        ..RequestHead::default()
+    }
+}
+
+fn request(head: RequestHead) -> Event {
+    Event::RequestHeaders { head, unwanted: vec!["authorization"], end_of_stream: false, buffered: true }
+}
+
+fn body(text: &str) -> Event {
+    Event::RequestBody(text.into())
+}
+
+fn answered(status: u16) -> Event {
+    Event::ResponseHeaders { status, retry_after: None, origin: Origin::Provider, unwanted: vec!["set-cookie"] }
+}
+
+/// A stream and the clock.
+struct Stream {
+    exchange: Exchange,
+    now: Instant,
+}
+
+impl Stream {
+    fn new(router: &Arc<Router>) -> Self {
+        Self { exchange: Exchange::new(Arc::clone(router), 1_000), now: Instant::now() }
+    }
+
+    fn on(&mut self, event: Event) -> (Answer, Next) {
+        self.exchange.on(event, self.now)
+    }
+
+    /// Headers and body: which cluster the request goes to.
+    fn forward(&mut self) -> String {
+        self.on(request(head()));
+        match self.on(body("{}")) {
+            (Answer::RequestBody(mutation, _), Next::More) => value(&mutation, private::CLUSTER).to_owned(),
+            other => panic!("not forwarded: {other:?}"),
+        }
+    }
+
+    /// The answer's headers: whether another attempt is asked for.
+    fn answer(&mut self, status: u16) -> bool {
+        match self.on(answered(status)) {
+            (Answer::ResponseHeaders(mutation), Next::End) => {
+                assert_eq!(mutation.remove, ["set-cookie"]);
+                mutation.set == [(private::RETRY, "1".to_owned())]
+            }
+            other => panic!("not an answer to headers: {other:?}"),
+        }
+    }
+}
+
+fn value<'a>(mutation: &'a Mutation, name: &str) -> &'a str {
+    mutation.set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str()).expect("a header that is set")
+}
+
+fn refused(answer: (Answer, Next)) -> u16 {
+    match answer {
+        (Answer::Reply(reply), Next::End) => reply.status.as_u16(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_request_is_stripped_then_sent_to_its_target() {
+    let mut stream = Stream::new(&router(POLICY));
+    let (answer, next) = stream.on(request(head()));
+    let remove = vec!["authorization", private::CLUSTER];
+    assert_eq!(answer, Answer::RequestHeaders(Mutation { set: vec![], remove, clear_route_cache: true }));
+    assert_eq!(next, Next::More);
+    let (answer, _) = stream.on(body(r#"{"model":"x"}"#));
+    let set = [
+        (private::CLUSTER, "east"),
+        (":authority", "east.test"),
+        (":path", "/up/v1/chat/completions"),
+        ("content-length", "15"),
+        (TIME_LIMIT, "300000"),
+        ("authorization", "Bearer key-east"),
+    ];
+    let set = set.map(|(name, value)| (name, value.to_owned())).into();
+    let mutation = Mutation { set, remove: vec![], clear_route_cache: true };
+    assert_eq!(answer, Answer::RequestBody(mutation, br#"{"model":"one"}"#.to_vec()));
+    assert!(!stream.answer(200));
+}
+
+#[test]
+fn a_streamed_request_has_less_time_until_its_first_byte() {
+    let mut stream = Stream::new(&router(POLICY));
+    stream.on(request(head()));
+    let (Answer::RequestBody(mutation, _), _) = stream.on(body(r#"{"stream":true}"#)) else { panic!("forwarded") };
+    assert_eq!(value(&mutation, TIME_LIMIT), "30000");
+}
+
+#[test]
+fn a_failure_asks_for_another_attempt_which_takes_the_next_candidate_and_no_turn() {
+    let router = router(POLICY);
+    let mut first = Stream::new(&router);
+    assert_eq!(first.forward(), "east");
+    assert!(first.answer(500));
+    let mut second = Stream::new(&router);
+    assert_eq!(second.forward(), "west");
+    assert!(!second.answer(500), "none is left");
+    assert_eq!(Stream::new(&router).forward(), "west", "the turn after the first's");
+}
+
+#[test]
+fn an_attempt_keeps_the_snapshot_of_the_first() {
+    let router = router(POLICY);
+    let mut first = Stream::new(&router);
+    first.forward();
+    assert!(first.answer(500));
+    router.replace(snapshot(&POLICY.replace("base_path: /v1", "base_path: /v2"), &router.registry, 2));
+    assert_eq!(Stream::new(&router).forward(), "west");
+    assert_eq!(refused(Stream::new(&router).on(request(head()))), 404, "a new request goes by the new policy");
+}
+
+#[test]
+fn an_attempt_that_never_comes_is_forgotten() {
+    let router = router(POLICY);
+    let mut first = Stream::new(&router);
+    first.forward();
+    assert!(first.answer(500));
+    let mut late = Stream::new(&router);
+    late.now += Duration::from_secs(11);
+    assert_eq!(late.forward(), "west", "by its own turn");
+    assert!(late.answer(500), "as a first attempt, which has another candidate");
+}
+
+#[test]
+fn without_a_stream_id_no_attempt_is_asked_for() {
+    let mut stream = Stream::new(&router(POLICY));
+    stream.on(request(RequestHead { stream_id: None, ..head() }));
+    stream.on(body("{}"));
+    assert!(!stream.answer(500));
+}
+
+#[test]
+fn what_cannot_be_forwarded_is_refused_as_early_as_can_be() {
+    let router = router(POLICY);
+    for (status, head) in [
+        (404, RequestHead { path: "/v2/chat/completions".into(), ..head() }),
+        (404, RequestHead { method: Method::GET, ..head() }),
+        (400, RequestHead { environment: Some("staging".into()), ..head() }),
+        (403, RequestHead { environment: Some("sandbox".into()), ..head() }),
+        (413, RequestHead { content_length: Some(1_001), ..head() }),
+        (415, RequestHead { content_type: Some("text/plain".into()), ..head() }),
+        (415, RequestHead { content_encoding: Some("gzip".into()), ..head() }),
+    ] {
+        assert_eq!(refused(Stream::new(&router).on(request(head))), status);
+    }
+    for (status, text) in [(400, "["), (413, " ".repeat(1_001).as_str())] {
+        let mut stream = Stream::new(&router);
+        stream.on(request(head()));
+        assert_eq!(refused(stream.on(body(text))), status);
+    }
+}
+
+#[test]
+fn content_types_are_compared_by_their_essence() {
+    for (content_type, json) in [
+        ("application/json", true),
+        ("Application/JSON; charset=utf-8", true),
+        ("application/vnd.api+json", true),
+        ("text/json", false),
+        ("application/jsonp", false),
+        ("", false),
+    ] {
+        assert_eq!(is_json(content_type), json, "{content_type}");
+    }
+}
+
+#[test]
+fn a_filter_that_does_not_buffer_is_told_what_to_set() {
+    let event = Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, buffered: false };
+    assert_eq!(refused(Stream::new(&router(POLICY)).on(event)), 500);
+}
+
+#[test]
+fn a_request_of_nobodys_goes_on_with_its_credentials_but_without_private_headers() {
+    let mut stream = Stream::new(&router(&format!("unmatched: continue\n{POLICY}")));
+    let unwanted = vec!["authorization", private::STREAM];
+    let head = RequestHead { path: "/other".into(), ..head() };
+    let answer = stream.on(Event::RequestHeaders { head, unwanted, end_of_stream: false, buffered: true });
+    let remove = vec![private::STREAM, private::CLUSTER];
+    let mutation = Mutation { set: vec![], remove, clear_route_cache: true };
+    assert_eq!(answer, (Answer::RequestHeaders(mutation), Next::End));
+}
+
+#[test]
+fn a_stream_may_begin_in_any_phase() {
+    let router = router(POLICY);
+    for (event, phase) in [
+        (answered(400), Phase::ResponseHeaders),
+        (body("{}"), Phase::RequestBody),
+        (Event::Other(Phase::ResponseBody), Phase::ResponseBody),
+        (Event::Other(Phase::ResponseTrailers), Phase::ResponseTrailers),
+    ] {
+        assert_eq!(Stream::new(&router).on(event), (Answer::Unchanged(phase), Next::End));
+    }
+}
+
+#[test]
+fn query_parameters_lose_credentials_and_nothing_else() {
+    let mut stream = Stream::new(&router(POLICY));
+    for (query, expected) in [
+        ("?a=1&key=x&b", "?a=1&b"),
+        ("?key=x", ""),
+        ("?", "?"),
+        ("?a&&b=?", "?a&&b=?"),
+        ("?monkey=1", "?monkey=1"),
+        ("?b&%6bey=x", "?b"),
+    ] {
+        stream.exchange.state = State::Begun;
+        stream.on(request(RequestHead { path: format!("/v1/chat/completions{query}"), ..head() }));
+        let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("forwarded") };
+        let path = value(&mutation, ":path");
+        assert_eq!(path.find('?').map_or("", |at| &path[at..]), expected, "{query}");
+    }
+}
+
+fn any_event() -> impl Strategy<Value = u8> {
+    0..9_u8
+}
+
+fn event(number: u8) -> (Event, &'static str) {
+    match number {
+        0 => (request(head()), "request headers"),
+        1 => (request(RequestHead { path: "/x".into(), ..head() }), "request headers"),
+        2 => (body("{}"), "request body"),
+        3 => (body("["), "request body"),
+        4 => (answered(200), "response headers"),
+        5 => (answered(500), "response headers"),
+        6 => (Event::Other(Phase::RequestTrailers), "request trailers"),
+        7 => (Event::Other(Phase::ResponseBody), "response body"),
+        _ => (Event::Other(Phase::ResponseTrailers), "response trailers"),
+    }
+}
+
+fn kind(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::RequestHeaders(_) => "request headers",
+        Answer::RequestBody(..) | Answer::Unchanged(Phase::RequestBody) => "request body",
+        Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseHeaders) => "response headers",
+        Answer::Unchanged(Phase::RequestTrailers) => "request trailers",
+        Answer::Unchanged(Phase::ResponseBody) => "response body",
+        Answer::Unchanged(Phase::ResponseTrailers) => "response trailers",
+        Answer::Reply(_) => "reply",
+    }
+}
+
+proptest! {
+    #[test]
+    fn in_whatever_order_messages_come_each_gets_an_answer_of_its_kind(numbers in prop::collection::vec(any_event(), 1..12)) {
+        let mut stream = Stream::new(&router(POLICY));
+        for number in numbers {
+            let (event, asked) = event(number);
+            let (answer, _) = stream.on(event);
+            let kind = kind(&answer);
+            prop_assert!(kind == asked || (kind == "reply" && asked.starts_with("request")), "{asked}: {answer:?}");
+            if let Answer::RequestHeaders(mutation) = answer {
+                prop_assert!(mutation.remove.contains(&private::CLUSTER) && mutation.clear_route_cache);
+            }
+        }
+    }
+}

@@ -17,10 +17,7 @@ pub(crate) fn check_error(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.header("content-type"), "application/json");
     let error = &answer.json()["error"];
     assert_eq!(error["code"], code);
-    assert!(
-        error["message"].is_string() && error["type"].is_string(),
-        "{error}"
-    );
+    assert!(error["message"].is_string() && error["type"].is_string(), "{error}");
     assert_eq!(error.get("param"), Some(&Value::Null));
 }
 
@@ -57,9 +54,15 @@ pub(crate) fn check_share(answers: &[Result<Answer, String>], shares: &[(&str, u
     assert_eq!(tally.models, expected, "{:?}", tally.statuses);
 }
 
+/// A connection to a router's admin listener.
+pub(crate) async fn channel(router: &Router) -> Channel {
+    let address = Channel::from_shared(format!("http://{}", router.admin())).expect("an address");
+    address.connect().await.expect("the admin API listens")
+}
+
 /// A client of a router's admin API.
 pub(crate) async fn admin(router: &Router) -> AdminClient<Channel> {
-    AdminClient::connect(format!("http://{}", router.admin())).await.expect("the admin API listens")
+    AdminClient::new(channel(router).await)
 }
 
 /// What a router says of its policy.

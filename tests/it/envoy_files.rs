@@ -21,20 +21,12 @@ async fn alone(topology: Topology) -> Alone {
     let (provider, router) = (Provider::named("east").await, Refused::new());
     let clusters = [Cluster::plain("east", provider.addr())];
     let envoy = Envoy::start(topology, &RouterAddr::Tcp(router.addr()), &clusters).await;
-    Alone {
-        envoy,
-        provider,
-        _router: router,
-    }
+    Alone { envoy, provider, _router: router }
 }
 
 #[track_caller]
 fn check_valid(output: &Output) {
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn shipped_clusters() -> String {
@@ -81,22 +73,14 @@ fn a_mistake_in_clusters_would_be_seen() {
 #[tokio::test]
 async fn attach_answers_503_while_the_router_is_down() {
     let rig = alone(Topology::Attach).await;
-    check_error(
-        &client::send(rig.envoy.addr(), chat("gpt-4o")).await,
-        503,
-        "service_unavailable",
-    );
+    check_error(&client::send(rig.envoy.addr(), chat("gpt-4o")).await, 503, "service_unavailable");
     assert_eq!(rig.provider.hits(), 0);
 }
 
 #[tokio::test]
 async fn failover_answers_503_while_the_router_is_down() {
     let rig = alone(Topology::Failover).await;
-    check_error(
-        &client::send(rig.envoy.addr(), chat("gpt-4o")).await,
-        503,
-        "service_unavailable",
-    );
+    check_error(&client::send(rig.envoy.addr(), chat("gpt-4o")).await, 503, "service_unavailable");
     assert_eq!(rig.provider.hits(), 0);
 }
 
@@ -105,11 +89,7 @@ async fn the_router_may_be_on_a_unix_socket() {
     for topology in [Topology::Attach, Topology::Failover] {
         let router = RouterAddr::Unix("/no/such/router.sock".into());
         let envoy = Envoy::start(topology, &router, &[]).await;
-        check_error(
-            &client::send(envoy.addr(), chat("m")).await,
-            503,
-            "service_unavailable",
-        );
+        check_error(&client::send(envoy.addr(), chat("m")).await, 503, "service_unavailable");
     }
 }
 
@@ -118,11 +98,7 @@ async fn a_client_cannot_pick_a_cluster_while_the_router_is_down() {
     for topology in [Topology::Attach, Topology::Failover] {
         let rig = alone(topology).await;
         let ask = || chat("gpt-4o").header("x-model-router-cluster", "east");
-        check_error(
-            &client::send(rig.envoy.addr(), ask()).await,
-            503,
-            "service_unavailable",
-        );
+        check_error(&client::send(rig.envoy.addr(), ask()).await, 503, "service_unavailable");
         let answer = Client::http2().send(rig.envoy.addr(), ask()).await.unwrap();
         check_error(&answer, 503, "service_unavailable");
         assert_eq!(rig.provider.hits(), 0, "{topology:?}");
@@ -133,24 +109,17 @@ async fn a_client_cannot_pick_a_cluster_while_the_router_is_down() {
 async fn stripping_alone_keeps_a_client_from_picking_a_cluster() {
     let (provider, refused) = (Provider::named("east").await, Refused::new());
     let clusters = [Cluster::plain("east", provider.addr())];
-    let careless =
-        |text: String| text.replace("failure_mode_allow: false", "failure_mode_allow: true");
+    let careless = |text: String| text.replace("failure_mode_allow: false", "failure_mode_allow: true");
     let router = RouterAddr::Tcp(refused.addr());
     let envoy = Envoy::start_edited(Topology::Attach, &router, &clusters, careless).await;
-    let answer = client::send(
-        envoy.addr(),
-        chat("m").header("x-model-router-cluster", "east"),
-    )
-    .await;
+    let answer = client::send(envoy.addr(), chat("m").header("x-model-router-cluster", "east")).await;
     assert_eq!((answer.status, provider.hits()), (503, 0));
 }
 
 #[tokio::test]
 async fn a_client_cannot_ask_for_attempts() {
     let rig = alone(Topology::Failover).await;
-    let ask = chat("gpt-4o")
-        .header("x-envoy-retry-on", "5xx")
-        .header("x-envoy-max-retries", "5");
+    let ask = chat("gpt-4o").header("x-envoy-retry-on", "5xx").header("x-envoy-max-retries", "5");
     client::send(rig.envoy.addr(), ask.header("x-model-router-retry", "1")).await;
     let line = &rig.envoy.access_log_lines("clients", 1).await[0];
     assert_eq!(line["attempts"], 1, "{line}");
@@ -166,19 +135,13 @@ async fn a_path_that_servers_read_differently_gets_400_before_any_attempt() {
 #[tokio::test]
 async fn the_access_log_names_the_request_but_no_credential() {
     let rig = alone(Topology::Failover).await;
-    let ask = chat("gpt-4o")
-        .path("/v1/chat/completions?key=sk-query")
-        .header("authorization", "Bearer sk-header");
+    let ask = chat("gpt-4o").path("/v1/chat/completions?key=sk-query").header("authorization", "Bearer sk-header");
     client::send(rig.envoy.addr(), ask).await;
     rig.envoy.access_log_lines("clients", 1).await;
     let lines = rig.envoy.access_log_lines("attempt", 1).await;
     assert_eq!(lines[0]["path"], "/v1/chat/completions");
     assert_eq!(lines[0]["details"], "cluster_not_found");
-    assert!(
-        !format!("{:?}", rig.envoy.access_log()).contains("sk-"),
-        "{:?}",
-        rig.envoy.access_log()
-    );
+    assert!(!format!("{:?}", rig.envoy.access_log()).contains("sk-"), "{:?}", rig.envoy.access_log());
 }
 
 #[tokio::test]
@@ -186,12 +149,7 @@ async fn envoy_takes_new_clusters_while_it_runs() {
     let rig = alone(Topology::Attach).await;
     assert_eq!(rig.envoy.stat("cluster.west.membership_total").await, 0);
     let east = Cluster::plain("east", rig.provider.addr());
-    rig.envoy
-        .set_clusters(&[east, Cluster::plain("west", rig.provider.addr())])
-        .await;
-    assert_eq!(
-        rig.envoy.stat("cluster_manager.cds.update_rejected").await,
-        0
-    );
+    rig.envoy.set_clusters(&[east, Cluster::plain("west", rig.provider.addr())]).await;
+    assert_eq!(rig.envoy.stat("cluster_manager.cds.update_rejected").await, 0);
     assert_eq!(rig.envoy.stat("cluster.west.membership_total").await, 1);
 }

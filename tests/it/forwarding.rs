@@ -89,7 +89,11 @@ async fn a_client_that_sends_the_cluster_header_gets_nowhere() {
         let spoofed = |path: &str| chat("any").path(path).header("x-model-router-cluster", "west");
         assert_eq!(rig.send(spoofed("/v1/chat/completions")).await.provider(), "east");
         check_error(&rig.send(spoofed("/elsewhere")).await, 404, "unknown_api");
-        check_error(&rig.send(get("/v1/files").header("x-model-router-cluster", "west")).await, 404, "unknown_operation");
+        check_error(
+            &rig.send(get("/v1/files").header("x-model-router-cluster", "west")).await,
+            404,
+            "unknown_operation",
+        );
         assert_eq!(rig.hits(), [1, 0]);
     }
 }
@@ -107,9 +111,16 @@ async fn what_goes_on_unmatched_cannot_choose_a_cluster_either() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_loses_what_tells_of_the_account() {
     let rig = rig(Topology::Failover).await;
-    rig.provider("east").answer(Script::ok_with(&[("set-cookie", "a=b"), ("openai-organization", "org"), ("x-kept", "1")]));
+    rig.provider("east").answer(Script::ok_with(&[
+        ("set-cookie", "a=b"),
+        ("openai-organization", "org"),
+        ("x-kept", "1"),
+    ]));
     let answer = rig.send(chat("any")).await;
-    assert_eq!((answer.header("set-cookie"), answer.header("openai-organization"), answer.header("x-kept")), ("", "", "1"));
+    assert_eq!(
+        (answer.header("set-cookie"), answer.header("openai-organization"), answer.header("x-kept")),
+        ("", "", "1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

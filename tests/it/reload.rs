@@ -42,7 +42,9 @@ async fn an_edit_is_live_without_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_changes_nothing_and_is_told_with_all_its_problems() {
     let rig = Rig::start_with(Topology::Failover, &one("gpt-4o", "east"), &["east", "west"], fast()).await;
-    let bad = one("gpt-4o-minni", "eastt");
+    let second = "{ model: gpt-4o, endpoint: eastt }";
+    let bad =
+        production(&format!("    round_robin: {{ targets: [ {{ model: gpt-4o-minni, endpoint: east }}, {second} ] }}"));
     rig.router.write_policy(&rig.fill(&bad));
     let refused = eventually("the refusal", async || status(&rig.router).await.last_refused_reload).await;
     for problem in ["`gpt-4o-minni`", "`eastt`"] {
@@ -93,7 +95,8 @@ async fn the_swap_of_a_mounted_configmap_is_seen() {
     let at = |name: &str| directory.path().join(name);
     for (name, model) in [("one", "gpt-4o"), ("two", "o1-mini")] {
         fs::create_dir(at(name)).unwrap();
-        let policy = one(model, "east").replace("{{east}}", "http://127.0.0.1:1").replace("{{west}}", "http://127.0.0.1:1");
+        let policy =
+            one(model, "east").replace("{{east}}", "http://127.0.0.1:1").replace("{{west}}", "http://127.0.0.1:1");
         fs::write(at(name).join("policy.yaml"), policy).unwrap();
     }
     symlink("one", at("..data")).unwrap();
@@ -147,7 +150,9 @@ async fn a_thousand_swaps_under_load_fail_no_request_and_none_sees_half_of_each(
         .providers()
         .flat_map(|provider| {
             let requests = provider.requests().into_iter();
-            requests.map(|request| (request.model(), request.header("authorization").to_owned(), provider.name().to_owned()))
+            requests.map(|request| {
+                (request.model(), request.header("authorization").to_owned(), provider.name().to_owned())
+            })
         })
         .collect();
     assert_eq!(seen, whole);

@@ -9,7 +9,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::check::{admin, production};
+use crate::check::{admin, channel, production};
 use crate::rig::client::{chat, stream};
 use crate::rig::envoy::Topology;
 use crate::rig::router::{Router, Settings, binary};
@@ -27,7 +27,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 async fn health(router: &Router, service: &str) -> Result<i32, tonic::Code> {
-    let mut client = HealthClient::connect(format!("http://{}", router.admin())).await.unwrap();
+    let mut client = HealthClient::new(channel(router).await);
     let answer = client.check(HealthCheckRequest { service: service.into() }).await;
     answer.map(|answer| answer.into_inner().status).map_err(|status| status.code())
 }
@@ -53,7 +53,7 @@ async fn reflected(router: &Router) -> Vec<String> {
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
     use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-    let mut client = ServerReflectionClient::connect(format!("http://{}", router.admin())).await.unwrap();
+    let mut client = ServerReflectionClient::new(channel(router).await);
     let ask = tonic_reflection::pb::v1::ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
@@ -78,7 +78,10 @@ async fn status_shows_policy_and_targets_as_a_table_and_as_json() {
     assert_eq!((&json["policy"]["version"], &json["last_refused_reload"]), (&1.into(), &Value::Null));
     let target = &json["targets"][0];
     assert_eq!((&target["model"], &target["endpoint"]), (&"gpt-4o".into(), &"east".into()));
-    assert_eq!((&target["state"], &target["dispatched"], &target["failed"]), (&"suspended".into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&target["state"], &target["dispatched"], &target["failed"]),
+        (&"suspended".into(), &1.into(), &1.into())
+    );
     assert!(target["remaining_ms"].as_u64().unwrap() > 50_000);
     assert_eq!(target["used_by"], serde_json::json!(["chat/production"]));
 
@@ -160,13 +163,15 @@ fn every_flag_of_serve_can_be_given_by_the_environment() {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), "apis: 7").unwrap();
     let output = Command::new(binary()).arg("serve").env("MODEL_ROUTER_POLICY", file.path()).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("apis"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(&format!("{}:1:7: error", file.path().display())), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_are_listed_once_with_all_their_users() {
     let text = policy();
-    let both = text.replace("    production:", "    sandbox_hosts: [s.test]\n    production:") + "\n    sandbox:\n  " + ONE;
+    let both =
+        text.replace("    production:", "    sandbox_hosts: [s.test]\n    production:") + "\n    sandbox:\n  " + ONE;
     let router = Router::start(&both).await;
     let targets = admin(&router).await.list_targets(ListTargetsRequest {}).await.unwrap().into_inner().targets;
     assert_eq!(targets.len(), 1);

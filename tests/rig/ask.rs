@@ -31,13 +31,7 @@ pub(crate) fn chat(model: &str) -> Ask {
 /// A `GET`.
 pub(crate) fn get(path: &str) -> Ask {
     let (path, headers) = (path.to_owned(), Vec::new());
-    Ask {
-        method: Method::GET,
-        path,
-        headers,
-        body: Bytes::new(),
-        timeout: TIMEOUT,
-    }
+    Ask { method: Method::GET, path, headers, body: Bytes::new(), timeout: TIMEOUT }
 }
 
 /// A `POST` without a body as yet.
@@ -66,8 +60,7 @@ impl Ask {
     }
 
     pub(crate) fn json(self, body: &Value) -> Self {
-        self.body(body.to_string())
-            .header("content-type", "application/json")
+        self.body(body.to_string()).header("content-type", "application/json")
     }
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
@@ -100,9 +93,7 @@ impl Ask {
 
     /// For the wire.
     pub(super) fn into_request(self, addr: SocketAddr) -> Request<Full<Bytes>> {
-        let mut request = Request::builder()
-            .method(self.method)
-            .uri(format!("http://{addr}{}", self.path));
+        let mut request = Request::builder().method(self.method).uri(format!("http://{addr}{}", self.path));
         for (name, value) in self.headers {
             request = request.header(name, value);
         }

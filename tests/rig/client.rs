@@ -32,8 +32,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body; fails the test if it is no JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|e| panic!("not JSON: {e}: {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON: {e}: {}", self.text()))
     }
 
     /// The body as text.
@@ -43,18 +42,12 @@ impl Answer {
 
     /// A header's value, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The model that answered, or nothing.
     pub(crate) fn model(&self) -> String {
-        serde_json::from_slice::<Value>(&self.body).unwrap_or_default()["model"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        serde_json::from_slice::<Value>(&self.body).unwrap_or_default()["model"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The scripted provider that answered, or nothing.
@@ -75,11 +68,7 @@ impl Client {
 
     /// Speaks HTTP/2 without TLS.
     pub(crate) fn http2() -> Self {
-        Self(
-            legacy::Client::builder(TokioExecutor::new())
-                .http2_only(true)
-                .build(connector()),
-        )
+        Self(legacy::Client::builder(TokioExecutor::new()).http2_only(true).build(connector()))
     }
 
     /// Sends a request and reads the whole answer. The error says what went wrong, causes included.
@@ -87,27 +76,11 @@ impl Client {
         let began = Instant::now();
         let timeout = ask.timeout;
         let exchange = async {
-            let (parts, body) = self
-                .0
-                .request(ask.into_request(addr))
-                .await
-                .map_err(|e| chain(&e))?
-                .into_parts();
-            let body = Limited::new(body, ANSWER_MAX_BYTES)
-                .collect()
-                .await
-                .map_err(|e| chain(&*e))?
-                .to_bytes();
-            Ok(Answer {
-                status: parts.status.as_u16(),
-                headers: parts.headers,
-                body,
-                took: began.elapsed(),
-            })
+            let (parts, body) = self.0.request(ask.into_request(addr)).await.map_err(|e| chain(&e))?.into_parts();
+            let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await.map_err(|e| chain(&*e))?.to_bytes();
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body, took: began.elapsed() })
         };
-        tokio::time::timeout(timeout, exchange)
-            .await
-            .unwrap_or_else(|_| Err(format!("no answer in {timeout:?}")))
+        tokio::time::timeout(timeout, exchange).await.unwrap_or_else(|_| Err(format!("no answer in {timeout:?}")))
     }
 }
 
@@ -118,18 +91,12 @@ fn connector() -> HttpConnector {
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |e| e.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Sends one request over a connection of its own; fails the test if no answer comes.
 pub(crate) async fn send(addr: SocketAddr, ask: Ask) -> Answer {
-    Client::new()
-        .send(addr, ask)
-        .await
-        .unwrap_or_else(|e| panic!("no answer from {addr}: {e}"))
+    Client::new().send(addr, ask).await.unwrap_or_else(|e| panic!("no answer from {addr}: {e}"))
 }
 
 /// An answer that is read as it comes.
@@ -183,12 +150,7 @@ pub(crate) async fn stream(addr: SocketAddr, ask: Ask) -> Streaming {
         .unwrap_or_else(|_| panic!("no headers in {timeout:?}"))
         .unwrap_or_else(|e| panic!("no answer from {addr}: {}", chain(&e)));
     let (parts, body) = answer.into_parts();
-    Streaming {
-        status: parts.status.as_u16(),
-        headers: parts.headers,
-        body,
-        _client: client,
-    }
+    Streaming { status: parts.status.as_u16(), headers: parts.headers, body, _client: client }
 }
 
 /// Sends a request and breaks the connection when `until` is done. Fails the test if an answer comes before.

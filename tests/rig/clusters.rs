@@ -22,21 +22,12 @@ enum Upstream {
 impl Cluster {
     /// A scripted provider.
     pub(crate) fn plain(name: &str, addr: SocketAddr) -> Self {
-        Self {
-            name: name.to_owned(),
-            upstream: Upstream::Plain(addr),
-        }
+        Self { name: name.to_owned(), upstream: Upstream::Plain(addr) }
     }
 
     /// A provider on the network.
     pub(crate) fn tls(name: &str, host: &str, port: u16) -> Self {
-        Self {
-            name: name.to_owned(),
-            upstream: Upstream::Tls {
-                host: host.to_owned(),
-                port,
-            },
-        }
+        Self { name: name.to_owned(), upstream: Upstream::Tls { host: host.to_owned(), port } }
     }
 
     /// By the URL of an endpoint: `https://host/…`, or `http://127.0.0.1:port/…`.
@@ -44,15 +35,11 @@ impl Cluster {
         let wrong = |why: &str| format!("endpoint `{name}`: `{url}` {why}");
         let parsed = Url::parse(url).map_err(|e| wrong(&e.to_string()))?;
         let host = parsed.host_str().ok_or_else(|| wrong("has no host"))?;
-        let port = parsed
-            .port_or_known_default()
-            .ok_or_else(|| wrong("has no port"))?;
+        let port = parsed.port_or_known_default().ok_or_else(|| wrong("has no port"))?;
         match parsed.scheme() {
             "https" => Ok(Self::tls(name, host, port)),
             _ => {
-                let ip = host
-                    .parse()
-                    .map_err(|_| wrong("is neither https nor an IP address"))?;
+                let ip = host.parse().map_err(|_| wrong("is neither https nor an IP address"))?;
                 Ok(Self::plain(name, SocketAddr::new(ip, port)))
             }
         }
@@ -61,18 +48,10 @@ impl Cluster {
     fn yaml(&self) -> String {
         let name = &self.name;
         let (discovery, endpoint, more) = match &self.upstream {
-            Upstream::Plain(addr) => (
-                "type: STATIC".to_owned(),
-                endpoint(&addr.ip().to_string(), addr.port()),
-                "",
-            ),
+            Upstream::Plain(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), ""),
             Upstream::Tls { host, port } => {
                 let discovery = "type: LOGICAL_DNS\n  dns_lookup_family: V4_PREFERRED".to_owned();
-                (
-                    discovery,
-                    format!("hostname: {host}, {}", endpoint(host, *port)),
-                    TLS,
-                )
+                (discovery, format!("hostname: {host}, {}", endpoint(host, *port)), TLS)
             }
         };
         format!(
@@ -110,12 +89,6 @@ const TLS: &str = "  transport_socket:
 
 /// The whole file.
 pub(crate) fn file(clusters: &[Cluster]) -> String {
-    let head = if clusters.is_empty() {
-        "resources: []\n"
-    } else {
-        "resources:\n"
-    };
-    clusters
-        .iter()
-        .fold(head.to_owned(), |text, cluster| text + &cluster.yaml())
+    let head = if clusters.is_empty() { "resources: []\n" } else { "resources:\n" };
+    clusters.iter().fold(head.to_owned(), |text, cluster| text + &cluster.yaml())
 }

@@ -54,11 +54,7 @@ pub(crate) struct Envoy {
 
 impl Envoy {
     /// Starts Envoy on a shipped file, with its own ports, this router and these clusters, and waits until it is ready.
-    pub(crate) async fn start(
-        topology: Topology,
-        router: &RouterAddr,
-        clusters: &[Cluster],
-    ) -> Self {
+    pub(crate) async fn start(topology: Topology, router: &RouterAddr, clusters: &[Cluster]) -> Self {
         Self::start_edited(topology, router, clusters, |text| text).await
     }
 
@@ -70,20 +66,14 @@ impl Envoy {
         edit: impl FnOnce(String) -> String,
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        fs::write(dir.path().join("clusters.yaml"), clusters::file(clusters))
-            .expect("a writable directory");
+        fs::write(dir.path().join("clusters.yaml"), clusters::file(clusters)).expect("a writable directory");
         let text = fs::read_to_string(topology.file()).expect("a shipped file");
         let text = edit(relocate(&text, router, dir.path()));
         fs::write(dir.path().join("envoy.yaml"), text).expect("a writable directory");
         let mut process = Process::spawn("Envoy", &mut command(dir.path()));
         let admin = admin_address(&mut process, dir.path()).await;
         let addr = listener(admin).await;
-        Self {
-            process,
-            addr,
-            admin,
-            dir,
-        }
+        Self { process, addr, admin, dir }
     }
 
     /// Where clients connect.
@@ -98,26 +88,17 @@ impl Envoy {
 
     /// Counters and gauges whose names begin like this.
     pub(crate) async fn stats(&self, prefix: &str) -> BTreeMap<String, u64> {
-        let text = admin_get(self.admin, "/stats")
-            .await
-            .expect("the admin interface answers");
+        let text = admin_get(self.admin, "/stats").await.expect("the admin interface answers");
         let value = |line: &str| {
             let (name, value) = line.split_once(": ")?;
             Some((name.to_owned(), value.parse().ok()?))
         };
-        text.lines()
-            .filter(|line| line.starts_with(prefix))
-            .filter_map(value)
-            .collect()
+        text.lines().filter(|line| line.starts_with(prefix)).filter_map(value).collect()
     }
 
     /// One counter or gauge; 0 when it does not exist yet.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
-        self.stats(name)
-            .await
-            .get(name)
-            .copied()
-            .unwrap_or_default()
+        self.stats(name).await.get(name).copied().unwrap_or_default()
     }
 
     /// Replaces the clusters, as an operator does while Envoy runs, and waits until Envoy has taken them.
@@ -127,10 +108,7 @@ impl Envoy {
         let fresh = self.dir.path().join("clusters.new");
         fs::write(&fresh, clusters::file(clusters)).expect("a writable directory");
         fs::rename(fresh, self.dir.path().join("clusters.yaml")).expect("a writable directory");
-        super::eventually("Envoy to take new clusters", async || {
-            (self.stat(TAKEN).await > before).then_some(())
-        })
-        .await;
+        super::eventually("Envoy to take new clusters", async || (self.stat(TAKEN).await > before).then_some(())).await;
     }
 
     /// What it has logged: warnings and worse.
@@ -140,20 +118,13 @@ impl Envoy {
 
     /// The access log so far. A line comes a moment after the end of its request.
     pub(crate) fn access_log(&self) -> Vec<Value> {
-        read(&self.dir.path().join("access.log"))
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        read(&self.dir.path().join("access.log")).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The first `n` lines of one of the access logs, `clients` or `attempt`, as soon as they are there.
     pub(crate) async fn access_log_lines(&self, log: &str, n: usize) -> Vec<Value> {
         super::eventually("lines in the access log", async || {
-            let lines: Vec<_> = self
-                .access_log()
-                .into_iter()
-                .filter(|line| line["log"] == log)
-                .collect();
+            let lines: Vec<_> = self.access_log().into_iter().filter(|line| line["log"] == log).collect();
             (lines.len() >= n).then_some(lines)
         })
         .await
@@ -169,10 +140,7 @@ impl Drop for Envoy {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("Envoy's log:\n{}", tail(&self.log()));
-            eprintln!(
-                "its access log:\n{}",
-                tail(&read(&self.dir.path().join("access.log")))
-            );
+            eprintln!("its access log:\n{}", tail(&read(&self.dir.path().join("access.log"))));
         }
     }
 }
@@ -180,16 +148,7 @@ impl Drop for Envoy {
 /// Whether Envoy accepts a configuration, and what it says.
 pub(crate) fn validate(config: &Path) -> Output {
     let mut command = Command::new(binary());
-    command
-        .args([
-            "--mode",
-            "validate",
-            "--log-level",
-            "warning",
-            "--use-dynamic-base-id",
-            "-c",
-        ])
-        .arg(config);
+    command.args(["--mode", "validate", "--log-level", "warning", "--use-dynamic-base-id", "-c"]).arg(config);
     // Paths in the shipped files are relative to the root of the repository.
     command.current_dir(root()).output().expect("Envoy starts")
 }
@@ -212,84 +171,49 @@ fn binary() -> PathBuf {
     if let Some(path) = env::var_os("ENVOY_BIN").filter(|path| !path.is_empty()) {
         return path.into();
     }
-    let version = env::var("ENVOY_VERSION")
-        .ok()
-        .filter(|version| !version.is_empty());
+    let version = env::var("ENVOY_VERSION").ok().filter(|version| !version.is_empty());
     if version.is_none()
         && let Some(path) = on_path("envoy")
     {
         return path;
     }
     let version = version.as_deref().unwrap_or(VERSION);
-    let path = root()
-        .join("target/envoy")
-        .join(version)
-        .join("envoy/_bin/envoy");
-    assert!(
-        path.exists(),
-        "there is no Envoy {version} here; run: make envoy ENVOY_VERSION={version}"
-    );
+    let path = root().join("target/envoy").join(version).join("envoy/_bin/envoy");
+    assert!(path.exists(), "there is no Envoy {version} here; run: make envoy ENVOY_VERSION={version}");
     path
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
 /// The shipped file with the literals replaced that tie it to one machine. Each is there exactly once.
 fn relocate(text: &str, router: &RouterAddr, dir: &Path) -> String {
     let router = match router {
-        RouterAddr::Tcp(addr) => format!(
-            "socket_address: {{ address: {}, port_value: {} }}",
-            addr.ip(),
-            addr.port()
-        ),
+        RouterAddr::Tcp(addr) => format!("socket_address: {{ address: {}, port_value: {} }}", addr.ip(), addr.port()),
         RouterAddr::Unix(path) => format!("pipe: {{ path: {} }}", path.display()),
     };
     let changes = [
         ("port_value: 10000", "port_value: 0".to_owned()),
         ("port_value: 9901", "port_value: 0".to_owned()),
-        (
-            "socket_address: { address: 127.0.0.1, port_value: 18000 }",
-            router,
-        ),
-        (
-            "path: envoy/clusters.yaml",
-            format!("path: {}/clusters.yaml", dir.display()),
-        ),
+        ("socket_address: { address: 127.0.0.1, port_value: 18000 }", router),
+        ("path: envoy/clusters.yaml", format!("path: {}/clusters.yaml", dir.display())),
         ("{ path: envoy }", format!("{{ path: {} }}", dir.display())),
     ];
-    changes
-        .into_iter()
-        .fold(text.to_owned(), |text, (from, to)| {
-            assert_eq!(
-                text.matches(from).count(),
-                1,
-                "`{from}` must be in the shipped file once"
-            );
-            text.replace(from, &to)
-        })
+    changes.into_iter().fold(text.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "`{from}` must be in the shipped file once");
+        text.replace(from, &to)
+    })
 }
 
 fn command(dir: &Path) -> Command {
     let create = |name| File::create(dir.join(name)).expect("a writable directory");
     let mut command = Command::new(binary());
-    command.args([
-        "--concurrency",
-        "1",
-        "--use-dynamic-base-id",
-        "--log-level",
-        "warning",
-    ]);
+    command.args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]);
     command.args(["--file-flush-interval-msec", "20", "--drain-time-s", "1"]);
     command.arg("-c").arg(dir.join("envoy.yaml"));
     command.arg("--admin-address-path").arg(dir.join("admin"));
-    command
-        .stdin(Stdio::null())
-        .stdout(create("access.log"))
-        .stderr(create("envoy.log"));
+    command.stdin(Stdio::null()).stdout(create("access.log")).stderr(create("envoy.log"));
     command
 }
 
@@ -303,11 +227,7 @@ async fn admin_address(process: &mut Process, dir: &Path) -> SocketAddr {
             return addr;
         }
         let alive = process.ended().is_none() && Instant::now() < deadline;
-        assert!(
-            alive,
-            "Envoy did not become ready:\n{}",
-            tail(&read(&dir.join("envoy.log")))
-        );
+        assert!(alive, "Envoy did not become ready:\n{}", tail(&read(&dir.join("envoy.log"))));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
@@ -315,17 +235,10 @@ async fn admin_address(process: &mut Process, dir: &Path) -> SocketAddr {
 /// The port that the kernel gave to the listener for clients.
 async fn listener(admin: SocketAddr) -> SocketAddr {
     super::eventually("Envoy's listener", async || {
-        let listeners: Value =
-            serde_json::from_str(&admin_get(admin, "/listeners?format=json").await?).ok()?;
-        let clients = listeners["listener_statuses"]
-            .as_array()?
-            .iter()
-            .find(|l| l["name"] == "clients")?;
+        let listeners: Value = serde_json::from_str(&admin_get(admin, "/listeners?format=json").await?).ok()?;
+        let clients = listeners["listener_statuses"].as_array()?.iter().find(|l| l["name"] == "clients")?;
         let port = clients["local_address"]["socket_address"]["port_value"].as_u64()?;
-        Some(SocketAddr::from((
-            [127, 0, 0, 1],
-            u16::try_from(port).ok().filter(|port| *port != 0)?,
-        )))
+        Some(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok().filter(|port| *port != 0)?)))
     })
     .await
 }

@@ -65,10 +65,7 @@ impl Tally {
         *self.statuses.entry(answer.status).or_default() += 1;
         if answer.status == 200 {
             *self.models.entry(answer.model()).or_default() += 1;
-            *self
-                .providers
-                .entry(answer.provider().to_owned())
-                .or_default() += 1;
+            *self.providers.entry(answer.provider().to_owned()).or_default() += 1;
         }
     }
 }

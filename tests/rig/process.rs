@@ -19,9 +19,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command. `name` is for messages.
     pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
-        let child = command
-            .spawn()
-            .unwrap_or_else(|e| panic!("{name} does not start: {e}: {command:?}"));
+        let child = command.spawn().unwrap_or_else(|e| panic!("{name} does not start: {e}: {command:?}"));
         Self { child, name }
     }
 
@@ -36,9 +34,7 @@ impl Process {
 
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child
-            .try_wait()
-            .expect("a child of ours can be waited for")
+        self.child.try_wait().expect("a child of ours can be waited for")
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.
@@ -49,11 +45,7 @@ impl Process {
             if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "{} ignores SIGTERM for {SOON:?}",
-                self.name
-            );
+            assert!(Instant::now() < deadline, "{} ignores SIGTERM for {SOON:?}", self.name);
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
@@ -68,12 +60,7 @@ impl Process {
     /// Sends a signal by name. The standard library has none but SIGKILL, and unsafe code is forbidden here.
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("sh")
-            .args([
-                "-c",
-                "kill -s \"$0\" \"$1\"",
-                signal,
-                &self.child.id().to_string(),
-            ])
+            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.child.id().to_string()])
             .status()
             .expect("sh exists");
         assert!(status.success(), "{} takes no SIG{signal}", self.name);
@@ -103,10 +90,7 @@ impl Lines {
 
     /// All lines so far.
     pub(crate) fn all(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

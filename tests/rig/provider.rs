@@ -40,15 +40,8 @@ impl Provider {
         let shared = Arc::new(Shared::new(name));
         let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
         let addr = socket.local_addr().expect("a bound socket has an address");
-        let state = State {
-            held: Some(socket),
-            ..State::default()
-        };
-        let provider = Self {
-            addr,
-            shared,
-            state: Mutex::new(state),
-        };
+        let state = State { held: Some(socket), ..State::default() };
+        let provider = Self { addr, shared, state: Mutex::new(state) };
         provider.up();
         provider
     }
@@ -75,10 +68,7 @@ impl Provider {
 
     /// The newest request.
     pub(crate) fn last(&self) -> Recorded {
-        lock(&self.shared.recorded)
-            .last()
-            .cloned()
-            .unwrap_or_else(|| panic!("{} has had no request", self.name()))
+        lock(&self.shared.recorded).last().cloned().unwrap_or_else(|| panic!("{} has had no request", self.name()))
     }
 
     /// How many requests have begun.
@@ -149,9 +139,7 @@ impl Refused {
 fn bind(addr: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("a socket option");
-    socket
-        .bind(addr)
-        .unwrap_or_else(|e| panic!("cannot bind {addr}: {e}"));
+    socket.bind(addr).unwrap_or_else(|e| panic!("cannot bind {addr}: {e}"));
     socket
 }
 
@@ -168,9 +156,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         connections.spawn(async move {
             let service = service_fn(|request| answer(Arc::clone(&shared), request));
             // An error is a client that left or a script that says so.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }

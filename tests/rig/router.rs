@@ -29,12 +29,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            binary: None,
-            listen: "127.0.0.1:0".to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-        }
+        Self { binary: None, listen: "127.0.0.1:0".to_owned(), args: Vec::new(), env: Vec::new() }
     }
 }
 
@@ -61,13 +56,7 @@ impl Router {
         let mut process = Process::spawn("the router", &mut command(dir.path(), &file, settings));
         let lines = process.lines();
         let (listen, admin) = serving(&mut process, &lines).await;
-        Self {
-            process,
-            lines,
-            listen,
-            admin,
-            dir,
-        }
+        Self { process, lines, listen, admin, dir }
     }
 
     /// Where Envoy reaches it.
@@ -102,21 +91,13 @@ impl Router {
 
     /// The log lines with this message.
     pub(crate) fn events(&self, message: &str) -> Vec<Value> {
-        let parsed = self
-            .log()
-            .into_iter()
-            .filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-        parsed
-            .filter(|line| line["fields"]["message"] == message)
-            .collect()
+        let parsed = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        parsed.filter(|line| line["fields"]["message"] == message).collect()
     }
 
     /// The first log line that fits, as soon as it is there.
     pub(crate) async fn logged(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
-        super::eventually(what, async || {
-            self.log().into_iter().find(|line| fits(line))
-        })
-        .await
+        super::eventually(what, async || self.log().into_iter().find(|line| fits(line))).await
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.
@@ -152,39 +133,18 @@ pub(crate) fn binary() -> PathBuf {
         return path.into();
     }
     let this = env::current_exe().expect("this program has a path");
-    let path = this
-        .parent()
-        .and_then(Path::parent)
-        .expect("an example is two levels down")
-        .join("model-router");
-    assert!(
-        path.exists(),
-        "there is no router at {}; run: cargo build",
-        path.display()
-    );
+    let path = this.parent().and_then(Path::parent).expect("an example is two levels down").join("model-router");
+    assert!(path.exists(), "there is no router at {}; run: cargo build", path.display());
     path
 }
 
 fn command(dir: &Path, policy: &Path, settings: Settings) -> Command {
     let mut command = Command::new(settings.binary.unwrap_or_else(binary));
     command.arg("serve").arg("--policy").arg(policy);
-    command.args([
-        "--listen",
-        &settings.listen.replace("{dir}", &dir.display().to_string()),
-    ]);
-    command.args([
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-        "--reload-interval",
-        "500ms",
-    ]);
+    command.args(["--listen", &settings.listen.replace("{dir}", &dir.display().to_string())]);
+    command.args(["--admin-listen", "127.0.0.1:0", "--log-format", "json", "--reload-interval", "500ms"]);
     command.args(settings.args).envs(settings.env);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -196,11 +156,7 @@ async fn serving(process: &mut Process, lines: &Lines) -> (String, String) {
             return addresses;
         }
         let alive = process.ended().is_none() && Instant::now() < deadline;
-        assert!(
-            alive,
-            "the router did not start to serve:\n{}",
-            tail(&lines.all().join("\n"))
-        );
+        assert!(alive, "the router did not start to serve:\n{}", tail(&lines.all().join("\n")));
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

@@ -18,11 +18,7 @@ pub(crate) enum Script {
     /// Refuses it with this status, these headers and an error body in OpenAI's shape.
     Status(u16, Vec<(String, String)>),
     /// Answers exactly this.
-    Raw {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Bytes,
-    },
+    Raw { status: u16, headers: Vec<(String, String)>, body: Bytes },
     /// Never answers.
     Hang,
     /// Closes the connection before an answer.
@@ -62,13 +58,7 @@ pub(crate) struct Completion {
 
 impl Default for Completion {
     fn default() -> Self {
-        Self {
-            content: None,
-            headers: Vec::new(),
-            chunks: 4,
-            gap: Duration::ZERO,
-            cut_after: None,
-        }
+        Self { content: None, headers: Vec::new(), chunks: 4, gap: Duration::ZERO, cut_after: None }
     }
 }
 
@@ -80,18 +70,12 @@ impl Script {
 
     /// Serves every request and adds headers to the answers.
     pub(crate) fn ok_with(headers: &[(&str, &str)]) -> Self {
-        Self::Ok(Completion {
-            headers: owned(headers),
-            ..Completion::default()
-        })
+        Self::Ok(Completion { headers: owned(headers), ..Completion::default() })
     }
 
     /// Serves every request with these words, as a classifier does.
     pub(crate) fn says(content: &str) -> Self {
-        Self::Ok(Completion {
-            content: Some(content.to_owned()),
-            ..Completion::default()
-        })
+        Self::Ok(Completion { content: Some(content.to_owned()), ..Completion::default() })
     }
 
     /// Refuses every request.
@@ -107,11 +91,7 @@ impl Script {
     /// Answers a JSON value.
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         let headers = owned(&[("content-type", "application/json")]);
-        Self::Raw {
-            status,
-            headers,
-            body: body.to_string().into(),
-        }
+        Self::Raw { status, headers, body: body.to_string().into() }
     }
 
     /// Waits before each answer.
@@ -121,12 +101,7 @@ impl Script {
 
     /// One script for each model.
     pub(crate) fn per_model<const N: usize>(scripts: [(&str, Script); N]) -> Self {
-        Self::PerModel(
-            scripts
-                .into_iter()
-                .map(|(model, script)| (model.to_owned(), script))
-                .collect(),
-        )
+        Self::PerModel(scripts.into_iter().map(|(model, script)| (model.to_owned(), script)).collect())
     }
 
     /// Decides by the request.
@@ -155,10 +130,7 @@ impl Script {
 }
 
 fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A chat completion.

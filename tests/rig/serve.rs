@@ -50,10 +50,7 @@ impl Recorded {
 
     /// A header's value, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
@@ -98,10 +95,7 @@ impl Drop for InFlight {
 }
 
 /// An error makes hyper close the connection without an answer.
-pub(super) async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, io::Error> {
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
     shared.hits.fetch_add(1, Ordering::SeqCst);
     let guard = InFlight::new(Arc::clone(&shared));
     let request = record(&shared, request).await?;
@@ -113,18 +107,10 @@ pub(super) async fn answer(
         Script::Ok(completion) => Ok(complete(&shared.name, &request, completion, guard)),
         Script::Status(status, headers) => {
             let body = script::refusal(&shared.name, status).to_string();
-            let headers = [
-                vec![("content-type".to_owned(), "application/json".to_owned())],
-                headers,
-            ]
-            .concat();
+            let headers = [vec![("content-type".to_owned(), "application/json".to_owned())], headers].concat();
             Ok(respond(&shared.name, status, &headers, full(body.into())))
         }
-        Script::Raw {
-            status,
-            headers,
-            body,
-        } => Ok(respond(&shared.name, status, &headers, full(body))),
+        Script::Raw { status, headers, body } => Ok(respond(&shared.name, status, &headers, full(body))),
         Script::Hang => {
             tokio::time::sleep(HANG_MAX).await;
             Err(io::Error::other("hung long enough"))
@@ -136,24 +122,10 @@ pub(super) async fn answer(
 
 async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded, io::Error> {
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, BODY_MAX_BYTES)
-        .collect()
-        .await
-        .map_err(io::Error::other)?
-        .to_bytes();
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |p| p.as_str())
-        .to_owned();
+    let body = Limited::new(body, BODY_MAX_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
+    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = Instant::now();
-    let recorded = Recorded {
-        method: parts.method,
-        path,
-        headers: parts.headers,
-        body,
-        at,
-    };
+    let recorded = Recorded { method: parts.method, path, headers: parts.headers, body, at };
     if !shared.count_only.load(Ordering::SeqCst) {
         let mut all = lock(&shared.recorded);
         if all.len() < RECORDED_MAX {
@@ -163,29 +135,13 @@ async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded,
     Ok(recorded)
 }
 
-fn complete(
-    name: &str,
-    request: &Recorded,
-    completion: Completion,
-    guard: InFlight,
-) -> Response<Body> {
+fn complete(name: &str, request: &Recorded, completion: Completion, guard: InFlight) -> Response<Body> {
     let asked = request.json();
     let model = asked["model"].as_str().unwrap_or_default().to_owned();
-    let content = completion
-        .content
-        .clone()
-        .unwrap_or_else(|| format!("{name} answers with {model}"));
+    let content = completion.content.clone().unwrap_or_else(|| format!("{name} answers with {model}"));
     let streamed = asked["stream"] == true;
-    let kind = if streamed {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
-    let headers = [
-        vec![("content-type".to_owned(), kind.to_owned())],
-        completion.headers.clone(),
-    ]
-    .concat();
+    let kind = if streamed { "text/event-stream" } else { "application/json" };
+    let headers = [vec![("content-type".to_owned(), kind.to_owned())], completion.headers.clone()].concat();
     let body = if streamed {
         events(model, content, completion, guard)
     } else {
@@ -201,45 +157,31 @@ fn events(model: String, content: String, completion: Completion, guard: InFligh
         let _guard = guard;
         for n in 0..completion.chunks {
             if completion.cut_after == Some(n) {
-                let _ = to_client
-                    .send(Err(io::Error::other("the script says so")))
-                    .await;
+                let _ = to_client.send(Err(io::Error::other("the script says so"))).await;
                 return;
             }
             if n > 0 && !completion.gap.is_zero() {
                 tokio::time::sleep(completion.gap).await;
             }
-            if to_client
-                .send(Ok(Frame::data(script::event(&model, &content))))
-                .await
-                .is_err()
-            {
+            if to_client.send(Ok(Frame::data(script::event(&model, &content)))).await.is_err() {
                 return;
             }
         }
-        let _ = to_client
-            .send(Ok(Frame::data(Bytes::from_static(b"data: [DONE]\n\n"))))
-            .await;
+        let _ = to_client.send(Ok(Frame::data(Bytes::from_static(b"data: [DONE]\n\n")))).await;
     });
     StreamBody::new(ReceiverStream::new(frames)).boxed_unsync()
 }
 
 fn full(body: Bytes) -> Body {
-    Full::new(body)
-        .map_err(|never: Infallible| match never {})
-        .boxed_unsync()
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 fn respond(name: &str, status: u16, headers: &[(String, String)], body: Body) -> Response<Body> {
-    let mut response = Response::builder()
-        .status(status)
-        .header("x-provider", name);
+    let mut response = Response::builder().status(status).header("x-provider", name);
     for (name, value) in headers {
         response = response.header(name, value);
     }
-    response
-        .body(body)
-        .expect("a script's status and headers are valid")
+    response.body(body).expect("a script's status and headers are valid")
 }
 
 /// A lock that a failed test elsewhere has not broken.

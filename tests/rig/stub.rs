@@ -12,8 +12,8 @@ use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
 use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request as Phase;
 use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response as Reply;
 use envoy_types::pb::envoy::service::ext_proc::v3::{
-    BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
-    ProcessingRequest, ProcessingResponse,
+    BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse, ProcessingRequest,
+    ProcessingResponse,
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use tokio::net::TcpListener;
@@ -31,11 +31,7 @@ pub(crate) enum Plan {
     /// Attempt N goes to the Nth of these clusters; an answer that is an error asks for the next attempt.
     Clusters(Vec<&'static str>),
     /// Answers itself, with these `details`.
-    Own {
-        status: i32,
-        details: &'static str,
-        body: &'static str,
-    },
+    Own { status: i32, details: &'static str, body: &'static str },
 }
 
 /// The headers of each request, in the order in which they came.
@@ -52,18 +48,11 @@ impl Stub {
     /// Starts a stub.
     pub(crate) async fn start(plan: Plan) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let addr = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let addr = listener.local_addr().expect("a bound socket has an address");
         let seen = Seen::default();
-        let service = ExternalProcessorServer::new(Service {
-            plan,
-            seen: Arc::clone(&seen),
-        })
-        .max_decoding_message_size(64 << 20);
-        let server = Server::builder()
-            .add_service(service)
-            .serve_with_incoming(TcpListenerStream::new(listener));
+        let service =
+            ExternalProcessorServer::new(Service { plan, seen: Arc::clone(&seen) }).max_decoding_message_size(64 << 20);
+        let server = Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
         let task = tokio::spawn(async { server.await.expect("the stub serves") });
         Self { addr, seen, task }
     }
@@ -75,10 +64,7 @@ impl Stub {
 
     /// The headers of each attempt so far, as Envoy showed them.
     pub(crate) fn seen(&self) -> Vec<HashMap<String, String>> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -106,25 +92,12 @@ impl ExternalProcessor for Service {
         let (to_envoy, answers) = tokio::sync::mpsc::channel(1);
         tokio::spawn(async move {
             let mut attempt = 1;
-            while let Some(Ok(ProcessingRequest {
-                request: Some(phase),
-                ..
-            })) = from_envoy.next().await
-            {
+            while let Some(Ok(ProcessingRequest { request: Some(phase), .. })) = from_envoy.next().await {
                 if let Phase::RequestHeaders(headers) = &phase {
-                    seen.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(all(headers));
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(all(headers));
                 }
                 let reply = reply(&plan, &mut attempt, phase);
-                if to_envoy
-                    .send(Ok(ProcessingResponse {
-                        response: reply,
-                        ..Default::default()
-                    }))
-                    .await
-                    .is_err()
-                {
+                if to_envoy.send(Ok(ProcessingResponse { response: reply, ..Default::default() })).await.is_err() {
                     return;
                 }
             }
@@ -136,43 +109,24 @@ impl ExternalProcessor for Service {
 fn reply(plan: &Plan, attempt: &mut usize, phase: Phase) -> Option<Reply> {
     match phase {
         Phase::RequestHeaders(headers) => {
-            *attempt = header(&headers, "x-envoy-attempt-count")
-                .parse()
-                .unwrap_or(1);
+            *attempt = header(&headers, "x-envoy-attempt-count").parse().unwrap_or(1);
             let remove_headers = vec!["x-model-router-cluster".to_owned()];
-            let mutation = HeaderMutation {
-                remove_headers,
-                ..HeaderMutation::default()
-            };
-            Some(Reply::RequestHeaders(HeadersResponse {
-                response: Some(change(mutation)),
-            }))
+            let mutation = HeaderMutation { remove_headers, ..HeaderMutation::default() };
+            Some(Reply::RequestHeaders(HeadersResponse { response: Some(change(mutation)) }))
         }
         Phase::RequestBody(_) => Some(match plan {
-            Plan::Own {
-                status,
-                details,
-                body,
-            } => Reply::ImmediateResponse(own(*status, details, body)),
+            Plan::Own { status, details, body } => Reply::ImmediateResponse(own(*status, details, body)),
             Plan::Clusters(clusters) => {
                 let cluster = clusters.get(*attempt - 1).copied().unwrap_or_default();
                 let mutation = set(&[("x-model-router-cluster", cluster)]);
-                Reply::RequestBody(BodyResponse {
-                    response: Some(change(mutation)),
-                })
+                Reply::RequestBody(BodyResponse { response: Some(change(mutation)) })
             }
         }),
         Phase::ResponseHeaders(headers) => {
             let failed = !header(&headers, ":status").starts_with('2');
             let more = matches!(plan, Plan::Clusters(clusters) if *attempt < clusters.len());
-            let mutation = if failed && more {
-                set(&[("x-model-router-retry", "1")])
-            } else {
-                set(&[])
-            };
-            Some(Reply::ResponseHeaders(HeadersResponse {
-                response: Some(change(mutation)),
-            }))
+            let mutation = if failed && more { set(&[("x-model-router-retry", "1")]) } else { set(&[]) };
+            Some(Reply::ResponseHeaders(HeadersResponse { response: Some(change(mutation)) }))
         }
         _ => None,
     }
@@ -181,10 +135,7 @@ fn reply(plan: &Plan, attempt: &mut usize, phase: Phase) -> Option<Reply> {
 fn own(status: i32, details: &str, body: &str) -> ImmediateResponse {
     ImmediateResponse {
         status: Some(HttpStatus { code: status }),
-        headers: Some(set(&[
-            ("content-type", "application/json"),
-            ("retry-after", "7"),
-        ])),
+        headers: Some(set(&[("content-type", "application/json"), ("retry-after", "7")])),
         body: body.as_bytes().to_vec(),
         details: details.to_owned(),
         ..ImmediateResponse::default()
@@ -192,11 +143,7 @@ fn own(status: i32, details: &str, body: &str) -> ImmediateResponse {
 }
 
 fn change(mutation: HeaderMutation) -> CommonResponse {
-    CommonResponse {
-        header_mutation: Some(mutation),
-        clear_route_cache: true,
-        ..CommonResponse::default()
-    }
+    CommonResponse { header_mutation: Some(mutation), clear_route_cache: true, ..CommonResponse::default() }
 }
 
 fn set(headers: &[(&str, &str)]) -> HeaderMutation {
@@ -209,10 +156,7 @@ fn set(headers: &[(&str, &str)]) -> HeaderMutation {
         append_action: 2, // OVERWRITE_IF_EXISTS_OR_ADD
         ..HeaderValueOption::default()
     };
-    HeaderMutation {
-        set_headers: headers.iter().map(option).collect(),
-        ..HeaderMutation::default()
-    }
+    HeaderMutation { set_headers: headers.iter().map(option).collect(), ..HeaderMutation::default() }
 }
 
 fn header(headers: &HttpHeaders, name: &str) -> String {
@@ -220,16 +164,6 @@ fn header(headers: &HttpHeaders, name: &str) -> String {
 }
 
 fn all(headers: &HttpHeaders) -> HashMap<String, String> {
-    let text = |h: &HeaderValue| {
-        (
-            h.key.clone(),
-            String::from_utf8_lossy(&h.raw_value).into_owned(),
-        )
-    };
-    headers
-        .headers
-        .iter()
-        .flat_map(|map| &map.headers)
-        .map(text)
-        .collect()
+    let text = |h: &HeaderValue| (h.key.clone(), String::from_utf8_lossy(&h.raw_value).into_owned());
+    headers.headers.iter().flat_map(|map| &map.headers).map(text).collect()
 }
