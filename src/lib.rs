@@ -30,6 +30,7 @@
 //! - `config::load` and `config::compile` do no network I/O; start, `check` and reload share them.
 
 pub mod api;
+pub mod config;
 
 pub mod endpoint;
 pub mod health;

@@ -1,2 +1,3 @@
-//! Tests.
-fn main() {}
+//! All integration tests in one binary.
+
+mod policy_files;
