@@ -6,7 +6,7 @@
 mod compile;
 mod decode;
 mod problem;
-mod raw;
+pub mod raw;
 mod secrets;
 mod words;
 mod yaml;

@@ -15,12 +15,12 @@ use std::fmt;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
 use super::problem::Report;
-use super::words::{any_of, instead, shown};
+use super::words::{any_of, instead, nearest, shown};
 use super::yaml::{Entry, Meaning, Node, Scalar, Value};
 use access::{Elements, Fields, Named as NamedAccess, Variant};
 pub use at::{At, Named};
 
-/// Names of newtype structs that ask the decoder for something; see [`At`] and [`Short`](super::raw::Operation).
+/// Names of newtype structs that ask the decoder for something; the first makes an [`At`].
 const AT: &str = "$at";
 /// Asks for `visit_str` if the value is a scalar, else for `visit_newtype_struct`.
 pub(super) const SHORT_FORM: &str = "$short_form";
@@ -75,7 +75,7 @@ impl<'a> Decoder<'a> {
 
     fn found(&self) -> String {
         match &self.node.value {
-            Value::Scalar(scalar) if self.secret && scalar.meaning() != Meaning::Nothing => "something else".to_owned(),
+            Value::Scalar(scalar) if self.secret => scalar.kind().to_owned(),
             Value::Scalar(scalar) => scalar.described(),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
@@ -196,7 +196,8 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         };
         let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| fields.contains(&entry.key.text()));
         unknown.iter().for_each(|entry| self.unknown(&entry.key, fields));
-        visitor.visit_map(Fields::new(self, known, fields))
+        let meant = unknown.iter().filter_map(|entry| nearest(entry.key.text(), fields.iter().copied())).collect();
+        visitor.visit_map(Fields::new(self, known, meant, fields))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

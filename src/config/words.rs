@@ -4,8 +4,8 @@
 const SHOWN: usize = 64;
 /// More alternatives than this are not told.
 const TOLD: usize = 8;
-/// How alike a name must be to be suggested; 1 is equal.
-const ALIKE: f64 = 0.85;
+/// A name is suggested if at most one in so many of its letters is wrong.
+const ONE_WRONG_IN: usize = 3;
 
 /// The value in backticks, on one line and not without end.
 pub(super) fn shown(text: &str) -> String {
@@ -29,22 +29,19 @@ pub(super) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// Help for a name that is unknown: the one that was probably meant, or else all that there are when they are few.
 pub(super) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let known: Vec<_> = known.into_iter().collect();
-    if let Some(near) = nearest(name, &known) {
+    if let Some(near) = nearest(name, known.iter().copied()) {
         return Some(format!("did you mean {}?", shown(near)));
     }
     (1..=TOLD).contains(&known.len()).then(|| format!("expected {}", any_of(known)))
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The known name that was probably meant.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let short = |text: &str| text.chars().nth(SHOWN).is_none();
-    let alike = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    known
-        .iter()
-        .filter(|known| short(name) && short(known))
-        .map(|&known| (alike(known), known))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, known)| known)
+    let wrong = |known: &str| strsim::osa_distance(&name.to_lowercase(), &known.to_lowercase());
+    let near = known.into_iter().filter(|known| short(name) && short(known)).map(|known| (wrong(known), known));
+    let near = near.filter(|(wrong, known)| wrong * ONE_WRONG_IN <= known.chars().count().max(name.chars().count()));
+    near.min_by_key(|(wrong, _)| *wrong).map(|(_, known)| known)
 }
 
 fn escaped(character: char) -> Vec<char> {

@@ -87,8 +87,8 @@ impl<'a> Reader<'a> {
             }
             Some(Err(error)) => {
                 let place = place_of(error.marker());
-                let (message, help) = scalar::syntax(error.info(), self.text.lines().nth(place.line.max(1) - 1));
-                self.report.error_with(place, message, help);
+                let line = self.text.lines().nth(place.line.max(1) - 1).unwrap_or_default();
+                self.report.error(place, scalar::syntax(error.info(), line));
                 None
             }
         }

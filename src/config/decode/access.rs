@@ -64,16 +64,26 @@ impl<'de> MapAccess<'de> for Named<'de> {
 /// The fields of a struct: those that are there, then those that are not.
 pub(super) struct Fields<'de> {
     parent: Decoder<'de>,
-    rest: vec::IntoIter<(&'de str, Option<&'de Node>)>,
-    current: Option<(&'de str, Option<&'de Node>)>,
+    rest: vec::IntoIter<Field<'de>>,
+    current: Option<Field<'de>>,
+    /// Missing fields of which a misspelt key has been reported.
+    meant: Vec<&'static str>,
 }
 
+/// A field's name, and its value if it is there.
+type Field<'de> = (&'de str, Option<&'de Node>);
+
 impl<'de> Fields<'de> {
-    pub(super) fn new(parent: Decoder<'de>, known: Vec<&'de Entry>, fields: &'static [&'static str]) -> Self {
+    pub(super) fn new(
+        parent: Decoder<'de>,
+        known: Vec<&'de Entry>,
+        meant: Vec<&'static str>,
+        fields: &'static [&'static str],
+    ) -> Self {
         let there = |field: &&&str| !known.iter().any(|entry| entry.key.text() == **field);
         let missing: Vec<_> = fields.iter().filter(there).map(|&field| (field, None)).collect();
         let all = known.iter().map(|entry| (entry.key.text(), Some(&entry.value))).chain(missing);
-        Self { parent, rest: all.collect::<Vec<_>>().into_iter(), current: None }
+        Self { parent, rest: all.collect::<Vec<_>>().into_iter(), current: None, meant }
     }
 }
 
@@ -89,7 +99,10 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mistake> {
         match self.current.take().expect("serde asks for a value after its key") {
             (_, Some(node)) => seed.deserialize(self.parent.child(node)),
-            (key, None) => seed.deserialize(Missing { key, place: self.parent.node.place, parent: self.parent }),
+            (key, None) => {
+                let reported = self.meant.contains(&key);
+                seed.deserialize(Missing { key, place: self.parent.node.place, parent: self.parent, reported })
+            }
         }
     }
 }
@@ -100,12 +113,15 @@ pub(super) struct Missing<'de> {
     key: &'de str,
     pub(super) place: Place,
     parent: Decoder<'de>,
+    reported: bool,
 }
 
 impl Missing<'_> {
     pub(super) fn report(&self) -> Mistake {
-        let message = format!("key {} is missing", shown(self.key));
-        self.parent.context.report.borrow_mut().error(self.place, message);
+        if !self.reported {
+            let message = format!("key {} is missing", shown(self.key));
+            self.parent.context.report.borrow_mut().error(self.place, message);
+        }
         Mistake::Reported
     }
 }

@@ -34,7 +34,17 @@ impl Scalar {
         }
     }
 
-    /// For "expected …, found …".
+    /// What it is, without showing it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.meaning() {
+            Meaning::Nothing => "nothing",
+            Meaning::Bool(_) => "a truth value",
+            Meaning::Whole(_) | Meaning::Negative(_) | Meaning::Decimal(_) => "a number",
+            Meaning::Text(_) => "a text",
+        }
+    }
+
+    /// What it is, for "expected …, found …".
     pub(crate) fn described(&self) -> String {
         match self.meaning() {
             Meaning::Nothing => "nothing".to_owned(),
@@ -61,24 +71,31 @@ fn number(text: &str) -> Option<Meaning<'static>> {
     whole.ok().or_else(|| text.parse().ok().map(Meaning::Decimal))
 }
 
-/// A syntax error for a person: what is wrong in the line, and what would be right where that can be told.
-pub(super) fn syntax(info: &str, line: Option<&str>) -> (String, Option<String>) {
-    let line = line.unwrap_or_default();
+/// A syntax error for a person: what the parser says of the line, in words that help to mend it.
+pub(super) fn syntax(info: &str, line: &str) -> String {
     let indent = &line[..line.len() - line.trim_start().len()];
-    if indent.contains('\t') {
-        return ("a tab indents this line".to_owned(), Some("YAML wants spaces".to_owned()));
-    }
-    let help = match info {
-        "while parsing node, found unknown anchor" => "no `&` before it gives the anchor that this `*` repeats",
-        "mapping values are not allowed in this context" => "check the indentation, and quote a text that holds `: `",
-        "while parsing a block mapping, did not find expected key" | "invalid indentation" => {
-            "check the indentation: keys of one map start in the same column"
+    let plain = match info {
+        _ if info.contains("tab") || (indent.contains('\t') && info.starts_with("mapping values")) => {
+            "a tab stands where only spaces can; indent with spaces"
         }
-        "simple key expected" | "simple key expect ':'" => "a key needs a `:` and a space after it",
+        "while parsing node, found unknown anchor" => "no `&` before this `*` gives the value that it repeats",
+        "mapping values are not allowed in this context" => {
+            "no key can stand here; check the indentation, and quote a text that holds `: `"
+        }
+        "while parsing a block mapping, did not find expected key" | "invalid indentation" => {
+            "a key is expected here; the keys of a map start in the same column"
+        }
+        "simple key expected" | "simple key expect ':'" => "a key is expected here, with a `:` and a space after it",
+        "while parsing a flow mapping, did not find expected ',' or '}'"
+        | "while parsing a flow sequence, expected ',' or ']'"
+            if line.contains("/{") =>
+        {
+            "between `{ }` or `[ ]` a path with a placeholder is quoted, such as `\"/x/{id}\"`"
+        }
         "while parsing a flow mapping, did not find expected ',' or '}'" => "a `{` is not closed, or a `,` is missing",
         "while parsing a flow sequence, expected ',' or ']'" => "a `[` is not closed, or a `,` is missing",
         "while scanning a quoted scalar, found unexpected end of stream" => "a quote is not closed",
-        _ => return (format!("this is no YAML: {info}"), None),
+        other => other,
     };
-    (format!("this is no YAML: {info}"), Some(help.to_owned()))
+    format!("this is no YAML: {plain}")
 }
