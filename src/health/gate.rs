@@ -164,10 +164,10 @@ impl Gate {
             return;
         }
         let mut inner = self.lock();
-        if inner.is_probing(pass) {
-            if let Some(suspension) = &mut inner.suspension {
-                suspension.probe = None;
-            }
+        if inner.is_probing(pass)
+            && let Some(suspension) = &mut inner.suspension
+        {
+            suspension.probe = None;
         }
     }
 

@@ -37,10 +37,8 @@ impl Weighted {
         self.pay(&mut cycle);
         let mut order: Vec<_> = (0..self.weights.len()).collect();
         order.sort_by_key(|&index| self.rank(&cycle, index));
-        if let Some(&first) = order.first() {
-            if available[first] && self.weights[first] > 0 {
-                cycle.credit[first] -= self.share_total(available);
-            }
+        if let Some(&first) = order.first().filter(|&&first| available[first] && self.weights[first] > 0) {
+            cycle.credit[first] -= self.share_total(available);
         }
         cycles.push(cycle);
         order

@@ -1,7 +1,7 @@
 //! The attach topology: a failing target is suspended, and the next request goes elsewhere.
 
 use crate::check::{check_error, production, status_of};
-use crate::rig::client::chat;
+use crate::rig::ask::chat;
 use crate::rig::envoy::Topology;
 use crate::rig::script::Script;
 use crate::rig::{Rig, eventually};

@@ -7,7 +7,8 @@ use model_router::admin::proto::{GetStatusRequest, GetStatusResponse, ListTarget
 use serde_json::Value;
 use tonic::transport::Channel;
 
-use crate::rig::client::{Answer, Tally};
+use crate::rig::client::Answer;
+use crate::rig::load::Tally;
 use crate::rig::router::Router;
 
 /// The answer is an error in OpenAI's shape, with this status and this code.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::check::{check_error, production, status_of};
-use crate::rig::client::{Tally, chat, leave, load, stream};
+use crate::rig::ask::chat;
+use crate::rig::client::{leave, stream};
 use crate::rig::envoy::Topology;
+use crate::rig::load::{Tally, load};
 use crate::rig::script::{Completion, Script};
 use crate::rig::{Rig, eventually};
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::check::{check_error, production};
 use crate::rig::Rig;
-use crate::rig::client::{chat, get, post};
+use crate::rig::ask::{chat, get, post};
 use crate::rig::envoy::Topology;
 use crate::rig::script::Script;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::check::{admin, production, status};
-use crate::rig::client::{chat, load};
+use crate::rig::ask::chat;
 use crate::rig::envoy::Topology;
+use crate::rig::load::load;
 use crate::rig::router::{Router, Settings};
 use crate::rig::script::Script;
 use crate::rig::{Rig, eventually};

@@ -10,7 +10,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::check::{admin, channel, production};
-use crate::rig::client::{chat, stream};
+use crate::rig::ask::chat;
+use crate::rig::client::stream;
 use crate::rig::envoy::Topology;
 use crate::rig::router::{Router, Settings, binary};
 use crate::rig::script::{Completion, Script};

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::check::{check_share, production, status_of};
 use crate::rig::Rig;
-use crate::rig::client::{chat, load};
+use crate::rig::ask::chat;
 use crate::rig::envoy::Topology;
+use crate::rig::load::load;
 use crate::rig::script::Script;
 
 const CONCURRENCY: usize = 32;

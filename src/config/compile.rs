@@ -1,0 +1,70 @@
+//! From what the file says to what the router uses. What comes out cannot be wrong.
+//!
+//! Everything is compiled as far as it goes, so that one run reports all there is to report; whether the result may be
+//! used is decided once, at the end, by the report having no error.
+
+mod apis;
+mod base_url;
+pub(super) mod endpoints;
+mod limits;
+mod operations;
+mod policies;
+
+use std::collections::HashSet;
+
+use super::decode::At;
+use super::problem::Report;
+use super::raw::{self, Config};
+use super::words::shown;
+use crate::api::{Apis, Unmatched};
+use crate::policy::Limits;
+use endpoints::{Declared, Known, Means, Provider};
+use limits::Bounds;
+use policies::Names;
+
+/// Compiles a file; the result may be used only if the report has no error.
+pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Report) -> Apis {
+    let providers = endpoints::providers(&config.providers, report);
+    let endpoints = endpoints::endpoints(&config.endpoints, &providers, means, report);
+    let base = Limits::default();
+    let set = config.defaults.as_ref().and_then(At::get);
+    let defaults = set.map_or(base, |set| Bounds::from(set).over(base, report));
+    let mut names = Names {
+        providers: &providers,
+        endpoints: &endpoints,
+        registry: means.registry,
+        defaults,
+        used: HashSet::new(),
+    };
+    let apis = apis::apis(&config.apis, &mut names, report);
+    let used = names.used;
+    if !report.has_errors() {
+        unused(&providers, &endpoints, &used, report); // with errors it may be the name that is wrong
+    }
+    let unmatched = config.unmatched.as_ref().and_then(At::get);
+    Apis::new(apis, unmatched.map_or(Unmatched::default(), |&unmatched| unmatched.into()))
+}
+
+fn unused(
+    providers: &Declared<'_, Provider<'_>>,
+    endpoints: &Declared<'_, Known<'_>>,
+    used: &HashSet<&str>,
+    report: &mut Report,
+) {
+    for (name, (place, _)) in endpoints.iter().filter(|(name, _)| !used.contains(*name)) {
+        report.warning(*place, format!("endpoint {} is not used by any API", shown(name)), None);
+    }
+    let served: HashSet<_> = endpoints.values().filter_map(|(_, endpoint)| endpoint.provider).collect();
+    for (name, (place, _)) in providers.iter().filter(|(name, _)| !served.contains(*name)) {
+        report.warning(*place, format!("provider {} is not used by any endpoint", shown(name)), None);
+    }
+}
+
+impl From<raw::Unmatched> for Unmatched {
+    fn from(unmatched: raw::Unmatched) -> Self {
+        match unmatched {
+            raw::Unmatched::Refuse => Self::Refuse,
+            raw::Unmatched::Continue => Self::Continue,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Policies: targets looked up, checked and put in order.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::endpoints::{Declared, Known, Provider, sorted};
+use super::limits::Bounds;
+use crate::api::Environment;
+use crate::config::decode::At;
+use crate::config::problem::{Place, Report};
+use crate::config::raw;
+use crate::config::words::{instead, shown};
+use crate::health::Registry;
+use crate::policy::round_robin::RoundRobin;
+use crate::policy::weighted::Weighted;
+use crate::policy::{Limits, ModelName, Policy, Target, Turns};
+
+/// The heaviest weight: sums of all weights stay far from overflowing.
+const HEAVIEST: u64 = 1_000_000;
+
+/// What policies refer to.
+pub(super) struct Names<'a, 'b> {
+    pub(super) providers: &'b Declared<'a, Provider<'a>>,
+    pub(super) endpoints: &'b Declared<'a, Known<'a>>,
+    pub(super) registry: &'b Registry,
+    pub(super) defaults: Limits,
+    /// The endpoints that some target names.
+    pub(super) used: HashSet<&'a str>,
+}
+
+/// The two orders, which differ in what they make of weights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    RoundRobin,
+    Weighted,
+}
+
+impl<'a, 'b> Names<'a, 'b> {
+    /// Compiles one environment's policy; `None` if that cannot be done, which is then reported.
+    pub(super) fn policy(
+        &mut self,
+        raw: &'a At<raw::Policy>,
+        environment: Environment,
+        report: &mut Report,
+    ) -> Option<Policy> {
+        let (order, rotation) = match raw.get()? {
+            raw::Policy::RoundRobin(rotation) => (Order::RoundRobin, rotation),
+            raw::Policy::WeightedRoundRobin(rotation) => (Order::Weighted, rotation),
+        };
+        let limits = Bounds::from(rotation).over(self.defaults, report);
+        let list = rotation.targets.get()?;
+        if list.is_empty() {
+            let help = "name at least one, such as `{ model: gpt-4o, endpoint: openai }`".to_owned();
+            report.error_with(rotation.targets.place, "`targets` is empty", help);
+            return None;
+        }
+        once_each(list, order, report);
+        let targets: Vec<_> = list.iter().map(|target| self.target(target, environment, report)).collect();
+        let weights = weights(list, order, rotation.targets.place, report);
+        let targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
+        let turns = match order {
+            Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
+            Order::Weighted => Turns::Weighted(Weighted::new(weights)),
+        };
+        Some(Policy { targets, turns, limits })
+    }
+
+    fn target(&mut self, raw: &'a At<raw::Target>, environment: Environment, report: &mut Report) -> Option<Target> {
+        let raw = raw.get()?;
+        let known = self.endpoint(&raw.endpoint, environment, report)?;
+        let provider = known.provider.and_then(|name| self.providers.get(name));
+        let model = raw.model.get()?;
+        if let Some((_, Provider { name, models: Some(models), .. })) = provider {
+            if !models.contains(&model.as_str()) {
+                let message = format!("provider {} has no model {}", shown(name), shown(model));
+                report.error_with(raw.model.place, message, instead(model, models.iter().copied()));
+                return None;
+            }
+        }
+        let (key, endpoint) = known.endpoint.as_ref()?;
+        let model = ModelName::new(model);
+        let state = self.registry.target(key, &model);
+        Some(Target { model, endpoint: Arc::clone(endpoint), state })
+    }
+
+    fn endpoint(
+        &mut self,
+        name: &'a At<String>,
+        environment: Environment,
+        report: &mut Report,
+    ) -> Option<&'b Known<'a>> {
+        let text = name.get()?;
+        let endpoints = self.endpoints;
+        let Some((_, known)) = endpoints.get(text.as_str()) else {
+            let help = instead(text, sorted(endpoints));
+            report.error_with(name.place, format!("unknown endpoint {}", shown(text)), help);
+            return None;
+        };
+        self.used.insert(text);
+        if let Some(reserved) = known.reserved.filter(|reserved| *reserved != environment) {
+            let message = format!("endpoint {} is reserved for {}", shown(text), reserved.name());
+            let help = format!("use another one for {}, or leave out its `environment`", environment.name());
+            report.error_with(name.place, message, help);
+        }
+        Some(known)
+    }
+}
+
+/// Reports a target that is in the list twice: it would silently have two turns.
+fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
+    let mut seen = HashMap::new();
+    for at in list {
+        let Some((model, endpoint)) = at.get().and_then(|target| target.model.get().zip(target.endpoint.get())) else {
+            continue;
+        };
+        let Some(first) = seen.insert((model, endpoint), at.place) else { continue };
+        let (model, endpoint) = (shown(model), shown(endpoint));
+        let message = format!("{model} at {endpoint} is a target already, at {}:{}", first.line, first.column);
+        let help = match order {
+            Order::RoundRobin => "for a larger share use `weighted_round_robin` and give it a `weight`",
+            Order::Weighted => "keep one, with the sum of their weights",
+        };
+        report.error_with(at.place, message, help.to_owned());
+    }
+}
+
+fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Report) -> Vec<u32> {
+    let given = list.iter().map(|target| target.get().and_then(|target| target.weight.as_ref()));
+    if order == Order::RoundRobin {
+        for weight in given.flatten() {
+            let help = "use `weighted_round_robin`, or leave it out".to_owned();
+            report.error_with(weight.place, "`weight` means nothing under `round_robin`", help);
+        }
+        return Vec::new();
+    }
+    let weights: Vec<_> = given.map(|weight| weight.map_or(1, |weight| self::weight(weight, report))).collect();
+    if weights.iter().all(|weight| *weight == 0) {
+        let help = "give at least one target a weight of 1 or more".to_owned();
+        report.error_with(place, "every target has a weight of 0", help);
+    }
+    weights
+}
+
+/// The weight; 1 in the place of one that was wrong, so that nothing more is said about it.
+fn weight(at: &At<raw::Weight>, report: &mut Report) -> u32 {
+    match at.get() {
+        Some(raw::Weight(weight)) if *weight > HEAVIEST => {
+            report.error(at.place, format!("a weight must be from 0 to {HEAVIEST}, found `{weight}`"));
+            1
+        }
+        Some(raw::Weight(weight)) => u32::try_from(*weight).expect("it is not above HEAVIEST"),
+        None => 1,
+    }
+}

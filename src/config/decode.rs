@@ -1,0 +1,281 @@
+//! A serde deserializer over the YAML tree that places every error and goes on after it.
+//!
+//! serde stops at the first error; a policy file should be reported whole. So errors are recorded where they arise, and
+//! [`At`] is where they end: it holds `None` for a value that was wrong, and its parent is none the worse for it.
+//!
+//! Every field of a struct that is decoded must be an `At<T>` (required) or an `Option<At<T>>`: a key that is not in the
+//! file is handed to the struct too, as [`access::Missing`], so that all missing keys are reported and not just one.
+
+mod access;
+mod at;
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{self, Deserializer, Unexpected, Visitor};
+
+use super::problem::Report;
+use super::words::{any_of, instead, nearest, shown};
+use super::yaml::{Entry, Meaning, Node, Scalar, Value};
+use access::{Elements, Fields, Named as NamedAccess, Variant};
+pub use at::{At, Named};
+
+/// Names of newtype structs that ask the decoder for something; the first makes an [`At`].
+const AT: &str = "$at";
+/// Asks for `visit_str` if the value is a scalar, else for `visit_newtype_struct`.
+pub(super) const SHORT_FORM: &str = "$short_form";
+/// An enum of this name holds secrets: nothing below it is ever quoted in a message.
+const SECRET: &str = "ApiKey";
+
+/// What decoding needs beside the value.
+struct Context {
+    report: RefCell<Report>,
+    /// Keys that are known and not supported yet.
+    later: &'static [&'static str],
+}
+
+/// Decodes one value.
+#[derive(Clone, Copy)]
+struct Decoder<'a> {
+    node: &'a Node,
+    context: &'a Context,
+    secret: bool,
+}
+
+/// Why a value could not be decoded.
+#[derive(Debug)]
+enum Mistake {
+    /// To be recorded by the nearest [`At`], which knows the place.
+    Unplaced(String),
+    /// Recorded already.
+    Reported,
+}
+
+/// Decodes a whole tree. Keys in `later` are known and not supported yet.
+pub(super) fn decode<T: for<'de> de::Deserialize<'de>>(
+    node: &Node,
+    later: &'static [&'static str],
+    report: Report,
+) -> (Option<T>, Report) {
+    let context = Context { report: RefCell::new(report), later };
+    let value = at::decoded(Decoder { node, context: &context, secret: false });
+    (value, context.report.into_inner())
+}
+
+impl<'a> Decoder<'a> {
+    fn wrong<T>(&self, expected: impl fmt::Display) -> Result<T, Mistake> {
+        self.wrong_with(expected, None)
+    }
+
+    fn wrong_with<T>(&self, expected: impl fmt::Display, help: Option<String>) -> Result<T, Mistake> {
+        let message = format!("expected {expected}, found {}", self.found());
+        self.context.report.borrow_mut().error_with(self.node.place, message, help);
+        Err(Mistake::Reported)
+    }
+
+    fn found(&self) -> String {
+        match &self.node.value {
+            Value::Scalar(scalar) if self.secret => scalar.kind().to_owned(),
+            Value::Scalar(scalar) => scalar.described(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
+        }
+    }
+
+    fn scalar(&self) -> Option<&'a Scalar> {
+        match &self.node.value {
+            Value::Scalar(scalar) => Some(scalar),
+            Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// Reports a key or a name that is none of those known.
+    fn unknown(&self, key: &Node, known: &'static [&'static str]) {
+        let name = key.text();
+        let mut report = self.context.report.borrow_mut();
+        if self.secret {
+            report.error_with(key.place, "unknown key", format!("expected {}", any_of(known.iter().copied())));
+        } else if self.context.later.contains(&name) {
+            report.error(key.place, format!("{} is not supported by this version", shown(name)));
+        } else {
+            let message = format!("unknown key {}", shown(name));
+            report.error_with(key.place, message, instead(name, known.iter().copied()));
+        }
+    }
+
+    /// The one entry whose key is a variant's name; everything else is reported.
+    fn variant(&self, entries: &'a [Entry], variants: &'static [&'static str]) -> Result<&'a Entry, Mistake> {
+        let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| variants.contains(&entry.key.text()));
+        unknown.iter().for_each(|entry| self.unknown(&entry.key, variants));
+        match known[..] {
+            [one] => Ok(one),
+            [_, second, ..] => {
+                let message = format!("expected only one of {}", any_of(known.iter().map(|entry| entry.key.text())));
+                self.context.report.borrow_mut().error(second.key.place, message);
+                Err(Mistake::Reported)
+            }
+            [] if unknown.is_empty() => self.wrong_with("something", Some(format!("write {}", choice(variants)))),
+            [] => Err(Mistake::Reported),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for Decoder<'de> {
+    type Error = Mistake;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::List(elements) => visitor.visit_seq(Elements::new(self, elements)),
+            Value::Map(entries) => visitor.visit_map(NamedAccess::new(self, entries)),
+            Value::Scalar(scalar) => match scalar.meaning() {
+                Meaning::Nothing => visitor.visit_unit(),
+                Meaning::Bool(value) => visitor.visit_bool(value),
+                Meaning::Whole(value) => visitor.visit_u64(value),
+                Meaning::Negative(value) => visitor.visit_i64(value),
+                Meaning::Decimal(value) => visitor.visit_f64(value),
+                Meaning::Text(text) => visitor.visit_borrowed_str(text),
+            },
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.scalar().map(|scalar| (scalar, scalar.meaning())) {
+            Some((_, Meaning::Text(text))) => visitor.visit_borrowed_str(text),
+            Some((scalar, Meaning::Whole(_) | Meaning::Negative(_) | Meaning::Decimal(_) | Meaning::Bool(_))) => {
+                let help = (!self.secret).then(|| format!("quote it: `\"{}\"`", scalar.text));
+                self.wrong_with("a text", help.or(Some("quote it".to_owned())))
+            }
+            _ => self.wrong("a text"),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.scalar().map(Scalar::meaning) {
+            Some(Meaning::Nothing) => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mistake> {
+        match (name, self.scalar()) {
+            (AT, _) => visitor.visit_seq(at::Access::new(self)),
+            (SHORT_FORM, Some(_)) => self.deserialize_str(visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::List(elements) => visitor.visit_seq(Elements::new(self, elements)),
+            Value::Scalar(scalar) if scalar.meaning() != Meaning::Nothing => {
+                self.wrong_with("a list", Some(format!("write `[{}]`", shown(&scalar.text).trim_matches('`'))))
+            }
+            _ => self.wrong("a list"),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match &self.node.value {
+            Value::Map(entries) => visitor.visit_map(NamedAccess::new(self, entries)),
+            _ => self.wrong("a map of names"),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        let Value::Map(entries) = &self.node.value else {
+            return self.wrong(format!("a map with keys such as {}", any_of(fields.iter().copied().take(3))));
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| fields.contains(&entry.key.text()));
+        unknown.iter().for_each(|entry| self.unknown(&entry.key, fields));
+        let meant = unknown.iter().filter_map(|entry| nearest(entry.key.text(), fields.iter().copied())).collect();
+        visitor.visit_map(Fields::new(self, known, meant, fields))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        let decoder = Self { secret: self.secret || name == SECRET, ..self };
+        match &self.node.value {
+            Value::Map(entries) => {
+                let entry = decoder.variant(entries, variants)?;
+                visitor.visit_enum(Variant { key: &entry.key, value: Some(&entry.value), decoder })
+            }
+            Value::Scalar(scalar) if !decoder.secret && variants.contains(&scalar.text.as_str()) => {
+                visitor.visit_enum(Variant { key: self.node, value: None, decoder })
+            }
+            Value::Scalar(scalar) if !decoder.secret => {
+                let help = instead(&scalar.text, variants.iter().copied()).filter(|help| help.starts_with("did"));
+                decoder.wrong_with(any_of(variants.iter().copied()), help)
+            }
+            _ => decoder.wrong(choice(variants)),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier ignored_any
+    }
+}
+
+impl Node {
+    /// The text of a scalar; a list or a map has none.
+    fn text(&self) -> &str {
+        match &self.value {
+            Value::Scalar(scalar) => &scalar.text,
+            Value::List(_) | Value::Map(_) => "",
+        }
+    }
+}
+
+impl de::Error for Mistake {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Unplaced(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+            Unexpected::Bool(value) => format!("`{value}`"),
+            Unexpected::Unsigned(number) => format!("the number `{number}`"),
+            Unexpected::Signed(number) => format!("the number `{number}`"),
+            Unexpected::Float(number) => format!("the number `{number}`"),
+            Unexpected::Str(text) => shown(text),
+            Unexpected::Seq => "a list".to_owned(),
+            Unexpected::Map => "a map".to_owned(),
+            other => other.to_string(),
+        };
+        Self::Unplaced(format!("expected {expected}, found {found}"))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unplaced(message) => f.write_str(message),
+            Self::Reported => f.write_str("reported"),
+        }
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// "`{ env: … }`, `{ file: … }` or `{ value: … }`".
+fn choice(variants: &[&str]) -> String {
+    let forms: Vec<_> = variants.iter().map(|variant| format!("{{ {variant}: … }}")).collect();
+    any_of(forms.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::{Environment, Match};
+use crate::policy::{Policy, Turns};
+
+/// Provider and endpoints that most of the policies below share: two lines.
+const NAMES: &str = "\
+providers: { openai: { type: openai, models: [m, n] }, mistral: { type: mistral, models: [l] } }
+endpoints: { east: { provider: openai, url: https://east.example.com/v1, api_key: { env: KEY } }, west: { provider: mistral, url: http://west:8080 } }
+";
+
+/// Uses every name, in one line.
+const API: &str = "apis: [{ name: a, production: { round_robin: { targets: [{ model: m, endpoint: east }, { model: l, endpoint: west }] } } }]";
+
+fn secrets(missing: MissingSecrets) -> Secrets {
+    Secrets::new(
+        [("KEY", "sesame"), ("EMPTY", ""), ("BAD", "a b")].map(|(name, value)| (name.into(), value.into())),
+        missing,
+    )
+}
+
+fn compiled(yaml: &str, missing: MissingSecrets, registry: &Registry) -> Result<Compiled, Problems> {
+    let loaded = parse("", yaml.as_bytes(), PathBuf::from("tests/policies"))?;
+    compile(loaded, &secrets(missing), registry, 7, &mut Vec::new())
+}
+
+fn report(yaml: &str, missing: MissingSecrets) -> String {
+    match compiled(yaml, missing, &Registry::default()) {
+        Ok(Compiled { warnings, .. }) => warnings.to_string(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+fn check(yaml: &str, expected: &str) {
+    assert_eq!(report(yaml, MissingSecrets::Refuse), expected, "{yaml}");
+}
+
+/// The only API, with these keys beside its name.
+fn check_api(keys: &str, expected: &str) {
+    check(&format!("{NAMES}apis: [{{ name: a, {keys} }}]"), expected);
+}
+
+/// The only API's policy, which uses every name.
+fn check_weights(east: &str, west: &str, expected: &str) {
+    let targets =
+        format!("{{ model: m, endpoint: east, weight: {east} }}, {{ model: l, endpoint: west, weight: {west} }}");
+    check_api(&format!("production: {{ weighted_round_robin: {{ targets: [{targets}] }} }}"), expected);
+}
+
+fn policy_of(yaml: &str, environment: Environment) -> Policy {
+    let compiled = compiled(yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid");
+    let api = compiled.snapshot.apis.iter().next().map(std::sync::Arc::clone);
+    drop(compiled);
+    let mut api = std::sync::Arc::into_inner(api.expect("an API")).expect("held here alone");
+    match environment {
+        Environment::Production => api.production.take().expect("a policy"),
+        Environment::Sandbox => api.sandbox.take().expect("a policy"),
+    }
+}
+
+#[test]
+fn a_policy_is_compiled_with_its_own_bounds_over_the_defaults() {
+    let yaml = format!(
+        "{NAMES}defaults: {{ suspend: 5s, attempts: 2, request_timeout: 1m 30s }}
+apis: [{{ name: a, sandbox: {{ round_robin: {{ suspend: 0s, suspend_after: 9, targets: [{{ model: m, endpoint: east }}, {{ model: l, endpoint: west }}] }} }} }}]"
+    );
+    let Policy { limits, targets, turns } = policy_of(&yaml, Environment::Sandbox);
+    let seconds = [limits.suspend, limits.first_byte_timeout, limits.request_timeout].map(|limit| limit.as_secs());
+    assert_eq!((seconds, limits.attempts.get(), limits.suspend_after.get()), ([0, 30, 90], 2, 9));
+    assert!(matches!(turns, Turns::RoundRobin(_)));
+    let told: Vec<_> = targets.iter().map(|target| format!("{} {}", target.model, target.endpoint.cluster)).collect();
+    assert_eq!(told, ["m east", "l west"]);
+    let east = &targets[0].endpoint;
+    assert_eq!((&*east.authority, &*east.path), ("east.example.com", "/v1"));
+    let (header, value) = east.credential.as_ref().expect("a credential");
+    assert_eq!((*header, value.expose()), ("authorization", "Bearer sesame"));
+    assert_eq!(targets[1].endpoint.credential, None);
+}
+
+#[test]
+fn operations_are_those_of_all_provider_types_less_those_that_another_api_names() {
+    let yaml = format!(
+        "{NAMES}apis:
+- {{ name: a, base_path: /v1/, production: {{ round_robin: {{ targets: [{{ model: m, endpoint: east }}, {{ model: l, endpoint: west }}] }} }} }}
+- {{ name: b, base_path: /v1, operations: [/embeddings, {{ path: '/x/{{id}}', methods: [GET] }}], production: {{ round_robin: {{ targets: [{{ model: m, endpoint: east }}] }} }} }}"
+    );
+    let compiled = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid");
+    let found = |request: &str| {
+        let (method, path) = request.split_once(' ').expect("a method and a path");
+        match compiled.snapshot.apis.find(&method.parse().expect("a method"), "any", path) {
+            Match::Operation { api, .. } => api.name.to_string(),
+            other => format!("{other:?}"),
+        }
+    };
+    for (request, api) in [
+        ("POST /v1/chat/completions", "a"),
+        ("POST /v1/embeddings", "b"),
+        ("GET /v1/x/1", "b"),
+        ("POST /v1/responses", "NoOperation"), // Mistral has none
+        ("POST /v2/embeddings", "NoApi(Refuse)"),
+    ] {
+        assert_eq!(found(request), api, "{request}");
+    }
+}
+
+#[test]
+fn the_state_of_an_endpoint_survives_until_url_or_credential_changes() {
+    let registry = Registry::default();
+    let yaml = format!("{NAMES}{API}");
+    let compile = |yaml: &str| compiled(yaml, MissingSecrets::Refuse, &registry).expect("valid").snapshot;
+    let state = |snapshot: &Snapshot| {
+        let api = snapshot.apis.iter().next().expect("an API");
+        std::sync::Arc::clone(&api.production.as_ref().expect("a policy").targets[0].state)
+    };
+    let first = compile(&yaml);
+    let same = |other: &str| std::sync::Arc::ptr_eq(&state(&first), &state(&compile(other)));
+    assert!(same(&yaml.replace("base_path: /v1", "base_path: /v2")));
+    assert!(!same(&yaml.replace("east.example.com", "east.example.org")));
+    assert!(!same(&yaml.replace("{ env: KEY }", "{ value: other }")));
+}
+
+#[test]
+fn the_snapshot_has_the_files_hash() {
+    let yaml = format!("{NAMES}{API}");
+    let snapshot = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid").snapshot;
+    assert_eq!((snapshot.version, snapshot.hash), (7, hex(&Sha256::digest(&yaml))));
+}
+
+#[test]
+fn weights() {
+    check_weights("3", "0", "");
+    check_weights("1000000", "1", "");
+    check_weights("1000001", "1", ":3:103: error: a weight must be from 0 to 1000000, found `1000001`");
+    check_weights(
+        "0",
+        "0",
+        ":3:66: error: every target has a weight of 0; give at least one target a weight of 1 or more",
+    );
+}
+
+#[test]
+fn secrets_that_are_not_there_are_errors_only_where_they_are_needed() {
+    for (source, found) in [
+        ("{ env: NONE }", "the environment variable `NONE` is not set"),
+        ("{ env: EMPTY }", "the environment variable `EMPTY` is empty"),
+        ("{ env: skabc123 }", "the environment variable named here is not set"),
+        ("{ file: no.key }", "cannot read the key file `no.key`: No such file or directory (os error 2)"),
+    ] {
+        let yaml = format!("{NAMES}{API}").replace("{ env: KEY }", source);
+        let place = if source.contains("file") { ":2:91" } else { ":2:90" };
+        assert_eq!(report(&yaml, MissingSecrets::Refuse), format!("{place}: error: {found}"));
+        assert_eq!(report(&yaml, MissingSecrets::Warn), format!("{place}: warning: {found}"));
+    }
+}
+
+#[test]
+fn malformed_secrets_are_always_errors_and_never_shown() {
+    for (source, found) in [
+        ("{ env: BAD }", "a space"),
+        ("{ env: sk-sesame }", "expected the name of an environment variable"),
+        ("sk-sesame", "expected `{ env: … }`, `{ file: … }` or `{ value: … }`, found a text"),
+        ("[sk-sesame]", "found a list"),
+        ("{ sk-sesame: }", "unknown key; expected `env`, `file` or `value`"),
+        ("{ value: 'sk sesame' }", "a space"),
+        ("{ value: '' }", "the key is empty"),
+        ("{ value: [sk-sesame] }", "expected a text, found a list"),
+        ("{ value: 1234567 }", "expected a text, found a number; quote it"),
+        ("{ file: sk-sesame }", "cannot read the key file named here"),
+    ] {
+        let report = report(&format!("{NAMES}{API}").replace("{ env: KEY }", source), MissingSecrets::Refuse);
+        assert!(report.contains(": error: ") && report.contains(found), "{source}: {report}");
+        assert!(!report.contains("sesame") && !report.contains("1234567"), "{report}");
+    }
+}
+
+#[test]
+fn key_files_are_read_beside_the_policy_and_told_to_the_reloader() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let policy = directory.path().join("policy.yaml");
+    let key = directory.path().join("east.key");
+    std::fs::write(&policy, format!("{NAMES}{API}").replace("{ env: KEY }", "{ file: east.key }")).expect("written");
+    let read = || read(&policy, &secrets(MissingSecrets::Refuse), &Registry::default(), 1);
+    assert!(read().result.is_err());
+    assert_eq!(read().files, [policy.clone(), key.clone()]);
+    for (content, works) in
+        [("sesame\n", true), ("sesame\r\n", true), ("sesame", true), ("sesame\n\n", false), ("\n", false)]
+    {
+        std::fs::write(&key, content).expect("written");
+        assert_eq!(read().result.is_ok(), works, "{content:?}");
+    }
+}
+
+#[test]
+fn names_that_nothing_uses_are_warned_about() {
+    let api = "apis: [{ name: a, production: { round_robin: { targets: [{ model: m, endpoint: east }] } } }]";
+    check(&format!("{NAMES}{api}"), ":2:99: warning: endpoint `west` is not used by any API");
+    let yaml = format!("{NAMES}{API}")
+        .replace("provider: mistral, url", "provider: openai, url")
+        .replace("model: l", "model: n");
+    check(&yaml, ":1:56: warning: provider `mistral` is not used by any endpoint");
+}
+
+#[test]
+fn apis_that_could_take_the_same_request_are_errors() {
+    let api = |name: &str, keys: &str| {
+        format!(
+            "- {{ name: {name}, {keys}, production: {{ round_robin: {{ targets: [{{ model: m, endpoint: east }}, {{ model: l, endpoint: west }}] }} }} }}\n"
+        )
+    };
+    let check = |one: &str, other: &str, expected: &str| {
+        let report = report(&format!("{NAMES}apis:\n{}{}", api("a", one), api("b", other)), MissingSecrets::Refuse);
+        assert_eq!(report.split(';').next().unwrap_or_default(), expected, "{one} and {other}");
+    };
+    check("base_path: /v1", "base_path: /v2", "");
+    check("hosts: [a.example]", "hosts: ['*.example']", "");
+    check("hosts: [a.example]", "hosts: [b.example]", "");
+    check("operations: [/x]", "operations: [{ path: /x, methods: [PUT] }]", "");
+    check("operations: [/x]", "base_path: /", "");
+    check(
+        "operations: [/x/y]",
+        "operations: ['/x/{id}']",
+        ":5:27: error: APIs `a` and `b` both take `POST /x/{id}` on any host",
+    );
+    check(
+        "hosts: [A.example]",
+        "hosts: [c.example, a.example]",
+        ":5:11: error: APIs `a` and `b` both take `POST /chat/completions` and 2 more on host `a.example`",
+    );
+    check(
+        "hosts: [c.example], sandbox_hosts: ['*.b.example']",
+        "hosts: ['*.b.example'], operations: [/embeddings, /x]",
+        ":4:49: warning: API `a` has no `sandbox`: requests to these hosts are refused",
+    );
+    check(
+        "base_path: /v1",
+        "base_path: /v1/, operations: ['/{x}', '/{x}/{y}']",
+        ":4:11: error: API `a` is left with no operations: other APIs name them all",
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let path = Path::new("tests/policies/none.yaml");
+    let problems = load(path).expect_err("not there").to_string();
+    assert_eq!(
+        problems,
+        "tests/policies/none.yaml: error: cannot read the file: No such file or directory (os error 2)"
+    );
+    let problems = parse("", b"a: 1\nb\xff", PathBuf::new()).expect_err("not UTF-8").to_string();
+    assert_eq!(problems, ":2:2: error: this is not UTF-8");
+    let problems = parse("", &vec![b'#'; 5 << 20], PathBuf::new()).expect_err("too large").to_string();
+    assert_eq!(problems, ": error: the file is larger than 4 MiB");
+}
+
+#[test]
+fn debug_output_shows_no_secret() {
+    let yaml = format!("{NAMES}{API}").replace("{ env: KEY }", "{ value: hunter2 }");
+    let loaded = parse("", yaml.as_bytes(), PathBuf::new()).expect("valid");
+    assert!(!format!("{loaded:?} {:?}", secrets(MissingSecrets::Warn)).contains("hunter2"));
+    assert!(!format!("{:?}", secrets(MissingSecrets::Warn)).contains("sesame"));
+    let compiled = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid");
+    assert!(!format!("{compiled:?}").contains("hunter2"));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in "\\PC*|[-:\\[\\]{}&*!|>'\"%@`#,? \\n\\ta-c0-9.]{0,60}") {
+        report(&text, MissingSecrets::Warn);
+    }
+
+    #[test]
+    fn mangled_policies_never_panic(at in 0..10_000_usize, cut in 0..40_usize, put in "[-:\\[\\]{}&*!|>'\"%#,? \\n\\ta-c0-9./]{0,8}") {
+        let policy = include_str!("../../envoy/policies/environments.yaml");
+        let start = policy.floor_char_boundary(at % policy.len());
+        let end = policy.floor_char_boundary(start + cut);
+        let mangled = format!("{}{put}{}", &policy[..start], &policy[end.max(start)..]);
+        report(&mangled, MissingSecrets::Warn);
+    }
+}

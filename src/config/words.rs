@@ -1,0 +1,74 @@
+//! Words for messages: how values are shown, lists are told and near misses are found.
+
+/// Longer values are cut, and not compared.
+const SHOWN: usize = 64;
+/// More alternatives than this are not told.
+const TOLD: usize = 8;
+/// A name is suggested if at most one in so many of its letters is wrong.
+const ONE_WRONG_IN: usize = 3;
+
+/// The value in backticks, on one line and not without end.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).flat_map(escaped).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// "`a`, `b` or `c`".
+pub(super) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let shown: Vec<_> = names.into_iter().map(shown).collect();
+    match shown.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}
+
+/// Help for a name that is unknown: the one that was probably meant, or else all that there are when they are few.
+pub(super) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let known: Vec<_> = known.into_iter().collect();
+    if let Some(near) = nearest(name, known.iter().copied()) {
+        return Some(format!("did you mean {}?", shown(near)));
+    }
+    (1..=TOLD).contains(&known.len()).then(|| format!("expected {}", any_of(known)))
+}
+
+/// The known name that was probably meant.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let short = |text: &str| text.chars().nth(SHOWN).is_none();
+    let wrong = |known: &str| strsim::osa_distance(&name.to_lowercase(), &known.to_lowercase());
+    let near = known.into_iter().filter(|known| short(name) && short(known)).map(|known| (wrong(known), known));
+    let near = near.filter(|(wrong, known)| wrong * ONE_WRONG_IN <= known.chars().count().max(name.chars().count()));
+    near.min_by_key(|(wrong, _)| *wrong).map(|(_, known)| known)
+}
+
+fn escaped(character: char) -> Vec<char> {
+    if character.is_control() { character.escape_default().collect() } else { vec![character] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_suggested_and_few_alternatives_are_told() {
+        let known = ["openai-east", "openai-west", "mistral"];
+        for (name, help) in [
+            ("openai-est", Some("did you mean `openai-east`?")),
+            ("OpenAI-West", Some("did you mean `openai-west`?")),
+            ("azure", Some("expected `openai-east`, `openai-west` or `mistral`")),
+        ] {
+            assert_eq!(instead(name, known).as_deref(), help);
+        }
+        assert_eq!(instead("azure", ["x"; 9]), None);
+        assert_eq!(instead("azure", []), None);
+    }
+
+    #[test]
+    fn a_value_stays_on_its_line() {
+        assert_eq!(shown("a\nb\u{1b}"), r"`a\nb\u{1b}`");
+        assert_eq!(shown(&"é".repeat(70)), format!("`{}…`", "é".repeat(64)));
+    }
+}

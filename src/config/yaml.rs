@@ -1,0 +1,236 @@
+//! YAML as a tree in which every value knows its place. Not all of YAML: one document, no tags, no merge keys.
+
+mod scalar;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
+
+use super::problem::{Place, Report};
+use super::words::shown;
+pub(super) use scalar::{Meaning, Scalar};
+
+/// How deep lists and maps may be nested.
+const DEPTH: usize = 64;
+/// How many values a file may have, those that aliases repeat included.
+const VALUES: usize = 200_000;
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// A key and its value; the key is always a scalar, quoted or not.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) key: Node,
+    pub(super) value: Node,
+}
+
+/// Reads one document; `None` means that nothing can be made of it, and that the report says why.
+pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader =
+        Reader { parser: Parser::new_from_str(text), text, anchors: HashMap::new(), values: 0, ended: false, report };
+    reader.document()
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    text: &'a str,
+    anchors: HashMap<usize, Node>,
+    values: usize,
+    ended: bool,
+    report: &'a mut Report,
+}
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Option<Node> {
+        let mut root = None;
+        loop {
+            match self.event()? {
+                (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
+                (Event::StreamEnd, _) => break,
+                (_, place) if root.is_some() => {
+                    self.report.error(place, "a second document starts here; a policy file is one document");
+                    return None;
+                }
+                (event, place) => root = Some(self.node(event, place, 0)?),
+            }
+        }
+        if root.is_none() {
+            self.report.error(Place::default(), "the file is empty; expected `providers`, `endpoints` and `apis`");
+        }
+        root
+    }
+
+    fn event(&mut self) -> Option<(Event<'a>, Place)> {
+        if self.ended {
+            return Some((Event::StreamEnd, Place::default()));
+        }
+        match self.parser.next_event() {
+            None => Some((Event::StreamEnd, Place::default())),
+            Some(Ok((event, span))) => {
+                self.ended = event == Event::StreamEnd;
+                Some((event, place_of(&span.start)))
+            }
+            Some(Err(error)) => {
+                let place = place_of(error.marker());
+                let line = self.text.lines().nth(place.line.max(1) - 1).unwrap_or_default();
+                self.report.error(place, scalar::syntax(error.info(), line));
+                None
+            }
+        }
+    }
+
+    fn next(&mut self, depth: usize) -> Option<Node> {
+        let (event, place) = self.event()?;
+        self.node(event, place, depth)
+    }
+
+    fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Option<Node> {
+        self.bound(place, 1, depth)?;
+        let (anchor, value) = match event {
+            Event::Alias(anchor) => return self.alias(anchor, place, depth),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse(tag, place);
+                (anchor, Value::Scalar(Scalar { text: text.into_owned(), quoted: style != ScalarStyle::Plain }))
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse(tag, place);
+                (anchor, self.list(depth)?)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse(tag, place);
+                (anchor, self.map(depth)?)
+            }
+            _ => {
+                self.report.error(place, "the file ends in the middle of a value");
+                return None;
+            }
+        };
+        let node = Node { place, value };
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Some(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Option<Value> {
+        let mut elements = Vec::new();
+        loop {
+            match self.event()? {
+                (Event::SequenceEnd, _) => return Some(Value::List(elements)),
+                (event, place) => elements.push(self.node(event, place, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Option<Value> {
+        let (mut entries, mut seen) = (Vec::new(), HashMap::new());
+        loop {
+            let key = match self.event()? {
+                (Event::MappingEnd, _) => return Some(Value::Map(entries)),
+                (event, place) => self.node(event, place, depth + 1)?,
+            };
+            let mut value = self.next(depth + 1)?;
+            if value.is_absent() {
+                value.place = key.place; // the parser sees it at the start of whatever comes next
+            }
+            if let Some(key) = self.key(key, &mut seen) {
+                entries.push(Entry { key, value });
+            }
+        }
+    }
+
+    /// The key as text, unless it cannot be one or is there already.
+    fn key(&mut self, key: Node, seen: &mut HashMap<String, Place>) -> Option<Node> {
+        let place = key.place;
+        let Value::Scalar(Scalar { text, quoted }) = key.value else {
+            self.report.error(place, "a key must be a text, not a list or a map");
+            return None;
+        };
+        if text == "<<" && !quoted {
+            self.report.error(place, "merge keys (`<<`) are not supported; write the keys out");
+            return None;
+        }
+        if text.is_empty() {
+            self.report.error(place, "a key is missing before the `:`");
+            return None;
+        }
+        if let Some(first) = seen.get(&text) {
+            let Place { line, column } = first;
+            let message = format!("key {} is given twice, first at {line}:{column}", shown(&text));
+            self.report.error_with(place, message, "keep one".to_owned());
+            return None;
+        }
+        seen.insert(text.clone(), place);
+        Some(Node { place, value: Value::Scalar(Scalar { text, quoted: true }) })
+    }
+
+    fn alias(&mut self, anchor: usize, place: Place, depth: usize) -> Option<Node> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            self.report.error(place, "an alias cannot stand inside the value that it repeats");
+            return None;
+        };
+        let (size, height) = node.extent();
+        self.bound(place, size, depth + height)?;
+        self.anchors.get(&anchor).cloned()
+    }
+
+    fn bound(&mut self, place: Place, values: usize, depth: usize) -> Option<()> {
+        self.values += values;
+        if depth > DEPTH {
+            self.report.error(place, format!("lists and maps are nested more than {DEPTH} deep"));
+            return None;
+        }
+        if self.values > VALUES {
+            self.report.error(place, format!("the file has more than {VALUES} values, those behind aliases included"));
+            return None;
+        }
+        Some(())
+    }
+
+    fn refuse(&mut self, tag: Option<Cow<'a, Tag>>, place: Place) {
+        if let Some(tag) = tag {
+            self.report
+                .error(place, format!("tags such as {} are not supported; leave it out", shown(&tag.to_string())));
+        }
+    }
+}
+
+impl Node {
+    /// Whether there is nothing at all, not even `null`.
+    fn is_absent(&self) -> bool {
+        matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text.is_empty())
+    }
+
+    /// How many values it holds, itself included, and how deep it is.
+    fn extent(&self) -> (usize, usize) {
+        let children: Vec<_> = match &self.value {
+            Value::Scalar(_) => return (1, 0),
+            Value::List(elements) => elements.iter().map(Self::extent).collect(),
+            Value::Map(entries) => entries.iter().map(|entry| entry.value.extent()).collect(),
+        };
+        let size = children.iter().map(|(size, _)| size).sum::<usize>();
+        (1 + size, 1 + children.iter().map(|(_, height)| *height).max().unwrap_or(0))
+    }
+}
+
+fn place_of(marker: &saphyr_parser::Marker) -> Place {
+    Place { line: marker.line(), column: marker.col() + 1 }
+}
+
+#[cfg(test)]
+mod tests;
