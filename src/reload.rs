@@ -91,7 +91,9 @@ impl Source {
                 continue;
             }
             let next_version = router.snapshot().version + 1;
-            let reading = config::read(&self.path, &self.secrets, &self.registry, next_version);
+            // Compiling thousands of APIs takes a while, and requests must not wait for it.
+            let read = || config::read(&self.path, &self.secrets, &self.registry, next_version);
+            let reading = tokio::task::block_in_place(read);
             if stamps(&files) != before {
                 // Somebody is writing, and half a file may look complete. The next look decides.
                 continue;
