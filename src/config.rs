@@ -1,7 +1,7 @@
 //! The policy file: read, checked as a whole, and compiled into a [`Snapshot`].
 //!
 //! Two stages without network I/O, shared by start, `check` and reload: [`load`] makes a [`Config`] of a file, and
-//! [`compile`] makes a snapshot of that. All problems of both are reported together; [`read`] runs the two.
+//! [`compile()`] makes a snapshot of that. All problems of both are reported together; [`read`] runs the two.
 
 mod compile;
 mod decode;
@@ -55,8 +55,6 @@ pub struct Compiled {
 pub struct Reading {
     /// The files that it depends on, those that could not be read included: the policy file, then key files.
     pub files: Vec<PathBuf>,
-    /// SHA-256 of the policy file, in hex; `None` if it could not be read.
-    pub hash: Option<String>,
     /// The policy, or why there is none.
     pub result: Result<Compiled, Problems>,
 }
@@ -64,21 +62,17 @@ pub struct Reading {
 /// Loads and compiles a policy file. `version` is the new snapshot's.
 pub fn read(path: &Path, secrets: &Secrets, registry: &Registry, version: u64) -> Reading {
     let mut files = vec![path.to_owned()];
-    let bytes = match bytes(path) {
-        Ok(bytes) => bytes,
-        Err(problems) => return Reading { files, hash: None, result: Err(problems) },
-    };
-    let loaded = parse(&path.display().to_string(), &bytes, directory(path));
-    let result = loaded.and_then(|loaded| compile(loaded, secrets, registry, version, &mut files));
-    Reading { files, hash: Some(hash(&bytes)), result }
+    let result = load(path).and_then(|loaded| compile(loaded, secrets, registry, version, &mut files));
+    Reading { files, result }
 }
 
 /// Reads a policy file.
 ///
 /// # Errors
-/// Its problems, if nothing can be made of it at all; others are kept for [`compile`] to report with its own.
+/// Its problems, if nothing can be made of it at all; others are kept for [`compile()`] to report with its own.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    parse(&path.display().to_string(), &bytes(path)?, directory(path))
+    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+    parse(&path.display().to_string(), &bytes(path)?, directory)
 }
 
 /// Compiles a policy file; key files are read, relative to its directory, and added to `files`.
@@ -125,10 +119,6 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
         |error| alone(&path.display().to_string(), Place::default(), &format!("cannot read the file: {error}"));
     read.map_err(unreadable)?;
     Ok(bytes)
-}
-
-fn directory(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// The one problem of a file of which nothing can be made.
