@@ -1,7 +1,7 @@
 //! The policy file: read, checked as a whole, and compiled into a [`Snapshot`].
 //!
 //! Two stages without network I/O, shared by start, `check` and reload: [`load`] makes a [`Config`] of a file, and
-//! [`compile`] makes a snapshot of that. All problems of both are reported together; [`read`] runs the two.
+//! [`compile()`] makes a snapshot of that. All problems of both are reported together; [`read`] runs the two.
 
 mod compile;
 mod decode;
@@ -13,7 +13,7 @@ mod yaml;
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -69,14 +69,10 @@ pub fn read(path: &Path, secrets: &Secrets, registry: &Registry, version: u64) -
 /// Reads a policy file.
 ///
 /// # Errors
-/// Its problems, if nothing can be made of it at all; others are kept for [`compile`] to report with its own.
+/// Its problems, if nothing can be made of it at all; others are kept for [`compile()`] to report with its own.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let name = path.display().to_string();
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-    match bytes(path) {
-        Ok(bytes) => parse(&name, &bytes, directory),
-        Err(error) => Err(alone(&name, Place::default(), &format!("cannot read the file: {error}"))),
-    }
+    parse(&path.display().to_string(), &bytes(path)?, directory)
 }
 
 /// Compiles a policy file; key files are read, relative to its directory, and added to `files`.
@@ -111,14 +107,17 @@ fn parse(name: &str, bytes: &[u8], directory: PathBuf) -> Result<Loaded, Problem
     let mut report = Report::new(name);
     let Some(root) = yaml::parse(text, &mut report) else { return Err(report.into_problems()) };
     match decode::decode(&root, raw::LATER, report) {
-        (Some(config), report) => Ok(Loaded { config, hash: hex(&Sha256::digest(bytes)), directory, report }),
+        (Some(config), report) => Ok(Loaded { config, hash: hash(bytes), directory, report }),
         (None, report) => Err(report.into_problems()),
     }
 }
 
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));
+    let unreadable =
+        |error| alone(&path.display().to_string(), Place::default(), &format!("cannot read the file: {error}"));
+    read.map_err(unreadable)?;
     Ok(bytes)
 }
 
@@ -136,8 +135,9 @@ fn end_of(bytes: &[u8]) -> Place {
     Place { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
+/// What `sha256sum` prints.
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a String takes everything");
         hex
     })

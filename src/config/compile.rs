@@ -6,6 +6,7 @@
 mod apis;
 mod base_url;
 pub(super) mod endpoints;
+mod hosts;
 mod limits;
 mod operations;
 mod policies;

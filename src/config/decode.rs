@@ -8,17 +8,19 @@
 
 mod access;
 mod at;
+mod mistake;
 
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{self, Deserializer, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::problem::Report;
 use super::words::{any_of, instead, nearest, shown};
 use super::yaml::{Entry, Meaning, Node, Scalar, Value};
 use access::{Elements, Fields, Named as NamedAccess, Variant};
 pub use at::{At, Named};
+use mistake::Mistake;
 
 /// Names of newtype structs that ask the decoder for something; the first makes an [`At`].
 const AT: &str = "$at";
@@ -42,17 +44,8 @@ struct Decoder<'a> {
     secret: bool,
 }
 
-/// Why a value could not be decoded.
-#[derive(Debug)]
-enum Mistake {
-    /// To be recorded by the nearest [`At`], which knows the place.
-    Unplaced(String),
-    /// Recorded already.
-    Reported,
-}
-
 /// Decodes a whole tree. Keys in `later` are known and not supported yet.
-pub(super) fn decode<T: for<'de> de::Deserialize<'de>>(
+pub(super) fn decode<T: for<'de> Deserialize<'de>>(
     node: &Node,
     later: &'static [&'static str],
     report: Report,
@@ -154,8 +147,9 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self.scalar().map(Scalar::meaning) {
-            Some(Meaning::Nothing) => visitor.visit_none(),
+        match self.scalar() {
+            // A key with nothing after it is not taken for one that is not there: its value may have been forgotten.
+            Some(scalar) if scalar.meaning() == Meaning::Nothing && !scalar.text.is_empty() => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -238,38 +232,6 @@ impl Node {
         }
     }
 }
-
-impl de::Error for Mistake {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::Unplaced(message.to_string())
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let found = match found {
-            Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
-            Unexpected::Bool(value) => format!("`{value}`"),
-            Unexpected::Unsigned(number) => format!("the number `{number}`"),
-            Unexpected::Signed(number) => format!("the number `{number}`"),
-            Unexpected::Float(number) => format!("the number `{number}`"),
-            Unexpected::Str(text) => shown(text),
-            Unexpected::Seq => "a list".to_owned(),
-            Unexpected::Map => "a map".to_owned(),
-            other => other.to_string(),
-        };
-        Self::Unplaced(format!("expected {expected}, found {found}"))
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unplaced(message) => f.write_str(message),
-            Self::Reported => f.write_str("reported"),
-        }
-    }
-}
-
-impl std::error::Error for Mistake {}
 
 /// "`{ env: … }`, `{ file: … }` or `{ value: … }`".
 fn choice(variants: &[&str]) -> String {

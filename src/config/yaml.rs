@@ -60,8 +60,9 @@ impl<'a> Reader<'a> {
         let mut root = None;
         loop {
             match self.event()? {
-                (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
                 (Event::StreamEnd, _) => break,
+                (Event::StreamStart | Event::DocumentEnd | Event::Nothing, _) => {}
+                (Event::DocumentStart(_), _) if root.is_none() => {}
                 (_, place) if root.is_some() => {
                     self.report.error(place, "a second document starts here; a policy file is one document");
                     return None;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::hosts;
 use super::operations::{self, Claim};
 use super::policies::Names;
 use crate::api::{Api, Environment, HostPattern};
@@ -29,7 +30,7 @@ struct Draft<'a> {
 pub(super) fn apis<'a>(list: &'a At<Vec<At<raw::Api>>>, names: &mut Names<'a, '_>, report: &mut Report) -> Vec<Api> {
     let Some(raws) = list.get() else { return Vec::new() };
     if raws.is_empty() {
-        report.error(list.place, "`apis` is empty; nothing would be routed");
+        report.error(list.place, "`apis` is empty");
     }
     let mut drafts: Vec<_> = raws.iter().filter_map(|raw| draft(raw, names, report)).collect();
     unique_names(&drafts, report);
@@ -46,10 +47,10 @@ fn draft<'a>(at: &'a At<raw::Api>, names: &mut Names<'a, '_>, report: &mut Repor
     if raw.name.get().is_some() && name.is_empty() {
         report.error(raw.name.place, "the name of an API is empty");
     }
-    let hosts = hosts(raw.hosts.as_ref(), "hosts", report);
-    let sandbox_hosts = self::hosts(raw.sandbox_hosts.as_ref(), "sandbox_hosts", report);
-    one_environment_each(raw, report);
-    let base_path = raw.base_path.as_ref().map_or(Some(String::new()), |path| base_path(path, report));
+    let hosts = hosts::hosts(raw.hosts.as_ref(), "hosts", report);
+    let sandbox_hosts = hosts::hosts(raw.sandbox_hosts.as_ref(), "sandbox_hosts", report);
+    hosts::one_environment_each(raw, report);
+    let base_path = raw.base_path.as_ref().map_or(Some(String::new()), |path| hosts::base_path(path, report));
     let mut policy = |raw: &'a Option<At<raw::Policy>>, environment| {
         raw.as_ref().and_then(|raw| names.policy(raw, environment, report))
     };
@@ -79,70 +80,6 @@ fn environments(place: Place, raw: &raw::Api, name: &str, report: &mut Report) {
             report.warning(hosts.place, message, None);
         }
         _ => {}
-    }
-}
-
-fn hosts(list: Option<&At<Vec<At<String>>>>, key: &str, report: &mut Report) -> Option<Vec<HostPattern>> {
-    let Some(list) = list else { return Some(Vec::new()) };
-    let texts = list.get()?;
-    if texts.is_empty() {
-        let help = if key == "hosts" { "leave it out for any host" } else { "leave it out for none" };
-        report.error_with(list.place, format!("`{key}` is empty"), help.to_owned());
-    }
-    texts.iter().map(|text| host(text, report)).collect::<Vec<_>>().into_iter().collect()
-}
-
-fn host(at: &At<String>, report: &mut Report) -> Option<HostPattern> {
-    let text = at.get()?;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*:[]/".contains(&byte);
-    if !text.bytes().all(legal) {
-        let help =
-            "expected a host name such as `llm.example.com`; names beyond ASCII are written in their `xn--` form";
-        report.error_with(at.place, format!("{} is no host", shown(text)), help.to_owned());
-        return None;
-    }
-    HostPattern::parse(text).map_err(|error| report.error(at.place, format!("{}: {error}", shown(text)))).ok()
-}
-
-/// Reports a host that is listed twice: within a list it says nothing, in both lists it says two things.
-fn one_environment_each(raw: &raw::Api, report: &mut Report) {
-    let mut seen: HashMap<String, (Place, &str)> = HashMap::new();
-    for (list, key) in [(&raw.hosts, "hosts"), (&raw.sandbox_hosts, "sandbox_hosts")] {
-        for at in list.iter().filter_map(At::get).flatten() {
-            let Some(host) = at.get() else { continue };
-            if let Some((place, first)) = seen.insert(host.to_ascii_lowercase(), (at.place, key)) {
-                let Place { line, column } = place;
-                let message = format!("host {} is listed already, under `{first}` at {line}:{column}", shown(host));
-                let help = "a host stands for one environment".to_owned();
-                report.error_with(at.place, message, (first != key).then_some(help));
-            }
-        }
-    }
-}
-
-/// The base path without a trailing slash; the root is empty.
-fn base_path(at: &At<String>, report: &mut Report) -> Option<String> {
-    let text = at.get()?;
-    let path = text.strip_suffix('/').unwrap_or(text);
-    let wrong = if !path.is_empty() && !path.starts_with('/') {
-        Some(format!("a base path starts with `/`; write `/{}`", shown(path).trim_matches('`')))
-    } else if path.contains(['?', '#']) {
-        Some("a base path has no query and no fragment".to_owned())
-    } else if path.contains(['{', '}', '*']) {
-        Some("a base path is plain, without `*` or `{…}`; it covers everything below it".to_owned())
-    } else if text.contains("//") || path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        Some(format!("{} never matches: Envoy removes `//`, `.` and `..` from paths", shown(text)))
-    } else if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Some("a base path is visible ASCII; write other characters as `%…`".to_owned())
-    } else {
-        None
-    };
-    match wrong {
-        Some(message) => {
-            report.error(at.place, message);
-            None
-        }
-        None => Some(path.to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Providers and endpoints: the names that targets refer to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,11 +76,11 @@ fn provider<'a>(place: Place, name: &'a str, provider: Option<&'a raw::Provider>
 }
 
 fn models<'a>(list: &'a [At<String>], report: &mut Report) -> Vec<&'a str> {
-    let mut models = Vec::new();
+    let (mut models, mut seen) = (Vec::new(), HashSet::new());
     for model in list {
         match model.get().map(String::as_str) {
             Some("") => report.error(model.place, "the name of a model is empty"),
-            Some(name) if models.contains(&name) => {
+            Some(name) if !seen.insert(name) => {
                 report.warning(model.place, format!("model {} is listed twice", shown(name)), None);
             }
             Some(name) => models.push(name),

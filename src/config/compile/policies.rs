@@ -70,12 +70,12 @@ impl<'a, 'b> Names<'a, 'b> {
         let known = self.endpoint(&raw.endpoint, environment, report)?;
         let provider = known.provider.and_then(|name| self.providers.get(name));
         let model = raw.model.get()?;
-        if let Some((_, Provider { name, models: Some(models), .. })) = provider {
-            if !models.contains(&model.as_str()) {
-                let message = format!("provider {} has no model {}", shown(name), shown(model));
-                report.error_with(raw.model.place, message, instead(model, models.iter().copied()));
-                return None;
-            }
+        if let Some((_, Provider { name, models: Some(models), .. })) = provider
+            && !models.contains(&model.as_str())
+        {
+            let message = format!("provider {} has no model {}", shown(name), shown(model));
+            report.error_with(raw.model.place, message, instead(model, models.iter().copied()));
+            return None;
         }
         let (key, endpoint) = known.endpoint.as_ref()?;
         let model = ModelName::new(model);

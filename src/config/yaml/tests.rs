@@ -59,7 +59,7 @@ fn what_is_not_supported_is_told() {
     check("<<: {a: 1}", "1:1: error: merge keys (`<<`) are not supported; write the keys out");
     check("? [a]\n: 1", "1:3: error: a key must be a text, not a list or a map");
     check(": 1", "1:1: error: a key is missing before the `:`");
-    check("a: 1\n---\nb: 2", "3:1: error: a second document starts here; a policy file is one document");
+    check("a: 1\n---\nb: 2", "2:1: error: a second document starts here; a policy file is one document");
     check("# nothing", " error: the file is empty; expected `providers`, `endpoints` and `apis`");
 }
 
