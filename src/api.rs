@@ -28,6 +28,8 @@ pub struct Api {
     pub production: Option<Policy>,
     /// What sandbox requests go through; `None` refuses them.
     pub sandbox: Option<Policy>,
+    /// Headers, in lower case, that pass although they are removed otherwise.
+    pub forward_headers: Vec<String>,
 }
 
 /// Which list of targets a request is for.

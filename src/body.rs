@@ -16,6 +16,17 @@ pub struct BodyFacts {
     edit: Edit,
 }
 
+/// Changes of a body's top-level members, in this order: removals, renamings, values set. Never `model`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BodyEdits {
+    /// Keys that go.
+    pub remove: Vec<String>,
+    /// Old and new keys; where the new one is there already, the old one goes.
+    pub rename: Vec<(String, String)>,
+    /// Keys and values as JSON text; added when absent, replaced otherwise.
+    pub set: Vec<(String, String)>,
+}
+
 /// Where the new model goes.
 #[derive(Debug, PartialEq, Eq)]
 enum Edit {

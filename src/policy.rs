@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::body::BodyEdits;
 use crate::endpoint::Endpoint;
 use crate::health::TargetState;
 use round_robin::RoundRobin;
@@ -44,6 +45,8 @@ pub struct Target {
     pub model: ModelName,
     /// Where the request goes.
     pub endpoint: Arc<Endpoint>,
+    /// What else changes in the body: models of one pool may refuse parameters that others take.
+    pub edits: BodyEdits,
     /// What is known of its standing; shared by all APIs and across reloads.
     pub state: Arc<TargetState>,
 }
@@ -84,6 +87,17 @@ pub struct Policy {
     pub turns: Turns,
     /// Its bounds.
     pub limits: Limits,
+    /// Where requests go that exist only at the account that made them; `None` refuses them.
+    pub stateful: Option<Stateful>,
+}
+
+/// The one endpoint of a policy that keeps state between requests: files, batches, stored responses.
+#[derive(Debug)]
+pub struct Stateful {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// The models of its provider, any of which a client may name.
+    pub models: Vec<ModelName>,
 }
 
 /// The closed set of orders.

@@ -149,6 +149,7 @@ mod tests {
             operations: vec![Operation { path, methods: vec![Method::POST] }],
             production: None,
             sandbox: None,
+            forward_headers: Vec::new(),
         }
     }
 

@@ -164,6 +164,7 @@ impl Draft<'_> {
             operations: self.operations?.into_iter().map(|claim| claim.operation).collect(),
             production: self.production,
             sandbox: self.sandbox,
+            forward_headers: Vec::new(),
         })
     }
 }

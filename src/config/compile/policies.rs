@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::endpoints::{Declared, Known, Provider, sorted};
 use super::limits::Bounds;
 use crate::api::Environment;
+use crate::body::BodyEdits;
 use crate::config::decode::At;
 use crate::config::problem::{Place, Report};
 use crate::config::raw;
@@ -62,7 +63,7 @@ impl<'a, 'b> Names<'a, 'b> {
             Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
             Order::Weighted => Turns::Weighted(Weighted::new(weights)),
         };
-        Some(Policy { targets, turns, limits })
+        Some(Policy { targets, turns, limits, stateful: None })
     }
 
     fn target(&mut self, raw: &'a At<raw::Target>, environment: Environment, report: &mut Report) -> Option<Target> {
@@ -80,7 +81,7 @@ impl<'a, 'b> Names<'a, 'b> {
         let (key, endpoint) = known.endpoint.as_ref()?;
         let model = ModelName::new(model);
         let state = self.registry.target(key, &model);
-        Some(Target { model, endpoint: Arc::clone(endpoint), state })
+        Some(Target { model, endpoint: Arc::clone(endpoint), edits: BodyEdits::default(), state })
     }
 
     fn endpoint(
