@@ -1,20 +1,14 @@
-//! The model inside a JSON body: found, read and replaced without touching any other byte.
+//! A request's JSON body: read once, edited without touching any byte that is not meant to change.
+
+mod edit;
+mod members;
 
 use std::fmt;
-use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use members::Members;
 
-/// What the router reads in a request's body.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BodyFacts {
-    /// The model that the client asked for; `None` when absent or not a string.
-    pub model: Option<String>,
-    /// Whether the client asked for a stream of events.
-    pub streamed: bool,
-    edit: Edit,
-}
+/// Deeper nesting is refused; serde_json's own limit, and more than any provider takes.
+const MAX_DEPTH: usize = 128;
 
 /// Changes of a body's top-level members, in this order: removals, renamings, values set. Never `model`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,15 +21,16 @@ pub struct BodyEdits {
     pub set: Vec<(String, String)>,
 }
 
-/// Where the new model goes.
-#[derive(Debug, PartialEq, Eq)]
-enum Edit {
-    /// In the place of the value that is there.
-    Replace(Range<usize>),
-    /// As the first member of an object that has others.
-    InsertBeforeOthers(usize),
-    /// As the only member.
-    InsertAlone(usize),
+/// What the router reads in a request's body.
+#[derive(Debug)]
+pub struct BodyFacts<'a> {
+    /// The model that the client asked for; `None` when absent or not a string.
+    pub model: Option<String>,
+    /// Whether the client asked for a stream of events.
+    pub streamed: bool,
+    /// The member by which the request refers to something that exists only at one account.
+    pub stateful: Option<&'static str>,
+    members: Members<'a>,
 }
 
 /// Why a body is not one that a model could be set in.
@@ -48,128 +43,78 @@ impl fmt::Display for BodyError {
     }
 }
 
-impl BodyFacts {
+/// Top-level members of OpenAI's Responses API that refer to what an earlier request left at its account.
+const STATEFUL_KEYS: [&str; 2] = ["previous_response_id", "conversation"];
+
+impl<'a> BodyFacts<'a> {
     /// Reads a body: one JSON object, with at most one top-level `model`.
     ///
     /// # Errors
     /// What is wrong and where. A second `model`, or a key equal to it but for case, is refused: providers disagree on
     /// which one counts, and what was chosen must be what is served.
-    pub fn read(body: &[u8]) -> Result<Self, BodyError> {
+    pub fn read(body: &'a [u8]) -> Result<Self, BodyError> {
         if body.is_empty() {
             return Err(BodyError("the request has no body; expected a JSON object".into()));
         }
-        let mut parser = serde_json::Deserializer::from_slice(body);
-        let members = Members::deserialize(&mut parser).and_then(|members| parser.end().map(|()| members));
-        let members = members.map_err(|error| BodyError(format!("the request's body is not usable: {error}")))?;
+        let members = Members::parse(body)
+            .map_err(|error| BodyError(format!("the request's body cannot be used: {}", plain(&error))))?;
+        if nests_too_deep(body) {
+            return Err(BodyError(format!("the request's body nests deeper than {MAX_DEPTH} levels")));
+        }
+        let is = |key, value| members.value(key).is_some_and(|found| found == value);
         Ok(Self {
-            model: members.model.and_then(|model| serde_json::from_str(model.get()).ok()),
-            streamed: members.stream.is_some_and(|stream| stream.get() == "true"),
-            edit: members.edit(body),
+            model: members.value("model").and_then(|model| serde_json::from_str(model).ok()),
+            streamed: is("stream", "true"),
+            stateful: STATEFUL_KEYS.into_iter().find(|key| members.value(key).is_some() && !is(key, "null")),
+            members,
         })
     }
 
-    /// The same body with this model; `body` is the one that was read.
+    /// The same body with this model.
     #[must_use]
-    pub fn with_model(&self, body: &[u8], model: &str) -> Vec<u8> {
-        let model = serde_json::Value::from(model).to_string();
-        let (range, text) = match &self.edit {
-            Edit::Replace(range) => (range.clone(), model),
-            Edit::InsertBeforeOthers(at) => (*at..*at, format!(r#""model":{model},"#)),
-            Edit::InsertAlone(at) => (*at..*at, format!(r#""model":{model}"#)),
-        };
-        [&body[..range.start], text.as_bytes(), &body[range.end..]].concat()
+    pub fn with_model(&self, model: &str) -> Vec<u8> {
+        self.edited(model, &BodyEdits::default())
+    }
+
+    /// The same body with this model and these edits.
+    #[must_use]
+    pub fn edited(&self, model: &str, edits: &BodyEdits) -> Vec<u8> {
+        edit::edited(&self.members, model, edits)
     }
 }
 
-/// The top-level members of interest. Values stay unread: `RawValue` only checks their syntax.
-struct Members<'a> {
-    model: Option<&'a RawValue>,
-    stream: Option<&'a RawValue>,
-    is_empty: bool,
+/// A parser's message, without a hint at Rust's words for JSON's types.
+fn plain(error: &serde_json::Error) -> String {
+    error.to_string().replace("invalid type: sequence", "a JSON array")
 }
 
-impl Members<'_> {
-    fn edit(&self, body: &[u8]) -> Edit {
-        let after_brace = body.iter().position(|&byte| byte == b'{').map_or(0, |brace| brace + 1);
-        match self.model {
-            Some(model) => {
-                // A borrowed raw value is a part of the body, so its distance from the start is where it stands.
-                let start = model.get().as_ptr() as usize - body.as_ptr() as usize;
-                Edit::Replace(start..start + model.get().len())
-            }
-            None if self.is_empty => Edit::InsertAlone(after_brace),
-            None => Edit::InsertBeforeOthers(after_brace),
+/// Whether a valid JSON text nests too deep. Strings, which are nearly all of a prompt, are skipped at memory speed.
+fn nests_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&byte) = json.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b'"' => at = end_of_string(json, at + 1),
+            _ => {}
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members { model: None, stream: None, is_empty: true };
-        while let Some(key) = map.next_key()? {
-            let value: &RawValue = map.next_value()?;
-            members.is_empty = false;
-            match key {
-                Key::Model if members.model.is_some() => {
-                    return Err(A::Error::custom("`model` is there twice; send it once"));
-                }
-                Key::Model => members.model = Some(value),
-                Key::ModelInOtherCase => {
-                    return Err(A::Error::custom("a key differs from `model` only in case; send `model`"));
-                }
-                Key::Stream => members.stream = Some(value),
-                Key::Other => {}
-            }
+        if depth > MAX_DEPTH {
+            return true;
         }
-        Ok(members)
+        at += 1;
     }
+    false
 }
 
-/// A top-level key; compared unescaped, so `"m\u006fdel"` is `model`.
-enum Key {
-    Model,
-    ModelInOtherCase,
-    Stream,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(KeyVisitor)
+/// Where the quote stands that ends the string which begins at `at`, its own quote excluded.
+fn end_of_string(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &json[at..]) {
+        if json[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
     }
-}
-
-struct KeyVisitor;
-
-impl Visitor<'_> for KeyVisitor {
-    type Value = Key;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-        Ok(match key {
-            "model" => Key::Model,
-            "stream" => Key::Stream,
-            key if key.eq_ignore_ascii_case("model") => Key::ModelInOtherCase,
-            _ => Key::Other,
-        })
-    }
+    json.len()
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ impl Exchange {
             }
         };
         telemetry::decision(&head, &attempt, facts.model.as_deref(), now);
-        let body = facts.with_model(body, attempt.target().model.as_str());
+        let body = facts.edited(attempt.target().model.as_str(), &attempt.target().edits);
         let mutation = dispatch_mutation(&head, &attempt, body.len());
         self.state = State::AwaitingAnswer { head, attempt, begun: now };
         (Answer::RequestBody(mutation, body), Next::More)

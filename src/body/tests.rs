@@ -7,7 +7,7 @@ use super::*;
 
 fn check(body: &str, expected: &str) {
     let facts = BodyFacts::read(body.as_bytes()).expect("a usable body");
-    let edited = facts.with_model(body.as_bytes(), "new");
+    let edited = facts.with_model("new");
     assert_eq!(String::from_utf8(edited).expect("UTF-8"), expected);
 }
 
@@ -38,7 +38,7 @@ fn an_absent_model_is_added() {
 #[test]
 fn a_model_is_written_as_a_json_string() {
     let facts = BodyFacts::read(b"{}").expect("usable");
-    let edited = facts.with_model(b"{}", "a\"b\\c\n");
+    let edited = facts.with_model("a\"b\\c\n");
     assert_eq!(edited, br#"{"model":"a\"b\\c\n"}"#);
 }
 
@@ -70,10 +70,62 @@ fn an_unusable_body_is_refused_with_what_and_where() {
 }
 
 #[test]
-fn nesting_is_no_danger() {
-    let deep = format!(r#"{{"a":{}{},"model":"old"}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    let facts = BodyFacts::read(deep.as_bytes()).expect("usable");
-    assert!(facts.with_model(deep.as_bytes(), "new").ends_with(br#","model":"new"}"#));
+fn nesting_is_bounded() {
+    let nested =
+        |depth: usize| format!(r#"{{"a":{}{},"b":"[[[{{\"[[","model":"old"}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert!(BodyFacts::read(nested(127).as_bytes()).is_ok());
+    check_refused(&nested(128), "128 levels");
+    check_refused(&nested(1_000_000), "128 levels");
+}
+
+#[test]
+fn the_number_of_members_is_bounded() {
+    let members = |count| (0..count).map(|n| format!(r#""{n}":{n}"#)).collect::<Vec<_>>().join(",");
+    assert!(BodyFacts::read(format!("{{{}}}", members(1_024)).as_bytes()).is_ok());
+    check_refused(&format!("{{{}}}", members(1_025)), "1024");
+}
+
+fn check_edits(body: &str, edits: &BodyEdits, expected: &str) {
+    let facts = BodyFacts::read(body.as_bytes()).expect("a usable body");
+    assert_eq!(String::from_utf8(facts.edited("new", edits)).expect("UTF-8"), expected, "{body}");
+}
+
+#[test]
+fn members_are_removed_with_their_comma() {
+    let edits = BodyEdits { remove: vec!["x".into()], ..BodyEdits::default() };
+    check_edits(r#"{"model":1, "x":2, "b":3}"#, &edits, r#"{"model":"new", "b":3}"#);
+    check_edits(r#"{ "x" : {"x":1} , "model":1}"#, &edits, r#"{ "model":"new"}"#);
+    check_edits(r#"{"model":1,"x":2 }"#, &edits, r#"{"model":"new" }"#);
+    check_edits(r#"{"x":2}"#, &edits, r#"{"model":"new"}"#);
+    check_edits(r#"{"x":1,"b":2,"\u0078":3,"model":4,"x":5}"#, &edits, r#"{"b":2,"model":"new"}"#);
+    check_edits(r#"{"x":1,"x":2,"b":{}}"#, &edits, r#"{"model":"new","b":{}}"#);
+}
+
+#[test]
+fn members_are_renamed_with_their_value_untouched() {
+    let edits = BodyEdits { rename: vec![("max_tokens".into(), "max \"new\"".into())], ..BodyEdits::default() };
+    check_edits(r#"{"model":1,"max_tokens" : 1e2}"#, &edits, r#"{"model":"new","max \"new\"" : 1e2}"#);
+    let there = r#"{"max_tokens":1,"model":1,"max \"new\"":2}"#;
+    check_edits(there, &edits, r#"{"model":"new","max \"new\"":2}"#);
+}
+
+#[test]
+fn members_are_set_where_they_stand_or_added() {
+    let edits =
+        BodyEdits { set: vec![("n".into(), "[1]".into()), ("o".into(), "null".into())], ..BodyEdits::default() };
+    check_edits(r#"{"n":0,"model":1}"#, &edits, r#"{"n":[1],"model":"new","o":null}"#);
+    check_edits(" {} ", &edits, r#" {"model":"new","n":[1],"o":null} "#);
+}
+
+#[test]
+fn what_refers_to_state_is_told() {
+    for (body, stateful) in [
+        (r#"{"previous_response_id":"r1"}"#, Some("previous_response_id")),
+        (r#"{"conversation":{"id":"c"}}"#, Some("conversation")),
+        (r#"{"previous_response_id":null,"x":{"conversation":1}}"#, None),
+    ] {
+        assert_eq!(BodyFacts::read(body.as_bytes()).expect("usable").stateful, stateful);
+    }
 }
 
 fn json() -> impl Strategy<Value = Value> {
@@ -103,15 +155,35 @@ proptest! {
             prop_assert!(BodyFacts::read(&body).is_err());
             return Ok(());
         };
-        let edited = BodyFacts::read(&body).expect("an object").with_model(&body, &model);
+        let edited = BodyFacts::read(&body).expect("an object").with_model(&model);
         expected.insert("model".into(), model.into());
+        prop_assert_eq!(serde_json::from_slice::<Value>(&edited).expect("JSON"), Value::Object(expected));
+    }
+
+    #[test]
+    fn edits_do_to_the_text_what_they_say(value in json(), keys in prop::collection::hash_set("stream|[a-z]{1,2}", 4)) {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let edits = BodyEdits {
+            remove: vec![keys[0].clone()],
+            rename: vec![(keys[1].clone(), keys[2].clone())],
+            set: vec![(keys[3].clone(), "[true]".into())],
+        };
+        let body = serde_json::to_vec(&value).expect("serialisable");
+        let Value::Object(mut expected) = serde_json::from_slice(&body).expect("JSON") else { return Ok(()) };
+        expected.remove(&keys[0]);
+        if let Some(renamed) = expected.remove(&keys[1]) {
+            expected.entry(keys[2].clone()).or_insert(renamed);
+        }
+        expected.insert(keys[3].clone(), serde_json::json!([true]));
+        expected.insert("model".into(), "new".into());
+        let edited = BodyFacts::read(&body).expect("an object").edited("new", &edits);
         prop_assert_eq!(serde_json::from_slice::<Value>(&edited).expect("JSON"), Value::Object(expected));
     }
 
     #[test]
     fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(facts) = BodyFacts::read(&body) {
-            let _ = facts.with_model(&body, "new");
+            let _ = facts.with_model("new");
         }
     }
 }

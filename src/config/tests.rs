@@ -65,7 +65,7 @@ fn a_policy_is_compiled_with_its_own_bounds_over_the_defaults() {
         "{NAMES}defaults: {{ suspend: 5s, attempts: 2, request_timeout: 1m 30s }}
 apis: [{{ name: a, sandbox: {{ round_robin: {{ suspend: 0s, suspend_after: 9, targets: [{{ model: m, endpoint: east }}, {{ model: l, endpoint: west }}] }} }} }}]"
     );
-    let Policy { limits, targets, turns } = policy_of(&yaml, Environment::Sandbox);
+    let Policy { limits, targets, turns, .. } = policy_of(&yaml, Environment::Sandbox);
     let seconds = [limits.suspend, limits.first_byte_timeout, limits.request_timeout].map(|limit| limit.as_secs());
     assert_eq!((seconds, limits.attempts.get(), limits.suspend_after.get()), ([0, 30, 90], 2, 9));
     assert!(matches!(turns, Turns::RoundRobin(_)));

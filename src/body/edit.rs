@@ -1,0 +1,132 @@
+//! Writing a body again with some members changed: all other bytes are copied.
+
+use super::BodyEdits;
+use super::members::{Member, Members};
+
+/// What becomes of one member.
+enum Fate<'e> {
+    Kept,
+    Gone,
+    Renamed(&'e str),
+    Set(&'e str),
+}
+
+/// The object with this model and these edits. A member that goes takes the comma before it along; one that is added
+/// comes last, but for the model, which comes first.
+pub(super) fn edited(members: &Members<'_>, model: &str, edits: &BodyEdits) -> Vec<u8> {
+    let model = json_string(model);
+    let mut out = Writer::new(members.text, model.len());
+    let has_model = members.all.iter().any(|member| member.key == "model");
+    out.copy_to(members.text.iter().position(|&byte| byte == b'{').map_or(0, |brace| brace + 1));
+    if !has_model {
+        out.write_member("model", &model);
+    }
+    for member in &members.all {
+        match fate(members, member, &model, edits) {
+            Fate::Gone => out.skip_to(member.value_range.end),
+            Fate::Kept => out.copy_member(member),
+            Fate::Renamed(key) => out.rename_member(member, key),
+            Fate::Set(value) => out.set_member(member, value),
+        }
+    }
+    for (key, value) in edits.set.iter().filter(|(key, _)| !remains(members, key, edits)) {
+        out.write_member(key, value);
+    }
+    out.finish()
+}
+
+fn fate<'e>(members: &Members<'_>, member: &Member<'_>, model: &'e str, edits: &'e BodyEdits) -> Fate<'e> {
+    if member.key == "model" {
+        return Fate::Set(model);
+    }
+    if edits.remove.iter().any(|key| member.key == *key) {
+        return Fate::Gone;
+    }
+    if let Some((_, new)) = edits.rename.iter().find(|(old, _)| member.key == *old) {
+        return if members.all.iter().any(|other| other.key == *new) { Fate::Gone } else { Fate::Renamed(new) };
+    }
+    match edits.set.iter().find(|(key, _)| member.key == *key) {
+        Some((_, value)) => Fate::Set(value),
+        None => Fate::Kept,
+    }
+}
+
+/// Whether a member of this key is there under its own name, to be replaced where it stands.
+fn remains(members: &Members<'_>, key: &str, edits: &BodyEdits) -> bool {
+    let gone = edits.remove.iter().chain(edits.rename.iter().map(|(old, _)| old)).any(|old| old == key);
+    !gone && members.all.iter().any(|member| member.key == key)
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Copies a text piece by piece.
+struct Writer<'a> {
+    text: &'a [u8],
+    at: usize,
+    out: Vec<u8>,
+    is_empty: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(text: &'a [u8], extra: usize) -> Self {
+        let out = Vec::with_capacity(text.len() + extra + r#""model":,"#.len());
+        Self { text, at: 0, out, is_empty: true }
+    }
+
+    fn copy_to(&mut self, end: usize) {
+        self.out.extend_from_slice(&self.text[self.at..end]);
+        self.at = end;
+    }
+
+    fn skip_to(&mut self, end: usize) {
+        self.at = end;
+    }
+
+    fn copy_member(&mut self, member: &Member<'_>) {
+        self.begin_member(member);
+        self.copy_to(member.value_range.end);
+    }
+
+    fn rename_member(&mut self, member: &Member<'_>, key: &str) {
+        self.begin_member(member);
+        self.out.extend_from_slice(json_string(key).as_bytes());
+        self.skip_to(member.key_range.end);
+        self.copy_to(member.value_range.end);
+    }
+
+    fn set_member(&mut self, member: &Member<'_>, value: &str) {
+        self.begin_member(member);
+        self.copy_to(member.value_range.start);
+        self.out.extend_from_slice(value.as_bytes());
+        self.skip_to(member.value_range.end);
+    }
+
+    /// Copies what stands before a key. A comma is there unless the member is the first of the text; there must be one
+    /// unless it is the first that is written.
+    fn begin_member(&mut self, member: &Member<'_>) {
+        let before = &self.text[self.at..member.key_range.start];
+        match (before.iter().position(|&byte| byte == b','), self.is_empty) {
+            (Some(comma), true) => self.out.extend_from_slice(&before[comma + 1..]),
+            (None, false) => {
+                self.out.push(b',');
+                self.out.extend_from_slice(before);
+            }
+            _ => self.out.extend_from_slice(before),
+        }
+        self.skip_to(member.key_range.start);
+        self.is_empty = false;
+    }
+
+    fn write_member(&mut self, key: &str, value: &str) {
+        let comma = if self.is_empty { "" } else { "," };
+        self.out.extend_from_slice(format!("{comma}{}:{value}", json_string(key)).as_bytes());
+        self.is_empty = false;
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.copy_to(self.text.len());
+        self.out
+    }
+}
