@@ -1,14 +1,18 @@
 //! An exchange: what one stream of Envoy's goes through, as `Event -> Answer`, free of Envoy's types.
 
+mod headers;
+mod request;
+
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::body::BodyFacts;
+use crate::capacity::{Capacity, Place};
 use crate::outcome::{Origin, Outcome};
-use crate::provider;
 use crate::refusal::{Refusal, Reply};
-use crate::router::{Admission, Attempt, RequestHead, Route, Router};
+use crate::router::{Attempt, RequestHead, Route, Router};
 use crate::telemetry;
+pub use headers::{unwanted_answer_header, unwanted_request_header};
+use request::Admitted;
 
 /// The headers that Envoy and the router keep between themselves.
 pub mod private {
@@ -24,9 +28,16 @@ pub mod private {
     pub const ALL: [&str; 4] = [CLUSTER, RETRY, STREAM, ENVIRONMENT];
 }
 
-/// Envoy's own header that bounds the time until an attempt's answer headers. It does so without a retry policy too,
-/// and unlike the route's timeout it does not cut a stream that has begun.
-const TIME_LIMIT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+/// How Envoy's filter sends a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyMode {
+    /// Whole, in one message, after the answer to the headers.
+    Buffered,
+    /// In chunks as it comes, without waiting for answers; these come in the order headers, body, trailers.
+    FullDuplex,
+    /// In a way that the router does not serve.
+    Other,
+}
 
 /// What Envoy tells.
 #[derive(Debug)]
@@ -39,11 +50,16 @@ pub enum Event {
         unwanted: Vec<&'static str>,
         /// Whether the request has no body.
         end_of_stream: bool,
-        /// Whether the filter sends the body whole, in one message.
-        buffered: bool,
+        /// How its body will come.
+        body_mode: BodyMode,
     },
-    /// The request's body has come, whole.
-    RequestBody(Vec<u8>),
+    /// The request's body has come, or a chunk of it.
+    RequestBody {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Whether they are the last.
+        end_of_stream: bool,
+    },
     /// An answer's headers have come.
     ResponseHeaders {
         /// Its status.
@@ -55,8 +71,12 @@ pub enum Event {
         /// Those headers present that the client must not see.
         unwanted: Vec<&'static str>,
     },
-    /// A message that the router has no use for.
+    /// A message of which only the kind matters.
     Other(Phase),
+    /// The request's body did not come in time.
+    Late,
+    /// The router holds as many bytes of bodies as it may.
+    OverCapacity,
 }
 
 /// What a message was about, where that is all there is to know.
@@ -74,17 +94,36 @@ pub enum Phase {
     ResponseTrailers,
 }
 
-/// What Envoy is told: one answer to each message, of its kind, unless the router answers the client itself.
+/// What Envoy is told: one answer to each message, of its kind, unless the router answers the client itself. Only with
+/// [`BodyMode::FullDuplex`] may a message have no answer yet, or several.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// To request headers.
     RequestHeaders(Mutation),
-    /// To a request body, which is replaced.
+    /// To a buffered request body, which is replaced.
     RequestBody(Mutation, Vec<u8>),
+    /// Full duplex: to the headers and all of the body, which is replaced, and to the trailers if there were some.
+    Request {
+        /// The change of headers.
+        mutation: Mutation,
+        /// The body.
+        body: Vec<u8>,
+        /// Whether trailers await their answer.
+        trailers: bool,
+    },
+    /// Full duplex: a chunk of the body goes on as it is.
+    Chunk {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Whether they are the last.
+        end_of_stream: bool,
+    },
     /// To response headers.
     ResponseHeaders(Mutation),
     /// To anything else: go on.
     Unchanged(Phase),
+    /// Full duplex: the answer comes later, or none is due.
+    Nothing,
     /// Ends the request: Envoy sends this to the client and asks no provider.
     Reply(Reply),
 }
@@ -114,55 +153,107 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Exchange {
     router: Arc<Router>,
-    max_body_bytes: usize,
+    capacity: Arc<Capacity>,
+    place: Option<Place>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
     Begun,
-    AwaitingBody { head: RequestHead, admitted: Admitted },
-    AwaitingAnswer { head: RequestHead, attempt: Attempt, begun: Instant },
+    /// The request will go to a target that its body decides; full duplex, the answer to the headers is held back.
+    Reading {
+        head: RequestHead,
+        admitted: Admitted,
+        mode: BodyMode,
+        mutation: Mutation,
+        body: Vec<u8>,
+    },
+    /// The body goes on as it is; then the answer's headers are awaited where the request was sent by us.
+    Passing {
+        head: RequestHead,
+        route: Option<Route>,
+        mode: BodyMode,
+    },
+    AwaitingAnswer {
+        head: RequestHead,
+        sent: Sent,
+        begun: Instant,
+    },
     Ended,
 }
 
-/// A request that will be forwarded.
+/// Where a request went.
 #[derive(Debug)]
-enum Admitted {
-    First(Route),
-    Further(Attempt),
+enum Sent {
+    /// To a target, which learns from the answer.
+    Target(Attempt),
+    /// To the endpoint that keeps its state.
+    Pinned(Route),
 }
 
 impl Exchange {
-    /// A new stream; bodies longer than `max_body_bytes` are refused.
+    /// A new stream.
     #[must_use]
-    pub fn new(router: Arc<Router>, max_body_bytes: usize) -> Self {
-        Self { router, max_body_bytes, state: State::Begun }
+    pub fn new(router: Arc<Router>, capacity: Arc<Capacity>) -> Self {
+        Self { router, capacity, place: None, state: State::Begun }
+    }
+
+    /// Whether a body is being read.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        matches!(self.state, State::Reading { .. })
+    }
+
+    /// Whether a body is awaited in a mode in which Envoy has no timer of its own.
+    #[must_use]
+    pub fn needs_deadline(&self) -> bool {
+        matches!(self.state, State::Reading { mode: BodyMode::FullDuplex, .. })
     }
 
     /// Takes what Envoy tells and says what to answer.
     pub fn on(&mut self, event: Event, now: Instant) -> (Answer, Next) {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
-            (State::Begun, Event::RequestHeaders { head, unwanted, end_of_stream, buffered }) => {
-                self.on_request_headers(head, unwanted, end_of_stream, buffered, now)
+            (State::Begun, Event::RequestHeaders { head, unwanted, end_of_stream, body_mode }) => {
+                self.on_request_headers(head, unwanted, end_of_stream, body_mode, now)
             }
-            (State::AwaitingBody { head, admitted }, Event::RequestBody(body)) => {
-                self.on_request_body(head, admitted, &body, now)
+            (State::Reading { head, .. }, Event::Late) => refuse(&head, &Refusal::Late),
+            (State::Reading { head, .. }, Event::OverCapacity) => refuse(&head, &Refusal::OverCapacity),
+            (reading @ State::Reading { .. }, Event::RequestBody { bytes, end_of_stream }) => {
+                self.on_request_body(reading, bytes, end_of_stream, now)
+            }
+            (reading @ State::Reading { .. }, Event::Other(Phase::RequestTrailers)) => {
+                self.on_request_trailers(reading, now)
+            }
+            (State::Passing { head, route, mode }, Event::RequestBody { bytes, end_of_stream }) => {
+                self.pass_body(head, route, mode, (bytes, end_of_stream), now)
+            }
+            (State::Passing { head, route, .. }, Event::Other(phase @ Phase::RequestTrailers)) => {
+                let next = self.await_pinned(head, route, now);
+                (Answer::Unchanged(phase), next)
+            }
+            (State::Passing { route: Some(route), .. }, Event::ResponseHeaders { unwanted, .. }) => {
+                let unwanted = headers::less_forwarded(unwanted, &route.api);
+                (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End)
             }
             (
-                State::AwaitingAnswer { head, attempt, begun },
+                State::AwaitingAnswer { head, sent, begun },
                 Event::ResponseHeaders { status, retry_after, origin, unwanted },
             ) => {
                 let outcome = Outcome::of(status, retry_after.as_deref(), origin);
-                telemetry::answer(&head, &attempt, status, &outcome, now.saturating_duration_since(begun));
-                let retry = self.router.observe(attempt, &outcome, head.stream_id.as_deref(), now);
-                (Answer::ResponseHeaders(answer_mutation(unwanted, retry)), Next::End)
+                (
+                    Answer::ResponseHeaders(self.on_answer(&head, sent, status, &outcome, unwanted, (begun, now))),
+                    Next::End,
+                )
             }
-            // Trailers between body and answer: nothing to do, and the exchange goes on.
-            (state, Event::Other(phase @ Phase::RequestTrailers)) => {
+            // Buffered, trailers come between body and answer; full duplex, an end of the body may be told twice.
+            (
+                state @ State::AwaitingAnswer { .. },
+                event @ (Event::Other(Phase::RequestTrailers) | Event::RequestBody { .. }),
+            ) => {
                 self.state = state;
-                (Answer::Unchanged(phase), Next::More)
+                (event.ignored(), Next::More)
             }
             // A stream that begins in another phase (an earlier filter answered), or a message out of order: Envoy
             // goes on with what it has, and gets no target from us.
@@ -170,73 +261,24 @@ impl Exchange {
         }
     }
 
-    fn on_request_headers(
-        &mut self,
-        head: RequestHead,
+    fn on_answer(
+        &self,
+        head: &RequestHead,
+        sent: Sent,
+        status: u16,
+        outcome: &Outcome,
         unwanted: Vec<&'static str>,
-        end_of_stream: bool,
-        buffered: bool,
-        now: Instant,
-    ) -> (Answer, Next) {
-        let admitted = match self.router.admit(&head, now) {
-            Admission::First(route) => Admitted::First(route),
-            Admission::Further(attempt) => Admitted::Further(attempt),
-            Admission::Reply(reply) => return (Answer::Reply(reply), Next::End),
-            Admission::Refuse(refusal) => return refuse(&head, &refusal),
-            Admission::Continue => {
-                let unwanted = unwanted.into_iter().filter(|name| private::ALL.contains(name)).collect();
-                return (Answer::RequestHeaders(head_mutation(unwanted)), Next::End);
+        (begun, now): (Instant, Instant),
+    ) -> Mutation {
+        match sent {
+            Sent::Pinned(route) => headers::answer(headers::less_forwarded(unwanted, &route.api), false),
+            Sent::Target(attempt) => {
+                telemetry::answer(head, &attempt, status, outcome, now.saturating_duration_since(begun));
+                let unwanted = headers::less_forwarded(unwanted, &attempt.trial.route.api);
+                let retry = self.router.observe(attempt, outcome, head.stream_id.as_deref(), now);
+                headers::answer(unwanted, retry)
             }
-        };
-        if let Some(refusal) = self.refusal_of_head(&head, end_of_stream, buffered) {
-            return refuse(&head, &refusal);
         }
-        self.state = State::AwaitingBody { head, admitted };
-        (Answer::RequestHeaders(head_mutation(unwanted)), Next::More)
-    }
-
-    /// What can be refused before the body is sent.
-    fn refusal_of_head(&self, head: &RequestHead, end_of_stream: bool, buffered: bool) -> Option<Refusal> {
-        if end_of_stream {
-            return BodyFacts::read(&[]).err().map(Refusal::Body);
-        }
-        if !buffered {
-            return Some(Refusal::BodyMode);
-        }
-        if head.content_length.is_some_and(|length| length > self.max_body_bytes) {
-            return Some(Refusal::TooLarge(self.max_body_bytes));
-        }
-        if let Some(encoding) = head.content_encoding.as_deref().filter(|encoding| !is_identity(encoding)) {
-            return Some(Refusal::ContentEncoding(encoding.to_owned()));
-        }
-        let content_type = head.content_type.as_deref().filter(|content_type| !is_json(content_type))?;
-        Some(Refusal::ContentType(content_type.to_owned()))
-    }
-
-    fn on_request_body(&mut self, head: RequestHead, admitted: Admitted, body: &[u8], now: Instant) -> (Answer, Next) {
-        if body.len() > self.max_body_bytes {
-            return refuse(&head, &Refusal::TooLarge(self.max_body_bytes));
-        }
-        let facts = match BodyFacts::read(body) {
-            Ok(facts) => facts,
-            Err(error) => return refuse(&head, &Refusal::Body(error)),
-        };
-        let attempt = match admitted {
-            Admitted::Further(attempt) => attempt,
-            Admitted::First(route) => {
-                let limits = &route.policy().limits;
-                let limit = if facts.streamed { limits.first_byte_timeout } else { limits.request_timeout };
-                match self.router.choose(route, limit, now) {
-                    Ok(attempt) => attempt,
-                    Err(refusal) => return refuse(&head, &refusal),
-                }
-            }
-        };
-        telemetry::decision(&head, &attempt, facts.model.as_deref(), now);
-        let body = facts.edited(attempt.target().model.as_str(), &attempt.target().edits);
-        let mutation = dispatch_mutation(&head, &attempt, body.len());
-        self.state = State::AwaitingAnswer { head, attempt, begun: now };
-        (Answer::RequestBody(mutation, body), Next::More)
     }
 }
 
@@ -244,69 +286,26 @@ impl Event {
     /// The answer that changes nothing; request headers still lose what could choose a cluster.
     fn unchanged(self) -> Answer {
         match self {
-            Self::RequestHeaders { .. } => Answer::RequestHeaders(head_mutation(private::ALL.to_vec())),
-            Self::RequestBody(_) => Answer::Unchanged(Phase::RequestBody),
+            Self::RequestHeaders { .. } => Answer::RequestHeaders(headers::strip(private::ALL.to_vec())),
+            Self::RequestBody { .. } => Answer::Unchanged(Phase::RequestBody),
             Self::ResponseHeaders { .. } => Answer::Unchanged(Phase::ResponseHeaders),
             Self::Other(phase) => Answer::Unchanged(phase),
+            Self::Late | Self::OverCapacity => Answer::Nothing,
         }
     }
-}
 
-/// Every answer to request headers removes the cluster header and clears the route: otherwise a client picks any
-/// cluster by sending that header (seen on all supported versions of Envoy where nothing else strips it).
-fn head_mutation(mut remove: Vec<&'static str>) -> Mutation {
-    if !remove.contains(&private::CLUSTER) {
-        remove.push(private::CLUSTER);
+    /// The answer to a message that came after the one that mattered.
+    fn ignored(self) -> Answer {
+        match self {
+            Self::RequestBody { .. } => Answer::Nothing,
+            event => event.unchanged(),
+        }
     }
-    Mutation { set: Vec::new(), remove, clear_route_cache: true }
-}
-
-/// Sends the request to its target. `content-length` must be the new body's: Envoy answers 500 to any other.
-fn dispatch_mutation(head: &RequestHead, attempt: &Attempt, content_length: usize) -> Mutation {
-    let (route, endpoint) = (&attempt.trial.route, &attempt.target().endpoint);
-    let mut set = vec![
-        (private::CLUSTER, endpoint.cluster.clone()),
-        (":authority", endpoint.authority.clone()),
-        (":path", route.upstream_path(endpoint, &head.path)),
-        ("content-length", content_length.to_string()),
-        (TIME_LIMIT, attempt.trial.time_limit.as_millis().to_string()),
-    ];
-    if let Some((name, secret)) = &endpoint.credential {
-        set.push((name, secret.expose().to_owned()));
-    }
-    Mutation { set, remove: Vec::new(), clear_route_cache: true }
-}
-
-fn answer_mutation(remove: Vec<&'static str>, retry: bool) -> Mutation {
-    let set = if retry { vec![(private::RETRY, "1".to_owned())] } else { Vec::new() };
-    Mutation { set, remove, clear_route_cache: false }
 }
 
 fn refuse(head: &RequestHead, refusal: &Refusal) -> (Answer, Next) {
     telemetry::refused(head, refusal);
     (Answer::Reply(refusal.reply()), Next::End)
-}
-
-fn is_identity(encoding: &str) -> bool {
-    encoding.trim().eq_ignore_ascii_case("identity")
-}
-
-/// `application/json`, with parameters or without, and its relatives with `+json`.
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-/// Whether a request header of this name must not be forwarded; gives the name as a constant.
-#[must_use]
-pub fn unwanted_request_header(name: &str) -> Option<&'static str> {
-    private::ALL.iter().chain(provider::CLIENT_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
-}
-
-/// Whether an answer's header of this name must not reach the client; gives the name as a constant.
-#[must_use]
-pub fn unwanted_answer_header(name: &str) -> Option<&'static str> {
-    private::ALL.iter().chain(provider::ANSWER_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
 }
 
 #[cfg(test)]

@@ -1,39 +1,49 @@
 //! Envoy's external-processing service: each gRPC stream is one exchange.
 
+mod counted;
 mod message;
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
     ExternalProcessor, ExternalProcessorServer,
 };
 use envoy_types::pb::envoy::service::ext_proc::v3::{ProcessingRequest, ProcessingResponse};
+use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::exchange::{Exchange, Next};
+use crate::capacity::{Capacity, Held};
+use crate::exchange::{Event, Exchange, Next};
 use crate::router::Router;
+pub use counted::Counted;
 
 /// What a gRPC message has beside the body that it carries.
 const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
+
+/// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
+/// `request_timeout`.
+const BODY_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The service that Envoy's filter calls.
 #[derive(Debug)]
 pub struct Service {
     router: Arc<Router>,
-    max_body_bytes: usize,
+    capacity: Arc<Capacity>,
 }
 
 impl Service {
-    /// The service, ready to be added to a server. Messages are bounded a little above `max_body_bytes`, so that a body
+    /// The service, ready to be added to a server. Messages are bounded a little above the longest body, so that a body
     /// over the limit gets our 413 and not Envoy's 500.
     #[must_use]
-    pub fn server(router: Arc<Router>, max_body_bytes: usize) -> ExternalProcessorServer<Self> {
-        ExternalProcessorServer::new(Self { router, max_body_bytes })
-            .max_decoding_message_size(max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES))
+    pub fn server(router: Arc<Router>, capacity: Arc<Capacity>) -> Counted<ExternalProcessorServer<Self>> {
+        let max_message_bytes = capacity.max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
+        let service = Self { router, capacity: Arc::clone(&capacity) };
+        Counted::new(ExternalProcessorServer::new(service).max_decoding_message_size(max_message_bytes), capacity)
     }
 }
 
@@ -42,8 +52,15 @@ impl ExternalProcessor for Service {
     type ProcessStream = Answers;
 
     async fn process(&self, request: Request<Streaming<ProcessingRequest>>) -> Result<Response<Answers>, Status> {
-        let exchange = Exchange::new(Arc::clone(&self.router), self.max_body_bytes);
-        Ok(Response::new(Answers { messages: request.into_inner(), exchange: Some(exchange) }))
+        let held = request.extensions().get().map_or_else(|| self.capacity.account(), Arc::clone);
+        let exchange = Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
+        Ok(Response::new(Answers {
+            messages: request.into_inner(),
+            exchange: Some(exchange),
+            held,
+            ready: VecDeque::new(),
+            deadline: None,
+        }))
     }
 }
 
@@ -53,33 +70,62 @@ pub struct Answers {
     messages: Streaming<ProcessingRequest>,
     /// `None` once the router has nothing more to say; dropping the exchange frees the probe that it may hold.
     exchange: Option<Exchange>,
+    held: Arc<Held>,
+    ready: VecDeque<ProcessingResponse>,
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream for Answers {
     type Item = Result<ProcessingResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let Some(exchange) = &mut this.exchange else {
-            return Poll::Ready(None);
-        };
-        let message = match ready!(Pin::new(&mut this.messages).poll_next(context)) {
-            Some(Ok(message)) => message,
-            // Envoy has gone or reset the stream: the client left, or Envoy needs us no more.
-            Some(Err(_)) | None => {
-                this.exchange = None;
-                return Poll::Ready(None);
+        loop {
+            if let Some(response) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(response)));
             }
-        };
-        let Some(event) = message::event(message) else {
-            // A kind of message from a newer Envoy. Ending the stream makes Envoy go on without us.
-            this.exchange = None;
-            return Poll::Ready(None);
-        };
-        let (answer, next) = exchange.on(event, Instant::now());
-        if next == Next::End {
-            this.exchange = None;
+            match &self.exchange {
+                None => return Poll::Ready(None),
+                // What was read is on its way to Envoy: being polled again means that there is room for more.
+                Some(exchange) if !exchange.is_reading() => self.held.release(),
+                Some(_) => {}
+            }
+            match self.poll_event(context) {
+                Poll::Ready(Some(event)) => self.answer(event),
+                Poll::Ready(None) => self.exchange = None,
+                Poll::Pending => return Poll::Pending,
+            }
         }
-        Poll::Ready(Some(Ok(message::response(answer))))
+    }
+}
+
+impl Answers {
+    /// What happens next on the stream; `None` if Envoy has gone or reset it (the client left, or Envoy needs us no
+    /// more), or sent what only a newer version knows: Envoy then goes on without us.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        match Pin::new(&mut self.messages).poll_next(context) {
+            Poll::Ready(Some(Ok(message))) => Poll::Ready(message::event(message)),
+            Poll::Ready(Some(Err(status))) if status.code() == tonic::Code::ResourceExhausted => {
+                Poll::Ready(Some(Event::OverCapacity))
+            }
+            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(None),
+            Poll::Pending => match self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context)) {
+                Some(Poll::Ready(())) => Poll::Ready(Some(Event::Late)),
+                _ => Poll::Pending,
+            },
+        }
+    }
+
+    fn answer(&mut self, event: Event) {
+        let Some(exchange) = &mut self.exchange else { return };
+        let (answer, next) = exchange.on(event, Instant::now());
+        if !exchange.needs_deadline() {
+            self.deadline = None;
+        } else if self.deadline.is_none() {
+            self.deadline = Some(Box::pin(tokio::time::sleep(BODY_DEADLINE)));
+        }
+        if next == Next::End {
+            self.exchange = None;
+        }
+        message::responses(answer, &mut self.ready);
     }
 }

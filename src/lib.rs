@@ -14,7 +14,7 @@
 //! | [`body`] | the model inside a JSON body |
 //! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
 //!
-//! Beside the way: [`config`] reads policy files, [`snapshot`] is a compiled one, [`reload`] swaps it,
+//! Beside the way: [`capacity`] bounds what is held at once, [`refusal`] is every answer of our own, [`config`] reads policy files, [`snapshot`] is a compiled one, [`reload`] swaps it,
 //! [`admin`] answers operators, [`telemetry`] writes the log.
 //!
 //! # Invariants
@@ -32,6 +32,7 @@
 pub mod admin;
 pub mod api;
 pub mod body;
+pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod endpoint;

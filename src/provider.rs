@@ -9,8 +9,9 @@ pub struct ProviderType {
     pub name: &'static str,
     /// The operations that carry a model in a JSON body, as paths below an API's base path.
     pub operations: &'static [&'static str],
-    /// Whether the model is at the top level of the JSON body under this key.
-    pub model_key: &'static str,
+    /// Paths below an API's base path of what exists only at the account that made it: a path stands for itself and
+    /// all below it, one that ends in a slash only for what is below it.
+    pub stateful: &'static [&'static str],
 }
 
 /// The operations of OpenAI's API that carry `model` in a JSON body.
@@ -25,17 +26,43 @@ const OPENAI_OPERATIONS: &[&str] = &[
     "/audio/speech",
 ];
 
+/// What OpenAI's API keeps between requests. Source: OpenAI's API reference.
+const OPENAI_STATEFUL: &[&str] = &[
+    "/assistants",
+    "/batches",
+    "/chat/completions/",
+    "/containers",
+    "/conversations",
+    "/evals",
+    "/files",
+    "/fine_tuning",
+    "/responses/",
+    "/threads",
+    "/uploads",
+    "/vector_stores",
+];
+
 impl ProviderType {
     /// Every type that a policy file may name.
     pub const ALL: &'static [Self] = &[
-        Self { name: "openai", operations: OPENAI_OPERATIONS, model_key: "model" },
-        Self { name: "openai_compatible", operations: OPENAI_OPERATIONS, model_key: "model" },
+        Self { name: "openai", operations: OPENAI_OPERATIONS, stateful: OPENAI_STATEFUL },
+        Self { name: "openai_compatible", operations: OPENAI_OPERATIONS, stateful: OPENAI_STATEFUL },
         Self {
             name: "mistral",
             operations: &["/chat/completions", "/fim/completions", "/embeddings", "/moderations", "/classifications"],
-            model_key: "model",
+            stateful: &["/files", "/batch/jobs", "/fine_tuning", "/agents", "/conversations"],
         },
     ];
+
+    /// Whether a path below an API's base path belongs to what exists only at the account that made it.
+    #[must_use]
+    pub fn is_stateful(&self, path: &str) -> bool {
+        self.stateful.iter().any(|stateful| match path.strip_prefix(stateful) {
+            Some(rest) if stateful.ends_with('/') => !rest.is_empty(),
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        })
+    }
 
     /// The type of that name.
     #[must_use]
@@ -74,3 +101,24 @@ pub fn is_credential_parameter(name: &str) -> bool {
 
 /// Answer headers that tell of the endpoint's account; removed before the client sees the answer.
 pub const ANSWER_HEADERS_REMOVED: &[&str] = &["set-cookie", "openai-organization"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_exists_at_one_account_is_known_by_its_path() {
+        let openai = ProviderType::named("openai").expect("a type");
+        for (path, stateful) in [
+            ("/files", true),
+            ("/files/f1/content", true),
+            ("/filesystem", false),
+            ("/responses/r1", true),
+            ("/responses", false),
+            ("/responses/", false),
+            ("/chat/completions", false),
+        ] {
+            assert_eq!(openai.is_stateful(path), stateful, "{path}");
+        }
+    }
+}

@@ -42,6 +42,17 @@ pub enum Refusal {
     Body(BodyError),
     /// Every target is suspended; the first comes back after this time.
     AllSuspended(Duration),
+    /// The request exists only at the account that made what it refers to, and the policy names none.
+    Stateful {
+        /// The path, or the member of the body, that refers to it.
+        what: String,
+    },
+    /// A request that keeps its own model names one that its endpoint's provider does not have.
+    UnknownModel(String),
+    /// The body did not come in time.
+    Late,
+    /// The router holds as much as it may.
+    OverCapacity,
     /// Envoy's filter sends bodies in a way that the router does not serve.
     BodyMode,
 }
@@ -73,8 +84,13 @@ impl Refusal {
         let (status, kind, code, param) = self.classify();
         let error = json!({ "message": self.message(), "type": kind, "code": code, "param": param });
         let mut reply = Reply::json(status, &json!({ "error": error }));
-        if let Self::AllSuspended(remaining) = self {
-            reply.headers.push(("retry-after", seconds_rounded_up(*remaining).to_string()));
+        let retry_after = match self {
+            Self::AllSuspended(remaining) => Some(*remaining),
+            Self::OverCapacity => Some(Duration::from_secs(1)),
+            _ => None,
+        };
+        if let Some(retry_after) = retry_after {
+            reply.headers.push(("retry-after", seconds_rounded_up(retry_after).to_string()));
         }
         reply
     }
@@ -98,6 +114,10 @@ impl Refusal {
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large", None),
             Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body", None),
             Self::AllSuspended(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "all_targets_suspended", None),
+            Self::Stateful { .. } => (StatusCode::BAD_REQUEST, REQUEST, "stateful_request", None),
+            Self::UnknownModel(_) => (StatusCode::NOT_FOUND, REQUEST, "model_not_found", Some("model")),
+            Self::Late => (StatusCode::REQUEST_TIMEOUT, REQUEST, "request_timeout", None),
+            Self::OverCapacity => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "over_capacity", None),
             Self::BodyMode => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "unsupported_body_mode", None),
         }
     }
@@ -115,7 +135,16 @@ impl Refusal {
             Self::AllSuspended(remaining) => {
                 format!("every target is suspended; try again in {} s", seconds_rounded_up(*remaining))
             }
-            Self::BodyMode => "Envoy's ext_proc filter must have `request_body_mode: BUFFERED`".into(),
+            Self::Stateful { what } => format!(
+                "`{what}` exists only at the account that made it, and requests here go to several; \
+                 the policy needs a `stateful_endpoint` to serve it"
+            ),
+            Self::UnknownModel(model) => format!("no model `{model}` is served here"),
+            Self::Late => "the request's body did not come in time".into(),
+            Self::OverCapacity => "too many requests at once; try again in a second".into(),
+            Self::BodyMode => {
+                "Envoy's ext_proc filter must have `request_body_mode: BUFFERED` or `FULL_DUPLEX_STREAMED`".into()
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use http::Method;
 
 use crate::api::{Api, Environment, Match, Unmatched};
 use crate::endpoint::Endpoint;
@@ -32,7 +33,7 @@ pub struct Router {
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
     /// Its method.
-    pub method: http::Method,
+    pub method: Method,
     /// Host, perhaps with a port.
     pub authority: String,
     /// Path and query.
@@ -68,6 +69,8 @@ pub enum Admission {
     First(Route),
     /// A further attempt: the choice was made when the one before failed.
     Further(Attempt),
+    /// It goes to the endpoint that keeps its state, or is refused if the policy names none.
+    Pinned(Route),
     /// The router answers itself.
     Reply(Reply),
     /// It is refused.
@@ -99,25 +102,27 @@ impl Router {
         if let Some(attempt) = head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
             return Admission::Further(attempt);
         }
-        let snapshot = self.snapshot();
-        let path = head.path.split('?').next().unwrap_or_default();
         let signal = match head.environment.as_deref().map(Environment::named) {
             Some(None) => return Admission::Refuse(Refusal::UnknownEnvironment),
             signal => signal.flatten(),
         };
+        let (snapshot, path) = (self.snapshot(), head.path_only());
         match snapshot.apis.find(&head.method, &head.authority, path) {
             Match::Operation { api, environment } => {
-                let route = Route { api: Arc::clone(api), environment: either(environment, signal), snapshot };
-                match route.api.policy(route.environment) {
-                    Some(_) => Admission::First(route),
-                    None => Admission::Refuse(route.no_targets()),
+                let route = Route::new(&snapshot, api, either(environment, signal));
+                if route.has_policy() { Admission::First(route) } else { Admission::Refuse(route.no_targets()) }
+            }
+            Match::Other { apis, environment, operation } => {
+                let environment = either(environment, signal);
+                if head.method == Method::GET && operation == "/models" {
+                    return Admission::Reply(models::list(&apis, environment));
+                }
+                match stateful(&snapshot, &apis, environment, operation) {
+                    Some(route) => Admission::Pinned(route),
+                    None => Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.into() }),
                 }
             }
-            Match::Models { apis, environment } => Admission::Reply(models::list(&apis, either(environment, signal))),
-            Match::NoOperation => {
-                Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.to_owned() })
-            }
-            Match::NoApi(Unmatched::Refuse) => Admission::Refuse(Refusal::NoApi { path: path.to_owned() }),
+            Match::NoApi(Unmatched::Refuse) => Admission::Refuse(Refusal::NoApi { path: path.into() }),
             Match::NoApi(Unmatched::Continue) => Admission::Continue,
         }
     }
@@ -147,6 +152,16 @@ impl Router {
     }
 }
 
+/// The route of a path that belongs to what exists only at one account: by the API that says which, if one does.
+fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
+    let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
+    let mut stateful = policies.filter(|(_, policy)| policy.targets[0].endpoint.provider.is_stateful(operation));
+    let first = stateful.next()?;
+    let (api, _) =
+        stateful.find(|(_, policy)| first.1.stateful.is_none() && policy.stateful.is_some()).unwrap_or(first);
+    Some(Route::new(snapshot, api, environment))
+}
+
 /// Sandbox if either says so: what is meant for trying out must never reach production by a missing second signal.
 fn either(host: Environment, signal: Option<Environment>) -> Environment {
     match (host, signal) {
@@ -155,7 +170,23 @@ fn either(host: Environment, signal: Option<Environment>) -> Environment {
     }
 }
 
+impl RequestHead {
+    /// The path without its query, which may carry a credential.
+    #[must_use]
+    pub fn path_only(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+}
+
 impl Route {
+    fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment) -> Self {
+        Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment }
+    }
+
+    fn has_policy(&self) -> bool {
+        self.api.policy(self.environment).is_some()
+    }
+
     /// The policy that the request goes through.
     ///
     /// # Panics

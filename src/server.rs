@@ -14,6 +14,7 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::admin::{self, AdminService};
+use crate::capacity::Capacity;
 use crate::ext_proc::Service;
 use crate::reload::Source;
 use crate::router::Router;
@@ -31,6 +32,10 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub struct Bounds {
     /// The longest request body in bytes.
     pub max_body_bytes: usize,
+    /// Requests in flight.
+    pub max_requests: usize,
+    /// Bytes of request bodies held at once.
+    pub max_bytes: usize,
     /// Streams at once on one connection; Envoy has one connection for each of its threads.
     pub max_streams: u32,
     /// How long streams may go on after the signal to stop.
@@ -52,7 +57,8 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExternalProcessorServer<Service>>().await;
     let routes = transport(bounds).add_service(health_service.clone());
-    let routes = routes.add_service(Service::server(Arc::clone(&router), bounds.max_body_bytes));
+    let capacity = Capacity::new(bounds.max_body_bytes, bounds.max_requests, bounds.max_bytes);
+    let routes = routes.add_service(Service::server(Arc::clone(&router), capacity));
     let admin_routes = transport(bounds).add_service(health_service);
     let admin_routes = admin_routes.add_service(reflection()?).add_service(AdminService::server(router, source));
 

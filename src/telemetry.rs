@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info};
 
+use crate::endpoint::Endpoint;
 use crate::health::Standing;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
-use crate::router::{Attempt, RequestHead};
+use crate::router::{Attempt, RequestHead, Route};
 
 /// The longest part of a client's own words that is logged.
 const MAX_CLIENT_TEXT: usize = 128;
@@ -32,6 +33,19 @@ pub fn decision(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, 
     );
 }
 
+/// A request went to the endpoint that keeps its state.
+pub fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) {
+    info!(
+        request_id = head.request_id.as_deref().map(bounded),
+        api = &*route.api.name,
+        environment = route.environment.name(),
+        policy = "stateful_endpoint",
+        endpoint = &*endpoint.name,
+        policy_version = route.version(),
+        "decision"
+    );
+}
+
 /// An answer's headers came back. A failure is worth a line; the rest is in Envoy's access log.
 pub fn answer(head: &RequestHead, attempt: &Attempt, status: u16, outcome: &Outcome, took: Duration) {
     let request_id = head.request_id.as_deref().map(bounded);
@@ -48,7 +62,7 @@ pub fn answer(head: &RequestHead, attempt: &Attempt, status: u16, outcome: &Outc
 /// The router answered in the place of a provider.
 pub fn refused(head: &RequestHead, refusal: &Refusal) {
     let request_id = head.request_id.as_deref().map(bounded);
-    info!(request_id, method = %head.method, path = bounded(without_query(&head.path)), reason = refusal.code(), "refused");
+    info!(request_id, method = %head.method, path = bounded(head.path_only()), reason = refusal.code(), "refused");
 }
 
 /// `gpt-4o@openai-east: suspended for 12 s`, one for each candidate that came first and could not be had.
@@ -67,11 +81,6 @@ fn reason(standing: Standing, now: Instant) -> String {
         Standing::Probing(_) => "being probed".into(),
         Standing::Ready | Standing::ProbeDue => "taken by another request".into(),
     }
-}
-
-/// A query may carry a credential.
-fn without_query(path: &str) -> &str {
-    path.split('?').next().unwrap_or_default()
 }
 
 fn bounded(text: &str) -> &str {

@@ -36,15 +36,15 @@ pub enum Match<'a> {
         /// The environment that the host stands for.
         environment: Environment,
     },
-    /// It asks for the models of these APIs, which share host and base path.
-    Models {
+    /// It is below the base path of these APIs, which share host and base path, but an operation of none.
+    Other {
         /// The APIs.
-        apis: Vec<&'a Api>,
+        apis: Vec<&'a Arc<Api>>,
         /// The environment that the host stands for.
         environment: Environment,
+        /// What follows the base path.
+        operation: &'a str,
     },
-    /// It is below the base path of an API that has no such operation.
-    NoOperation,
     /// No API is at that host and path.
     NoApi(Unmatched),
 }
@@ -77,7 +77,7 @@ impl Apis {
 
     /// Finds the API of a request: `authority` may have a port, `path` has no query and is normalised by Envoy.
     #[must_use]
-    pub fn find(&self, method: &Method, authority: &str, path: &str) -> Match<'_> {
+    pub fn find<'a>(&'a self, method: &Method, authority: &str, path: &'a str) -> Match<'a> {
         let host = without_port(authority).to_ascii_lowercase();
         self.by_host(&host).find_map(|paths| find_in(paths, method, path)).unwrap_or(Match::NoApi(self.unmatched))
     }
@@ -102,7 +102,7 @@ fn insert(paths: &mut Paths, api: &Arc<Api>, environment: Environment) {
 }
 
 /// The longest base path wins; an operation that its APIs lack is not looked for under a shorter one.
-fn find_in<'a>(paths: &'a Paths, method: &Method, path: &str) -> Option<Match<'a>> {
+fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str) -> Option<Match<'a>> {
     let slashes = path.rmatch_indices('/').map(|(slash, _)| slash);
     let (split, entries) =
         std::iter::once(path.len()).chain(slashes).find_map(|end| Some((end, paths.get(&path[..end])?)))?;
@@ -110,12 +110,11 @@ fn find_in<'a>(paths: &'a Paths, method: &Method, path: &str) -> Option<Match<'a
     let found = entries.iter().find(|entry| entry.api.has(method, operation));
     Some(match found {
         Some(Entry { api, environment }) => Match::Operation { api, environment: *environment },
-        None if *method == Method::GET && operation == "/models" => {
+        None => {
             let environment = entries[0].environment;
-            let apis = entries.iter().filter(|entry| entry.environment == environment).map(|entry| &*entry.api);
-            Match::Models { apis: apis.collect(), environment }
+            let apis = entries.iter().filter(|entry| entry.environment == environment).map(|entry| &entry.api);
+            Match::Other { apis: apis.collect(), environment, operation }
         }
-        None => Match::NoOperation,
     })
 }
 
@@ -171,10 +170,10 @@ mod tests {
         let found = match apis.find(&method.parse().expect("a method"), host, path) {
             Match::Operation { api, environment: Environment::Production } => api.name.to_string(),
             Match::Operation { api, environment: Environment::Sandbox } => format!("{} sandbox", api.name),
-            Match::Models { apis, .. } => {
-                format!("models of {}", apis.iter().map(|api| &*api.name).collect::<Vec<_>>().join(" "))
+            Match::Other { apis, operation, .. } => {
+                let names: Vec<_> = apis.iter().map(|api| &*api.name).collect();
+                format!("{} without `{operation}`", names.join(" and "))
             }
-            Match::NoOperation => "no operation".into(),
             Match::NoApi(_) => "no api".into(),
         };
         assert_eq!(found, expected, "{request}");
@@ -196,19 +195,18 @@ mod tests {
     fn a_base_path_ends_at_a_segment() {
         check("POST else.org /v10/chat/completions", "no api");
         check("POST else.org /chat/completions", "no api");
-        check("POST else.org /v1", "no operation");
+        check("POST else.org /v1", "any and embed without ``");
     }
 
     #[test]
     fn what_an_api_lacks_is_not_looked_for_elsewhere() {
-        check("POST else.org /v1/deep/embeddings", "no operation");
-        check("GET else.org /v1/chat/completions", "no operation");
-        check("DELETE else.org /v1/models/gpt-4o", "no operation");
+        check("POST else.org /v1/deep/embeddings", "deep without `/embeddings`");
+        check("GET else.org /v1/chat/completions", "any and embed without `/chat/completions`");
     }
 
     #[test]
-    fn models_are_those_of_all_apis_at_the_base_path() {
-        check("GET else.org /v1/models", "models of any embed");
-        check("GET sandbox.example.com /v1/models", "models of exact");
+    fn other_paths_belong_to_all_apis_at_the_base_path() {
+        check("GET else.org /v1/models", "any and embed without `/models`");
+        check("GET sandbox.example.com /v1/models", "exact without `/models`");
     }
 }

@@ -36,6 +36,12 @@ pub(super) struct Arguments {
     /// The longest request body in bytes; longer ones get 413
     #[arg(long, env = "MODEL_ROUTER_MAX_BODY_BYTES", value_name = "BYTES", default_value_t = 25 << 20)]
     max_body_bytes: usize,
+    /// Requests in flight, until their answers' headers; further ones get 503
+    #[arg(long, env = "MODEL_ROUTER_MAX_REQUESTS_IN_FLIGHT", value_name = "COUNT", default_value_t = 20_000)]
+    max_requests_in_flight: usize,
+    /// Bytes of request bodies held at once; further ones get 503
+    #[arg(long, env = "MODEL_ROUTER_MAX_BODY_BYTES_IN_FLIGHT", value_name = "BYTES", default_value_t = 1 << 30)]
+    max_body_bytes_in_flight: usize,
     /// Requests at once on one connection; Envoy has a connection for each of its threads
     #[arg(long, env = "MODEL_ROUTER_MAX_STREAMS", value_name = "COUNT", default_value_t = 10_000)]
     max_streams: u32,
@@ -100,6 +106,8 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let stop = stop_signal()?;
     let bounds = Bounds {
         max_body_bytes: arguments.max_body_bytes,
+        max_requests: arguments.max_requests_in_flight,
+        max_bytes: arguments.max_body_bytes_in_flight,
         max_streams: arguments.max_streams,
         drain_timeout: arguments.drain_timeout,
     };

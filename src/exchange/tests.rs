@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use proptest::prelude::*;
 
+use super::headers::{TIME_LIMIT, is_json};
 use super::*;
 use crate::config::{self, MissingSecrets, Secrets};
 use crate::health::Registry;
@@ -47,11 +48,11 @@ fn head() -> RequestHead {
 }
 
 fn request(head: RequestHead) -> Event {
-    Event::RequestHeaders { head, unwanted: vec!["authorization"], end_of_stream: false, buffered: true }
+    Event::RequestHeaders { head, unwanted: vec!["authorization"], end_of_stream: false, body_mode: BodyMode::Buffered }
 }
 
 fn body(text: &str) -> Event {
-    Event::RequestBody(text.into())
+    Event::RequestBody { bytes: text.into(), end_of_stream: true }
 }
 
 fn answered(status: u16) -> Event {
@@ -66,7 +67,7 @@ struct Stream {
 
 impl Stream {
     fn new(router: &Arc<Router>) -> Self {
-        Self { exchange: Exchange::new(Arc::clone(router), 1_000), now: Instant::now() }
+        Self { exchange: Exchange::new(Arc::clone(router), Capacity::new(1_000, 10, 10_000)), now: Instant::now() }
     }
 
     fn on(&mut self, event: Event) -> (Answer, Next) {
@@ -117,9 +118,9 @@ fn a_request_is_stripped_then_sent_to_its_target() {
         (private::CLUSTER, "east"),
         (":authority", "east.test"),
         (":path", "/up/v1/chat/completions"),
-        ("content-length", "15"),
         (TIME_LIMIT, "300000"),
         ("authorization", "Bearer key-east"),
+        ("content-length", "15"),
     ];
     let set = set.map(|(name, value)| (name, value.to_owned())).into();
     let mutation = Mutation { set, remove: vec![], clear_route_cache: true };
@@ -215,7 +216,8 @@ fn content_types_are_compared_by_their_essence() {
 
 #[test]
 fn a_filter_that_does_not_buffer_is_told_what_to_set() {
-    let event = Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, buffered: false };
+    let event =
+        Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, body_mode: BodyMode::Other };
     assert_eq!(refused(Stream::new(&router(POLICY)).on(event)), 500);
 }
 
@@ -224,7 +226,8 @@ fn a_request_of_nobodys_goes_on_with_its_credentials_but_without_private_headers
     let mut stream = Stream::new(&router(&format!("unmatched: continue\n{POLICY}")));
     let unwanted = vec!["authorization", private::STREAM];
     let head = RequestHead { path: "/other".into(), ..head() };
-    let answer = stream.on(Event::RequestHeaders { head, unwanted, end_of_stream: false, buffered: true });
+    let answer =
+        stream.on(Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::Buffered });
     let remove = vec![private::STREAM, private::CLUSTER];
     let mutation = Mutation { set: vec![], remove, clear_route_cache: true };
     assert_eq!(answer, (Answer::RequestHeaders(mutation), Next::End));
@@ -262,20 +265,155 @@ fn query_parameters_lose_credentials_and_nothing_else() {
     }
 }
 
-fn any_event() -> impl Strategy<Value = u8> {
-    0..9_u8
+/// Full duplex: the request's headers, then its body in these pieces.
+fn duplex(stream: &mut Stream, head: RequestHead, pieces: &[&str]) -> Vec<Answer> {
+    let unwanted = vec!["authorization"];
+    let headers = Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::FullDuplex };
+    let mut answers = vec![stream.on(headers).0];
+    for (index, piece) in pieces.iter().enumerate() {
+        let end_of_stream = index + 1 == pieces.len();
+        answers.push(stream.on(Event::RequestBody { bytes: piece.as_bytes().to_vec(), end_of_stream }).0);
+    }
+    answers
 }
 
-fn event(number: u8) -> (Event, &'static str) {
+#[test]
+fn full_duplex_all_is_answered_at_the_end_of_the_body() {
+    let mut stream = Stream::new(&router(POLICY));
+    let mut answers = duplex(&mut stream, head(), &[r#"{"mod"#, r#"el":"x"}"#, ""]);
+    let Some(Answer::Request { mutation, body, trailers: false }) = answers.pop() else { panic!("{answers:?}") };
+    assert_eq!(answers, [Answer::Nothing, Answer::Nothing, Answer::Nothing]);
+    assert_eq!(body, br#"{"model":"one"}"#);
+    assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, "content-length")), ("east", "15"));
+    assert!(mutation.clear_route_cache && mutation.remove.is_empty(), "the authorization is overwritten: {mutation:?}");
+    let again = Event::RequestBody { bytes: vec![], end_of_stream: true };
+    assert_eq!(stream.on(again), (Answer::Nothing, Next::More), "an end that is told twice");
+    assert!(stream.answer(500));
+}
+
+#[test]
+fn full_duplex_trailers_end_a_body() {
+    let mut stream = Stream::new(&router(POLICY));
+    duplex(&mut stream, head(), &["{}", ""]);
+    let mut stream = Stream::new(&router(POLICY));
+    let headers =
+        Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, body_mode: BodyMode::FullDuplex };
+    stream.on(headers);
+    stream.on(Event::RequestBody { bytes: b"{}".to_vec(), end_of_stream: false });
+    let (answer, _) = stream.on(Event::Other(Phase::RequestTrailers));
+    assert!(matches!(answer, Answer::Request { trailers: true, .. }), "{answer:?}");
+}
+
+#[test]
+fn full_duplex_a_body_is_bounded_in_length_and_time() {
+    let router = router(POLICY);
+    let too_long = " ".repeat(600);
+    let answers = duplex(&mut Stream::new(&router), head(), &[&too_long, &too_long]);
+    assert!(matches!(&answers[..], [Answer::Nothing, Answer::Nothing, Answer::Reply(reply)] if reply.status == 413));
+    for (event, status) in [(Event::Late, 408), (Event::OverCapacity, 503)] {
+        let mut stream = Stream::new(&router);
+        let headers = Event::RequestHeaders {
+            head: head(),
+            unwanted: vec![],
+            end_of_stream: false,
+            body_mode: BodyMode::FullDuplex,
+        };
+        stream.on(headers);
+        assert!(stream.exchange.needs_deadline());
+        assert_eq!(refused(stream.on(event)), status);
+    }
+}
+
+#[test]
+fn full_duplex_what_is_nobodys_passes_chunk_by_chunk() {
+    let router = router(&format!("unmatched: continue\n{POLICY}"));
+    let mut stream = Stream::new(&router);
+    let answers = duplex(&mut stream, RequestHead { path: "/other".into(), ..head() }, &["a", "b"]);
+    let chunk = |bytes: &str, end_of_stream| Answer::Chunk { bytes: bytes.into(), end_of_stream };
+    assert!(matches!(answers[0], Answer::RequestHeaders(_)));
+    assert_eq!(answers[1..], [chunk("a", false), chunk("b", true)]);
+}
+
+const STATEFUL: &str =
+    "    production: { round_robin: { stateful_endpoint: west, targets: [ { model: one, endpoint: east } ] } }";
+
+fn stateful_router() -> Arc<Router> {
+    let production = POLICY.find("    production:").expect("a policy");
+    router(&format!("{}{STATEFUL}\n", &POLICY[..production]))
+}
+
+#[test]
+fn what_exists_at_one_account_is_refused_where_no_account_is_named() {
+    let router = router(POLICY);
+    let files = RequestHead { path: "/v1/files/f1".into(), method: Method::GET, ..head() };
+    assert_eq!(refused(Stream::new(&router).on(request(files))), 400);
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    let (Answer::Reply(reply), _) = stream.on(body(r#"{"previous_response_id":"r"}"#)) else { panic!("refused") };
+    assert_eq!(reply.status, 400);
+    assert!(String::from_utf8(reply.body).expect("UTF-8").contains("stateful_endpoint"));
+}
+
+#[test]
+fn what_exists_at_one_account_goes_there_as_it_is() {
+    let router = stateful_router();
+    for _ in 0..2 {
+        let mut stream = Stream::new(&router);
+        let files = RequestHead {
+            path: "/v1/files?limit=2".into(),
+            content_type: Some("multipart/form-data".into()),
+            ..head()
+        };
+        let (Answer::RequestHeaders(mutation), Next::More) = stream.on(request(files)) else { panic!("sent") };
+        assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, ":path")), ("west", "/files?limit=2"));
+        assert_eq!(value(&mutation, "authorization"), "Bearer key-west");
+        assert!(!mutation.remove.contains(&"authorization"), "what is set is not removed");
+        assert_eq!(stream.on(body("--x")), (Answer::Unchanged(Phase::RequestBody), Next::More));
+        assert!(!stream.answer(500), "never tried elsewhere");
+    }
+}
+
+#[test]
+fn a_body_that_refers_to_state_keeps_its_model_if_the_account_has_it() {
+    let router = stateful_router();
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    let text = r#"{"previous_response_id":"r","model":"two"}"#;
+    let (Answer::RequestBody(mutation, sent), Next::More) = stream.on(body(text)) else { panic!("sent") };
+    assert_eq!((value(&mutation, private::CLUSTER), sent.as_slice()), ("west", text.as_bytes()));
+    assert!(!stream.answer(503));
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    assert_eq!(refused(stream.on(body(r#"{"previous_response_id":"r","model":"three"}"#))), 404);
+}
+
+#[test]
+fn requests_beyond_capacity_are_refused() {
+    let router = router(POLICY);
+    let capacity = Capacity::new(1_000, 1, 10_000);
+    let stream = || Stream { exchange: Exchange::new(Arc::clone(&router), Arc::clone(&capacity)), now: Instant::now() };
+    let mut first = stream();
+    first.forward();
+    let (Answer::Reply(reply), _) = stream().on(request(head())) else { panic!("refused") };
+    assert_eq!((reply.status.as_u16(), &reply.headers[1]), (503, &("retry-after", "1".to_owned())));
+    first.answer(200);
+    drop(first);
+    stream().forward();
+}
+
+fn event(number: u8, mode: BodyMode) -> (Event, &'static str) {
+    let headers = |head| Event::RequestHeaders { head, unwanted: vec![], end_of_stream: false, body_mode: mode };
+    let part = |text: &str, end_of_stream| Event::RequestBody { bytes: text.into(), end_of_stream };
     match number {
-        0 => (request(head()), "request headers"),
-        1 => (request(RequestHead { path: "/x".into(), ..head() }), "request headers"),
-        2 => (body("{}"), "request body"),
-        3 => (body("["), "request body"),
-        4 => (answered(200), "response headers"),
-        5 => (answered(500), "response headers"),
-        6 => (Event::Other(Phase::RequestTrailers), "request trailers"),
-        7 => (Event::Other(Phase::ResponseBody), "response body"),
+        0 => (headers(head()), "request headers"),
+        1 => (headers(RequestHead { path: "/x".into(), ..head() }), "request headers"),
+        2 => (headers(RequestHead { path: "/v1/files".into(), ..head() }), "request headers"),
+        3 => (part("{}", true), "request body"),
+        4 => (part("{", false), "request body"),
+        5 => (answered(200), "response headers"),
+        6 => (answered(500), "response headers"),
+        7 => (Event::Other(Phase::RequestTrailers), "request trailers"),
+        8 => (Event::Other(Phase::ResponseBody), "response body"),
         _ => (Event::Other(Phase::ResponseTrailers), "response trailers"),
     }
 }
@@ -289,20 +427,35 @@ fn kind(answer: &Answer) -> &'static str {
         Answer::Unchanged(Phase::ResponseBody) => "response body",
         Answer::Unchanged(Phase::ResponseTrailers) => "response trailers",
         Answer::Reply(_) => "reply",
+        Answer::Request { .. } | Answer::Chunk { .. } | Answer::Nothing => "full duplex",
     }
 }
 
 proptest! {
     #[test]
-    fn in_whatever_order_messages_come_each_gets_an_answer_of_its_kind(numbers in prop::collection::vec(any_event(), 1..12)) {
-        let mut stream = Stream::new(&router(POLICY));
+    fn in_whatever_order_messages_come_each_gets_an_answer_of_its_kind(
+        numbers in prop::collection::vec(0..10_u8, 1..12),
+        duplex: bool,
+        stateful: bool,
+    ) {
+        let mode = if duplex { BodyMode::FullDuplex } else { BodyMode::Buffered };
+        let router = if stateful { stateful_router() } else { router(&format!("unmatched: continue\n{POLICY}")) };
+        let mut stream = Stream::new(&router);
         for number in numbers {
-            let (event, asked) = event(number);
-            let (answer, _) = stream.on(event);
+            let (event, asked) = event(number, mode);
+            let (answer, next) = stream.on(event);
             let kind = kind(&answer);
-            prop_assert!(kind == asked || (kind == "reply" && asked.starts_with("request")), "{asked}: {answer:?}");
+            let fits = kind == asked
+                || (kind == "reply" && asked.starts_with("request"))
+                || (kind == "full duplex" && asked.starts_with("request") && (duplex || asked == "request body"));
+            prop_assert!(fits, "{asked}: {answer:?}");
             if let Answer::RequestHeaders(mutation) = answer {
-                prop_assert!(mutation.remove.contains(&private::CLUSTER) && mutation.clear_route_cache);
+                let cluster = private::CLUSTER;
+                prop_assert!(mutation.remove.contains(&cluster) || mutation.set.iter().any(|(name, _)| *name == cluster));
+                prop_assert!(mutation.clear_route_cache);
+            }
+            if next == Next::End {
+                break;
             }
         }
     }

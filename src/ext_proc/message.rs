@@ -1,5 +1,7 @@
 //! The only translation between Envoy's messages and ours.
 
+use std::collections::VecDeque;
+
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::processing_mode::BodySendMode;
@@ -7,18 +9,21 @@ use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request;
 use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response;
 use envoy_types::pb::envoy::service::ext_proc::v3::{
     BodyMutation, BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
-    ProcessingRequest, ProcessingResponse, TrailersResponse, body_mutation,
+    ProcessingRequest, ProcessingResponse, StreamedBodyResponse, TrailersResponse, body_mutation,
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::value::Kind;
 
-use crate::exchange::{self, Answer, Event, Mutation, Phase, private};
+use crate::exchange::{self, Answer, BodyMode, Event, Mutation, Phase, private};
 use crate::outcome::Origin;
 use crate::refusal::Reply;
 use crate::router::RequestHead;
 
 /// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
 const REPLY_DETAILS: &str = "model_router";
+
+/// The longest chunk of a streamed body. Source: Envoy's `external_processor.proto` asks for at most 64 KiB.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// The name under which Envoy sends attributes.
 const ATTRIBUTES: &str = "envoy.filters.http.ext_proc";
@@ -29,11 +34,10 @@ const FLAG_CONNECTION_FAILURE: f64 = 32.0;
 
 /// What a message tells; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
-    let buffered =
-        message.protocol_config.is_none_or(|config| config.request_body_mode == BodySendMode::Buffered as i32);
+    let body_mode = message.protocol_config.map_or(BodyMode::Buffered, |config| body_mode(config.request_body_mode));
     Some(match message.request? {
-        Request::RequestHeaders(headers) => request_headers(headers, buffered),
-        Request::RequestBody(body) => Event::RequestBody(body.body),
+        Request::RequestHeaders(headers) => request_headers(headers, body_mode),
+        Request::RequestBody(body) => Event::RequestBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::RequestTrailers(_) => Event::Other(Phase::RequestTrailers),
         Request::ResponseHeaders(headers) => {
             let origin =
@@ -45,7 +49,15 @@ pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
     })
 }
 
-fn request_headers(headers: HttpHeaders, buffered: bool) -> Event {
+fn body_mode(mode: i32) -> BodyMode {
+    match BodySendMode::try_from(mode) {
+        Ok(BodySendMode::Buffered) => BodyMode::Buffered,
+        Ok(BodySendMode::FullDuplexStreamed) => BodyMode::FullDuplex,
+        _ => BodyMode::Other,
+    }
+}
+
+fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
     let mut head = RequestHead::default();
     let mut unwanted = Vec::new();
     for header in headers.headers.unwrap_or_default().headers {
@@ -65,7 +77,7 @@ fn request_headers(headers: HttpHeaders, buffered: bool) -> Event {
             _ => {}
         }
     }
-    Event::RequestHeaders { head, unwanted, end_of_stream: headers.end_of_stream, buffered }
+    Event::RequestHeaders { head, unwanted, end_of_stream: headers.end_of_stream, body_mode }
 }
 
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
@@ -107,22 +119,54 @@ fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google
     }
 }
 
-/// Our answer in Envoy's words.
-pub(super) fn response(answer: Answer) -> ProcessingResponse {
+/// Our answer in Envoy's words: one message, or, full duplex, none or several.
+pub(super) fn responses(answer: Answer, out: &mut VecDeque<ProcessingResponse>) {
     let response = match answer {
+        Answer::Nothing => return,
         Answer::RequestHeaders(mutation) => {
             Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })
         }
         Answer::RequestBody(mutation, body) => {
             Response::RequestBody(BodyResponse { response: Some(common(mutation, Some(body))) })
         }
+        Answer::Request { mutation, body, trailers } => return whole_request(mutation, &body, trailers, out),
+        Answer::Chunk { bytes, end_of_stream } => return chunks(&bytes, end_of_stream, out),
         Answer::ResponseHeaders(mutation) => {
             Response::ResponseHeaders(HeadersResponse { response: Some(common(mutation, None)) })
         }
         Answer::Unchanged(phase) => unchanged(phase),
         Answer::Reply(reply) => Response::ImmediateResponse(immediate(reply)),
     };
+    out.push_back(message(response));
+}
+
+fn message(response: Response) -> ProcessingResponse {
     ProcessingResponse { response: Some(response), ..ProcessingResponse::default() }
+}
+
+/// Headers, body and trailers, in the order that Envoy wants.
+fn whole_request(mutation: Mutation, body: &[u8], trailers: bool, out: &mut VecDeque<ProcessingResponse>) {
+    out.push_back(message(Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })));
+    chunks(body, !trailers, out);
+    if trailers {
+        out.push_back(message(unchanged(Phase::RequestTrailers)));
+    }
+}
+
+/// A streamed body; the end goes with the last chunk, which is empty if there is nothing else.
+fn chunks(body: &[u8], end_of_stream: bool, out: &mut VecDeque<ProcessingResponse>) {
+    let last = body.len().div_ceil(CHUNK_BYTES).max(1) - 1;
+    for index in 0..=last {
+        let chunk = &body[index * CHUNK_BYTES..body.len().min((index + 1) * CHUNK_BYTES)];
+        let streamed = StreamedBodyResponse {
+            body: chunk.to_vec(),
+            end_of_stream: end_of_stream && index == last,
+            ..StreamedBodyResponse::default()
+        };
+        let mutation = BodyMutation { mutation: Some(body_mutation::Mutation::StreamedResponse(streamed)) };
+        let response = CommonResponse { body_mutation: Some(mutation), ..CommonResponse::default() };
+        out.push_back(message(Response::RequestBody(BodyResponse { response: Some(response) })));
+    }
 }
 
 /// Envoy goes on with what it has. Each kind of message wants its own kind of answer; any other resets the request.
@@ -187,6 +231,31 @@ mod tests {
     }
 
     #[test]
+    fn a_streamed_body_comes_in_chunks_of_which_the_last_ends_it() {
+        for (length, expected) in
+            [(0, vec![0]), (1, vec![1]), (CHUNK_BYTES, vec![CHUNK_BYTES]), (CHUNK_BYTES + 1, vec![CHUNK_BYTES, 1])]
+        {
+            let mut out = VecDeque::new();
+            chunks(&vec![b'x'; length], true, &mut out);
+            let streamed = out.into_iter().map(|message| match message.response {
+                Some(Response::RequestBody(BodyResponse { response: Some(response) })) => {
+                    match response.body_mutation {
+                        Some(BodyMutation { mutation: Some(body_mutation::Mutation::StreamedResponse(chunk)) }) => {
+                            chunk
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                other => panic!("{other:?}"),
+            });
+            let (lengths, ends): (Vec<_>, Vec<_>) =
+                streamed.map(|chunk| (chunk.body.len(), chunk.end_of_stream)).unzip();
+            assert_eq!(lengths, expected);
+            assert_eq!(ends.iter().position(|&end| end), Some(ends.len() - 1));
+        }
+    }
+
+    #[test]
     fn an_unknown_message_is_no_event() {
         assert!(event(ProcessingRequest::default()).is_none());
     }
@@ -201,7 +270,9 @@ mod tests {
             ],
         };
         let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };
-        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, true) else { panic!("headers") };
+        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, BodyMode::Buffered) else {
+            panic!("headers")
+        };
         assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));
     }
 }

@@ -1,5 +1,7 @@
 //! The list of models, in the shape of OpenAI's `GET /models`.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::json;
 
@@ -7,7 +9,7 @@ use crate::api::{Api, Environment};
 use crate::refusal::{Refusal, Reply};
 
 /// Each model that some target of these APIs has, once, in the order of the policy file.
-pub(super) fn list(apis: &[&Api], environment: Environment) -> Reply {
+pub(super) fn list(apis: &[&Arc<Api>], environment: Environment) -> Reply {
     let mut models: Vec<(&str, &str)> = Vec::new();
     for (model, owner) in apis.iter().flat_map(|api| api.models(environment)) {
         if !models.iter().any(|(known, _)| *known == model.as_str()) {

@@ -170,7 +170,9 @@ async fn what_cannot_be_served_gets_an_error_that_says_why() {
         let too_long = format!(r#"{{"x":"{}"}}"#, "a".repeat(26 << 20));
         for (ask, status, code) in [
             (chat("any").path("/nowhere"), 404, "unknown_api"),
-            (chat("any").path("/v1/files"), 404, "unknown_operation"),
+            (chat("any").path("/v1/other"), 404, "unknown_operation"),
+            (chat("any").path("/v1/files"), 400, "stateful_request"),
+            (chat("any").path("/v1/responses").body(r#"{"previous_response_id":"r"}"#), 400, "stateful_request"),
             (get("/v1/chat/completions"), 404, "unknown_operation"),
             (post("/v1/chat/completions").header("content-type", "application/json"), 400, "invalid_body"),
             (chat("any").body("{"), 400, "invalid_body"),
