@@ -19,7 +19,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve Envoy's ext_proc filter by a policy file, which is followed as it changes
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     /// Report every problem of a policy file; exits with 1 if there is one
     Check(check::Arguments),
     /// Show a running router's policy and targets
@@ -31,7 +31,7 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Serve(arguments) => serve::run(arguments),
+            Command::Serve(arguments) => serve::run(*arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
         }

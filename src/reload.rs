@@ -43,10 +43,10 @@ pub struct Refused {
 
 /// Identity, times and size of each file that the policy depends on; `None` for one that can't be looked at. Symlinks
 /// are followed, so the swap of a ConfigMap's directory shows as another file.
-type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
+pub(crate) type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -136,7 +136,8 @@ pub fn log_warnings(warnings: &Problems) {
     }
 }
 
-fn stamps(files: &[PathBuf]) -> Stamps {
+/// Looks at each file.
+pub(crate) fn stamps(files: &[PathBuf]) -> Stamps {
     files.iter().map(|file| (file.clone(), stamp(file))).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The listeners: where Envoy and operators reach the router, and how it stops.
 
 mod listen;
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::ext_proc::Service;
 use crate::reload::Source;
 use crate::router::Router;
 pub use listen::{ListenAddress, Listener};
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// Per stream and per connection: a whole prompt in flight without waiting for a window update.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -110,6 +112,7 @@ async fn run(routes: Routes, listener: Listener, mut stopped: watch::Receiver<bo
     };
     let served = match listener {
         Listener::Tcp(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
+        Listener::Tls(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
         Listener::Unix(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
     };
     served.map_err(io::Error::other)

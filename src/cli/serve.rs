@@ -15,7 +15,7 @@ use super::fail;
 use crate::health::Registry;
 use crate::reload::{self, Source};
 use crate::router::Router;
-use crate::server::{self, Bounds, ListenAddress, Listener};
+use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -30,6 +30,15 @@ pub(super) struct Arguments {
     /// Where `status` and health checks connect: ADDRESS:PORT or unix:PATH
     #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
     admin_listen: ListenAddress,
+    /// The certificate that --listen shows to Envoy, with its chain (PEM; read again when it changes)
+    #[arg(long, env = "MODEL_ROUTER_TLS_CERTIFICATE", value_name = "FILE", requires_all = ["tls_key", "tls_client_ca"])]
+    tls_certificate: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, env = "MODEL_ROUTER_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// The authorities whose clients may connect to --listen (PEM)
+    #[arg(long, env = "MODEL_ROUTER_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_certificate")]
+    tls_client_ca: Option<PathBuf>,
     /// Allow plaintext on an address that is not loopback
     #[arg(long, env = "MODEL_ROUTER_INSECURE_PLAINTEXT")]
     insecure_plaintext: bool,
@@ -73,16 +82,8 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
     if let Err(problem) = start_log(arguments.log_format, &arguments.log) {
         return fail(problem);
     }
-    for (flag, address) in [("--listen", &arguments.listen), ("--admin-listen", &arguments.admin_listen)] {
-        if address.is_exposed() && !arguments.insecure_plaintext {
-            return fail(format!(
-                "{flag} {address} is reachable from other machines, and whoever connects can read provider keys; \
-                 use loopback or unix:PATH, or add --insecure-plaintext if the network itself is trusted"
-            ));
-        }
-        if address.is_exposed() {
-            warn!(%address, "plaintext on an address that is not loopback: whoever connects can read provider keys");
-        }
+    if let Err(problem) = check_exposure(&arguments) {
+        return fail(problem);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -94,15 +95,41 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
+/// Whoever can connect can read provider keys: other machines only with a certificate, or where somebody says so.
+fn check_exposure(arguments: &Arguments) -> Result<(), String> {
+    let listeners = [
+        ("--listen", &arguments.listen, arguments.tls_certificate.is_some()),
+        ("--admin-listen", &arguments.admin_listen, false),
+    ];
+    for (flag, address, tls) in listeners {
+        if !address.is_exposed() || tls {
+            continue;
+        }
+        if !arguments.insecure_plaintext {
+            return Err(format!(
+                "{flag} {address} is reachable from other machines, and whoever connects can read provider keys; \
+                 use loopback or unix:PATH, or {}--insecure-plaintext if the network itself is trusted",
+                if flag == "--listen" { "mutual TLS (--tls-certificate), or " } else { "" }
+            ));
+        }
+        warn!(%address, "plaintext on an address that is not loopback: whoever connects can read provider keys");
+    }
+    if arguments.listen.is_unix() && arguments.tls_certificate.is_some() {
+        return Err("--tls-certificate is for a --listen with ADDRESS:PORT; a unix socket needs none".into());
+    }
+    Ok(())
+}
+
 async fn serve(arguments: Arguments) -> Result<(), String> {
     let registry = Arc::new(Registry::default());
-    let (source, compiled, files) = Source::open(arguments.policy, Arc::clone(&registry))
+    let (source, compiled, files) = Source::open(arguments.policy.clone(), Arc::clone(&registry))
         .map_err(|problems| format!("the policy file can't be used\n{problems}"))?;
     reload::log_warnings(&compiled.warnings);
     let source = Arc::new(source);
     let router = Arc::new(Router::new(compiled.snapshot, registry));
-    let (listener, listen) = bind("--listen", &arguments.listen).await?;
-    let (admin_listener, admin_listen) = bind("--admin-listen", &arguments.admin_listen).await?;
+    let tls = arguments.tls()?;
+    let (listener, listen) = bind("--listen", &arguments.listen, tls.as_ref()).await?;
+    let (admin_listener, admin_listen) = bind("--admin-listen", &arguments.admin_listen, None).await?;
     let stop = stop_signal()?;
     let bounds = Bounds {
         max_body_bytes: arguments.max_body_bytes,
@@ -121,6 +148,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
             served.map_err(|error| format!("stopped serving: {error}"))?;
         }
         () = following => {}
+        () = follow_tls(tls, arguments.reload_interval) => {}
     }
     remove_socket(&arguments.listen);
     remove_socket(&arguments.admin_listen);
@@ -128,8 +156,31 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     Ok(())
 }
 
-async fn bind(flag: &str, address: &ListenAddress) -> Result<(Listener, ListenAddress), String> {
-    address.bind().await.map_err(|error| format!("can't listen at {flag} {address}: {error}"))
+impl Arguments {
+    fn tls(&self) -> Result<Option<Arc<Tls>>, String> {
+        let (Some(certificate), Some(key), Some(client_ca)) =
+            (&self.tls_certificate, &self.tls_key, &self.tls_client_ca)
+        else {
+            return Ok(None);
+        };
+        let files = TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() };
+        Tls::open(files).map(Some).map_err(|problem| format!("mutual TLS can't be set up: {problem}"))
+    }
+}
+
+async fn follow_tls(tls: Option<Arc<Tls>>, interval: Duration) {
+    match tls {
+        Some(tls) => tls.follow(interval).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn bind(
+    flag: &str,
+    address: &ListenAddress,
+    tls: Option<&Arc<Tls>>,
+) -> Result<(Listener, ListenAddress), String> {
+    address.bind(tls).await.map_err(|error| format!("can't listen at {flag} {address}: {error}"))
 }
 
 /// Resolves at SIGTERM or SIGINT.

@@ -7,10 +7,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use tokio::net::{TcpListener, UnixListener};
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::transport::server::TcpIncoming;
+
+use super::tls::Tls;
 
 /// Whoever can open the socket can read provider keys out of the router's answers.
 const SOCKET_MODE: u32 = 0o600;
@@ -29,6 +33,8 @@ pub enum ListenAddress {
 pub enum Listener {
     /// At an address and port.
     Tcp(TcpIncoming),
+    /// At an address and port, for clients with a certificate.
+    Tls(ReceiverStream<io::Result<TlsStream<TcpStream>>>),
     /// At a path.
     Unix(UnixListenerStream),
 }
@@ -55,22 +61,32 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
+    /// Whether it is a socket of this machine's own.
+    #[must_use]
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
     /// Whether others than this machine could reach it.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
     }
 
-    /// Binds it, and gives the address that it then has.
+    /// Binds it, for clients with a certificate if `tls` is given, and gives the address that it then has.
     ///
     /// # Errors
     /// It is taken, or may not be bound.
-    pub async fn bind(&self) -> io::Result<(Listener, Self)> {
+    pub async fn bind(&self, tls: Option<&Arc<Tls>>) -> io::Result<(Listener, Self)> {
         match self {
             Self::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
                 let bound = Self::Tcp(listener.local_addr()?);
-                Ok((Listener::Tcp(TcpIncoming::from(listener).with_nodelay(Some(true))), bound))
+                let listener = match tls {
+                    Some(tls) => Listener::Tls(Arc::clone(tls).connections(listener)),
+                    None => Listener::Tcp(TcpIncoming::from(listener).with_nodelay(Some(true))),
+                };
+                Ok((listener, bound))
             }
             Self::Unix(path) => {
                 refuse_if_served(path).await?;
@@ -137,18 +153,18 @@ mod tests {
     async fn a_socket_is_its_owners_and_a_leftover_is_replaced() {
         let directory = tempfile::tempdir().expect("a directory");
         let address = ListenAddress::Unix(directory.path().join("router.sock"));
-        let (first, _) = address.bind().await.expect("bound");
+        let (first, _) = address.bind(None).await.expect("bound");
         let mode = fs::metadata(directory.path().join("router.sock")).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(address.bind().await.expect_err("served").kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(address.bind(None).await.expect_err("served").kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        address.bind().await.expect("a leftover is replaced");
+        address.bind(None).await.expect("a leftover is replaced");
     }
 
     #[tokio::test]
     async fn a_file_is_not_replaced() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let error = ListenAddress::Unix(file.path().into()).bind().await.expect_err("no socket");
+        let error = ListenAddress::Unix(file.path().into()).bind(None).await.expect_err("no socket");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
 }

@@ -1,0 +1,164 @@
+//! Mutual TLS for a router on another host than Envoy; certificates are read again when they change.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::MissedTickBehavior;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tracing::{debug, error, info, warn};
+
+use crate::reload::stamps;
+
+/// How long a client may take to say who it is.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Handshakes at once, and connections that wait to be served.
+const MAX_HANDSHAKES: usize = 256;
+
+/// The files of a listener, all in PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The router's certificate, with its chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authorities whose clients may connect: the only way in.
+    pub client_ca: PathBuf,
+}
+
+/// Why the files make no listener.
+#[derive(Debug)]
+pub struct TlsError {
+    file: PathBuf,
+    problem: String,
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.problem)
+    }
+}
+
+/// What connections are made with; follows its files.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    config: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The file that is wrong, and how.
+    pub fn open(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
+        let config = ArcSwap::from_pointee(files.config()?);
+        Ok(Arc::new(Self { files, config }))
+    }
+
+    /// Follows the files for as long as it is polled; what cannot be used changes nothing and is logged.
+    pub async fn follow(&self, interval: Duration) {
+        let files = self.files.all();
+        let mut seen = stamps(&files);
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = stamps(&files);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match self.files.config() {
+                Ok(config) => {
+                    self.config.store(Arc::new(config));
+                    info!("certificates applied to new connections");
+                }
+                Err(problem) => error!(%problem, "certificates refused; the live ones stay"),
+            }
+        }
+    }
+
+    /// The connections of a listener whose clients have shown a certificate. A slow or wrong client holds up nobody.
+    pub fn connections(self: Arc<Self>, listener: TcpListener) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
+        let (accepted, connections) = mpsc::channel(MAX_HANDSHAKES);
+        tokio::spawn(async move {
+            let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+            while let Ok(place) = Arc::clone(&handshakes).acquire_owned().await {
+                let stream = tokio::select! {
+                    () = accepted.closed() => return,
+                    stream = listener.accept() => stream,
+                };
+                let Ok((stream, peer)) = stream else {
+                    // Out of file descriptors, say: give those that are closing a moment.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let (tls, accepted) = (Arc::clone(&self), accepted.clone());
+                tokio::spawn(async move {
+                    match tls.handshake(stream).await {
+                        // An error means that the server has stopped.
+                        Ok(stream) => drop(accepted.send(Ok(stream)).await),
+                        Err(problem) => warn!(%peer, %problem, "TLS handshake failed"),
+                    }
+                    drop(place);
+                });
+            }
+        });
+        ReceiverStream::new(connections)
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "no TCP_NODELAY");
+        }
+        let accept = TlsAcceptor::from(self.config.load_full()).accept(stream);
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, accept).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+}
+
+impl TlsFiles {
+    fn all(&self) -> [PathBuf; 3] {
+        [self.certificate.clone(), self.key.clone(), self.client_ca.clone()]
+    }
+
+    fn config(&self) -> Result<ServerConfig, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(&self.client_ca)? {
+            roots.add(authority).map_err(|error| wrong(&self.client_ca, error))?;
+        }
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+        let verifier = verifier.map_err(|error| wrong(&self.client_ca, error))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(&self.key, error))?;
+        let config = ServerConfig::builder().with_client_cert_verifier(verifier);
+        let config = config.with_single_cert(certificates(&self.certificate)?, key);
+        let mut config = config.map_err(|error| wrong(&self.certificate, error))?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(wrong(file, "there is no certificate in it")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(wrong(file, error)),
+    }
+}
+
+fn wrong(file: &Path, problem: impl fmt::Display) -> TlsError {
+    TlsError { file: file.to_owned(), problem: problem.to_string() }
+}
