@@ -15,18 +15,17 @@ impl RoundRobin {
         Self::default()
     }
 
-    /// See [`Turns::candidates`](super::Turns::candidates). The ring moves to the target taken, not by one: with one of
-    /// three suspended the other two alternate, where a counter would give the suspended one's turns to its neighbour.
+    /// The ring from the turn on; `available` says which targets may be chosen now. The ring moves to the first of them,
+    /// not by one: with one of three suspended the other two alternate, where a counter would give the suspended one's
+    /// turns to its neighbour.
     pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
         let count = available.len();
         let mut last = self.last.lock().expect("no panic while the ring is held");
         let start = last.map_or(0, |last| (last + 1) % count.max(1));
-        let ring = (start..count).chain(0..start.min(count));
-        let (mut order, unavailable): (Vec<_>, Vec<_>) = ring.partition(|&index| available[index]);
-        if let Some(&first) = order.first() {
-            *last = Some(first);
+        let order: Vec<_> = (start..count).chain(0..start.min(count)).collect();
+        if let Some(&taken) = order.iter().find(|&&index| available[index]) {
+            *last = Some(taken);
         }
-        order.extend(unavailable);
         order
     }
 }
@@ -38,7 +37,12 @@ mod tests {
     /// The targets taken in turn, as letters, while those in `suspended` are not available.
     fn taken(ring: &RoundRobin, targets: usize, suspended: &[usize], requests: usize) -> String {
         let available: Vec<_> = (0..targets).map(|index| !suspended.contains(&index)).collect();
-        (0..requests).map(|_| char::from(b'A' + ring.candidates(&available)[0] as u8)).collect()
+        (0..requests).map(|_| first(&ring.candidates(&available), &available)).collect()
+    }
+
+    fn first(order: &[usize], available: &[bool]) -> char {
+        let taken = order.iter().find(|&&index| available[index]).expect("one is available");
+        char::from(b'A' + u8::try_from(*taken).expect("few targets"))
     }
 
     #[test]
@@ -59,10 +63,11 @@ mod tests {
     }
 
     #[test]
-    fn the_candidates_are_the_ring_from_the_turn_on_with_the_unavailable_last() {
+    fn the_candidates_are_the_ring_from_the_turn_on() {
         let ring = RoundRobin::new();
         assert_eq!(ring.candidates(&[true, true, true]), [0, 1, 2]);
-        assert_eq!(ring.candidates(&[true, false, true]), [2, 0, 1]);
+        assert_eq!(ring.candidates(&[true, false, true]), [1, 2, 0]);
+        assert_eq!(ring.candidates(&[true, true, true]), [0, 1, 2]);
     }
 
     #[test]

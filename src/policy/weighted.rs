@@ -29,16 +29,17 @@ impl Weighted {
         Self { weights, cycles: Mutex::default() }
     }
 
-    /// See [`Turns::candidates`](super::Turns::candidates). After the one whose turn it is come the others in the order
-    /// in which their turns are due, then those of weight 0, then what is not available.
+    /// First what has a share and is not available, to be passed over; then the one whose turn it is, and the others in
+    /// the order in which their turns are due; then those of weight 0.
     pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
         let mut cycles = self.cycles.lock().expect("no panic while the cycles are held");
         let mut cycle = self.take_cycle(&mut cycles, available);
         self.pay(&mut cycle);
         let mut order: Vec<_> = (0..self.weights.len()).collect();
         order.sort_by_key(|&index| self.rank(&cycle, index));
-        if let Some(&first) = order.first().filter(|&&first| available[first] && self.weights[first] > 0) {
-            cycle.credit[first] -= self.share_total(available);
+        let taken = order.iter().find(|&&index| available[index] && self.weights[index] > 0);
+        if let Some(&taken) = taken {
+            cycle.credit[taken] -= self.share_total(available);
         }
         cycles.push(cycle);
         order
@@ -64,9 +65,9 @@ impl Weighted {
         }
     }
 
-    /// Sort key: available, with a share, most credit, first in the file.
+    /// Sort key: with a share, not available, most credit, first in the file.
     fn rank(&self, cycle: &Cycle, index: usize) -> (bool, bool, i64, usize) {
-        (!cycle.available[index], self.weights[index] == 0, -cycle.credit[index], index)
+        (self.weights[index] == 0, cycle.available[index], -cycle.credit[index], index)
     }
 
     /// What one turn costs: the sum of the available weights.
@@ -87,7 +88,12 @@ mod tests {
     /// The targets taken in turn, as letters, while those in `suspended` are not available.
     fn taken(turns: &Weighted, suspended: &[usize], requests: usize) -> String {
         let available: Vec<_> = (0..turns.weights.len()).map(|index| !suspended.contains(&index)).collect();
-        (0..requests).map(|_| char::from(b'A' + turns.candidates(&available)[0] as u8)).collect()
+        (0..requests).map(|_| first(&turns.candidates(&available), &available)).collect()
+    }
+
+    fn first(order: &[usize], available: &[bool]) -> char {
+        let taken = order.iter().find(|&&index| available[index]).expect("one is available");
+        char::from(b'A' + u8::try_from(*taken).expect("few targets"))
     }
 
     #[test]
