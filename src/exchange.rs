@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::capacity::{Capacity, Place};
 use crate::outcome::{Origin, Outcome};
+use crate::quota::Quota;
 use crate::refusal::{Refusal, Reply};
 use crate::router::{Attempt, RequestHead, Route, Router};
 use crate::telemetry;
@@ -64,8 +65,8 @@ pub enum Event {
     ResponseHeaders {
         /// Its status.
         status: u16,
-        /// Its `Retry-After`.
-        retry_after: Option<String>,
+        /// What it says of the target's quota.
+        quota: Quota,
         /// Who made it.
         origin: Origin,
         /// Those headers present that the client must not see.
@@ -239,9 +240,9 @@ impl Exchange {
             }
             (
                 State::AwaitingAnswer { head, sent, begun },
-                Event::ResponseHeaders { status, retry_after, origin, unwanted },
+                Event::ResponseHeaders { status, quota, origin, unwanted },
             ) => {
-                let outcome = Outcome::of(status, retry_after.as_deref(), origin);
+                let outcome = Outcome::of(status, quota, origin);
                 (
                     Answer::ResponseHeaders(self.on_answer(&head, sent, status, &outcome, unwanted, (begun, now))),
                     Next::End,

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::outcome::Outcome;
 use crate::policy::{Limits, ModelName};
 pub use gate::Standing;
-use gate::{Gate, Pass, Trigger};
+use gate::{Gate, Lasting, Pass, Trigger};
 pub use registry::{EndpointKey, Registry};
 
 /// What is known of an endpoint: whether it accepts its credential.
@@ -78,10 +78,17 @@ impl TargetState {
         }
     }
 
-    fn failed(&self, pass: Pass, trigger: Trigger, suspend: Duration, now: Instant) {
-        if self.gate.failed(pass, trigger, suspend, now) {
-            let suspend_ms = millis(suspend);
-            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspend_ms, "target suspended");
+    fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) {
+        if let Some(suspended) = self.gate.failed(pass, trigger, lasting, now) {
+            let suspended_ms = millis(suspended);
+            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
+        }
+    }
+
+    /// The quota is used up; a suspension that is under way already stays as it is.
+    fn exhausted(&self, lasting: Lasting, now: Instant) {
+        if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
+            self.failed(pass, Trigger::AtOnce, lasting, now);
         }
     }
 
@@ -103,19 +110,17 @@ impl EndpointState {
         }
     }
 
-    fn failed(&self, pass: Pass, suspend: Duration, now: Instant) {
-        if self.gate.failed(pass, Trigger::AtOnce, suspend, now) {
-            warn!(
-                endpoint = &*self.name,
-                suspend_ms = millis(suspend),
-                "endpoint suspended: it refuses its credential"
-            );
-        }
+    fn failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
+        self.log_suspension(self.gate.failed(pass, Trigger::AtOnce, lasting, now));
     }
 
-    fn probe_failed(&self, pass: Pass, suspend: Duration, now: Instant) {
-        if self.gate.probe_failed(pass, suspend, now) {
-            warn!(endpoint = &*self.name, suspend_ms = millis(suspend), "endpoint suspended again: its probe failed");
+    fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
+        self.log_suspension(self.gate.probe_failed(pass, lasting, now));
+    }
+
+    fn log_suspension(&self, suspended: Option<Duration>) {
+        if let Some(suspended) = suspended {
+            warn!(endpoint = &*self.name, suspended_ms = millis(suspended), "endpoint suspended");
         }
     }
 }
@@ -138,7 +143,7 @@ pub struct Dispatch {
 pub struct Grudge {
     target: Arc<TargetState>,
     pass: Pass,
-    suspend: Duration,
+    lasting: Lasting,
 }
 
 impl Dispatch {
@@ -150,28 +155,37 @@ impl Dispatch {
 
     /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
     pub fn settle(self, outcome: &Outcome, limits: &Limits, now: Instant) -> Option<Grudge> {
-        let suspend = outcome.suspension(limits.suspend);
         let target = &self.target;
-        if outcome.is_failure() {
-            target.failed.fetch_add(1, Ordering::Relaxed);
-        }
         match outcome {
-            Outcome::Served => {
+            _ if outcome.is_served() => {
                 target.served.fetch_add(1, Ordering::Relaxed);
                 target.served(self.pass);
                 target.endpoint.served(self.endpoint_pass);
             }
-            Outcome::Redirected | Outcome::RequestFault => {}
-            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, suspend, now),
-            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, suspend, now),
-            Outcome::Refused => {
-                target.endpoint.probe_failed(self.endpoint_pass, suspend, now);
-                target.failed(self.pass, Trigger::AtOnce, suspend, now);
+            Outcome::Redirected | Outcome::RequestFault | Outcome::Unsent => {}
+            _ => {
+                target.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        // A `suspend` of zero means never, whatever the answer asks for.
+        if limits.suspend.is_zero() {
+            return None;
+        }
+        let lasting = outcome.asked().map_or(Lasting::Growing(limits.suspend), Lasting::Asked);
+        match outcome {
+            Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::Unsent => {}
+            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, lasting, now),
+            // As a request that comes now would be: the probe that this may have been has opened the gate.
+            Outcome::ServedLast { .. } => target.exhausted(lasting, now),
+            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, lasting, now),
+            Outcome::Absent => {
+                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
+                target.failed(self.pass, Trigger::AtOnce, lasting, now);
             }
             Outcome::Failed { .. } => {
-                target.endpoint.probe_failed(self.endpoint_pass, suspend, now);
-                target.failed(self.pass, Trigger::InARow(limits.suspend_after), suspend, now);
-                return Some(Grudge { target: Arc::clone(target), pass: self.pass, suspend });
+                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
+                target.failed(self.pass, Trigger::InARow(limits.suspend_after), lasting, now);
+                return Some(Grudge { target: Arc::clone(target), pass: self.pass, lasting });
             }
         }
         None
@@ -188,7 +202,7 @@ impl Drop for Dispatch {
 impl Grudge {
     /// Another candidate served the request on which this one failed: so it was not the request's fault.
     pub fn outdone(self, now: Instant) {
-        self.target.failed(self.pass, Trigger::AtOnce, self.suspend, now);
+        self.target.failed(self.pass, Trigger::AtOnce, self.lasting, now);
     }
 }
 

@@ -56,7 +56,7 @@ fn body(text: &str) -> Event {
 }
 
 fn answered(status: u16) -> Event {
-    Event::ResponseHeaders { status, retry_after: None, origin: Origin::Provider, unwanted: vec!["set-cookie"] }
+    Event::ResponseHeaders { status, quota: Quota::default(), origin: Origin::Provider, unwanted: vec!["set-cookie"] }
 }
 
 /// A stream and the clock.

@@ -1,6 +1,7 @@
 //! The only translation between Envoy's messages and ours.
 
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
@@ -16,6 +17,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 
 use crate::exchange::{self, Answer, BodyMode, Event, Mutation, Phase, private};
 use crate::outcome::Origin;
+use crate::quota::{self, Quota};
 use crate::refusal::Reply;
 use crate::router::RequestHead;
 
@@ -28,9 +30,16 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The name under which Envoy sends attributes.
 const ATTRIBUTES: &str = "envoy.filters.http.ext_proc";
 
-/// Response flag "upstream connection failure": nobody listens there.
-/// Source: Envoy `stream_info.h`, bit 5 of the flags; seen as 32 on 1.36 to 1.40.
-const FLAG_CONNECTION_FAILURE: f64 = 32.0;
+/// Response flags of Envoy's own answers, as the attribute `response.flags` has them. Source: the order of Envoy's
+/// `CoreResponseFlag`; 4, 32 and 64 were seen on 1.36 to 1.40.
+mod flag {
+    /// No host of the cluster can be used, because its name does not resolve, say.
+    pub(super) const NO_HEALTHY_UPSTREAM: f64 = 2.0;
+    /// Nobody listens there.
+    pub(super) const CONNECTION_FAILURE: f64 = 32.0;
+    /// Envoy's own circuit breaker for the cluster.
+    pub(super) const OVERFLOW: f64 = 128.0;
+}
 
 /// What a message tells; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
@@ -81,18 +90,19 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
 }
 
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
-    let (mut status, mut retry_after, mut unwanted) = (0, None, Vec::new());
+    let (mut status, mut quota_headers, mut unwanted) = (0, Vec::new(), Vec::new());
     for header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_answer_header(&header.key) {
             unwanted.push(name);
         }
-        match header.key.as_str() {
-            ":status" => status = text(header).parse().unwrap_or_default(),
-            "retry-after" => retry_after = Some(text(header)),
-            _ => {}
+        if header.key == ":status" {
+            status = text(header).parse().unwrap_or_default();
+        } else if quota::concerns(&header.key) {
+            quota_headers.push((header.key.clone(), text(header)));
         }
     }
-    Event::ResponseHeaders { status, retry_after, origin, unwanted }
+    let quota = Quota::read(&quota_headers, SystemTime::now());
+    Event::ResponseHeaders { status, quota, origin, unwanted }
 }
 
 /// Envoy sends values as `raw_value` only. What is not UTF-8 in them can't match anything of ours.
@@ -112,9 +122,12 @@ fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google
     if details == "via_upstream" {
         return Origin::Provider;
     }
+    if details.starts_with("cluster_not_found") {
+        return Origin::EnvoyRefused;
+    }
     match kind("response.flags") {
-        _ if details.starts_with("cluster_not_found") => Origin::EnvoyRefused,
-        Some(Kind::NumberValue(flags)) if *flags == FLAG_CONNECTION_FAILURE => Origin::EnvoyRefused,
+        Some(Kind::NumberValue(flag::NO_HEALTHY_UPSTREAM | flag::CONNECTION_FAILURE)) => Origin::EnvoyRefused,
+        Some(Kind::NumberValue(flag::OVERFLOW)) => Origin::EnvoyOverflow,
         _ => Origin::Envoy,
     }
 }

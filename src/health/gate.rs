@@ -53,6 +53,31 @@ impl Pass {
     }
 }
 
+/// How long the gate closes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lasting {
+    /// As long as the answer asked for.
+    Asked(Duration),
+    /// This long, and twice as long each time that a probe fails, up to [`BACK_OFF_CAP`].
+    Growing(Duration),
+}
+
+/// No failing probe lets a suspension grow beyond this.
+const BACK_OFF_CAP: Duration = Duration::from_secs(300);
+
+impl Lasting {
+    /// After so many failed probes.
+    fn duration(self, level: u32) -> Duration {
+        match self {
+            Self::Asked(duration) => duration,
+            Self::Growing(base) => {
+                let grown = base.saturating_mul(2_u32.saturating_pow(level));
+                grown.min(BACK_OFF_CAP.max(base))
+            }
+        }
+    }
+}
+
 /// When a failure closes the gate.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trigger {
@@ -74,6 +99,8 @@ struct Inner {
     /// Grows with every closing and opening.
     epoch: u64,
     failures_in_a_row: u32,
+    /// How many probes in a row have failed.
+    level: u32,
     suspension: Option<Suspension>,
     probes_started: u64,
 }
@@ -126,36 +153,39 @@ impl Gate {
         let opens = inner.is_probing(pass);
         if opens {
             inner.suspension = None;
+            inner.level = 0;
             inner.epoch += 1;
             self.closed.store(false, Ordering::Release);
         }
         opens
     }
 
-    /// The request failed. A `duration` of zero never closes the gate. Whether this closed it.
-    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, duration: Duration, now: Instant) -> bool {
+    /// The request failed. Gives how long the gate is closed for it, if this closed it.
+    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) -> Option<Duration> {
         let mut inner = self.lock();
-        if pass.epoch != inner.epoch || duration.is_zero() {
-            return false;
+        if pass.epoch != inner.epoch {
+            return None;
         }
         inner.failures_in_a_row = inner.failures_in_a_row.saturating_add(1);
+        let probed = inner.is_probing(pass);
         let enough = match trigger {
             Trigger::AtOnce => true,
             Trigger::InARow(limit) => inner.failures_in_a_row >= limit.get(),
         };
-        let closes = enough || inner.is_probing(pass);
-        if closes {
+        (enough || probed).then(|| {
+            inner.level = if probed { inner.level.saturating_add(1) } else { 0 };
+            let duration = lasting.duration(inner.level);
             inner.suspension = Some(Suspension { until: now + duration, probe: None });
             inner.failures_in_a_row = 0;
             inner.epoch += 1;
             self.closed.store(true, Ordering::Release);
-        }
-        closes
+            duration
+        })
     }
 
-    /// Closes the gate again if the request was its probe; says nothing otherwise. Whether it did.
-    pub(super) fn probe_failed(&self, pass: Pass, duration: Duration, now: Instant) -> bool {
-        pass.is_probe() && self.failed(pass, Trigger::AtOnce, duration, now)
+    /// Closes the gate again if the request was its probe; says nothing otherwise.
+    pub(super) fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) -> Option<Duration> {
+        if pass.is_probe() { self.failed(pass, Trigger::AtOnce, lasting, now) } else { None }
     }
 
     /// Frees the probe that the request may still hold: the next request probes.

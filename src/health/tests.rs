@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::outcome::Origin;
+use crate::quota::Quota;
 
 const LEASE: Duration = Duration::from_secs(5);
 
@@ -26,7 +27,7 @@ impl Life {
     }
 
     fn settle(&self, dispatch: Dispatch, status: u16) -> Option<Grudge> {
-        dispatch.settle(&Outcome::of(status, None, Origin::Provider), &self.limits, self.now)
+        dispatch.settle(&Outcome::of(status, Quota::default(), Origin::Provider), &self.limits, self.now)
     }
 
     /// One request after the other, each with the next of these statuses.
@@ -51,6 +52,12 @@ impl Life {
     }
 }
 
+/// An answer that asks for so many seconds.
+fn asking(status: u16, seconds: u64) -> Outcome {
+    let quota = Quota { retry_after: Some(Duration::from_secs(seconds)), exhausted: None };
+    Outcome::of(status, quota, Origin::Provider)
+}
+
 #[test]
 fn three_failures_in_a_row_suspend() {
     let life = Life::new();
@@ -72,7 +79,7 @@ fn what_is_the_requests_own_fault_neither_counts_nor_heals() {
 #[test]
 fn a_rate_limit_suspends_at_once_for_as_long_as_it_says() {
     let life = Life::new();
-    let outcome = Outcome::of(429, Some("7"), Origin::Provider);
+    let outcome = asking(429, 7);
     life.take().settle(&outcome, &life.limits, life.now);
     assert_eq!(life.standing(), "suspended 7");
 }
@@ -80,7 +87,7 @@ fn a_rate_limit_suspends_at_once_for_as_long_as_it_says() {
 #[test]
 fn a_refused_connection_suspends_at_once() {
     let life = Life::new();
-    life.take().settle(&Outcome::of(503, None, Origin::EnvoyRefused), &life.limits, life.now);
+    life.take().settle(&Outcome::of(503, Quota::default(), Origin::EnvoyRefused), &life.limits, life.now);
     assert_eq!(life.standing(), "suspended 30");
 }
 
@@ -133,12 +140,59 @@ fn exactly_one_request_probes_and_its_success_restores() {
 }
 
 #[test]
-fn a_probe_that_fails_suspends_again_at_once() {
+fn a_probe_that_fails_suspends_again_at_once_and_for_twice_as_long_up_to_five_minutes() {
+    let mut life = Life::new();
+    life.answer(&[429]);
+    for seconds in [30, 60, 120, 240, 300, 300] {
+        assert_eq!(life.standing(), format!("suspended {seconds}"));
+        life.pass(seconds);
+        life.answer(&[503]);
+    }
+    life.pass(300);
+    life.answer(&[200, 429]);
+    assert_eq!(life.standing(), "suspended 30", "a success starts the growth afresh");
+}
+
+#[test]
+fn a_probe_that_is_told_how_long_to_wait_waits_so_long() {
     let mut life = Life::new();
     life.answer(&[429]);
     life.pass(30);
-    life.answer(&[503]);
+    life.take().settle(&asking(429, 7), &life.limits, life.now);
+    assert_eq!(life.standing(), "suspended 7");
+}
+
+#[test]
+fn a_hundred_late_failures_do_not_let_the_suspension_grow() {
+    let mut life = Life::new();
+    let late: Vec<_> = (0..100).map(|_| life.take()).collect();
+    life.answer(&[429]);
+    for dispatch in late {
+        life.settle(dispatch, 503);
+    }
     assert_eq!(life.standing(), "suspended 30");
+    life.pass(30);
+    life.answer(&[503]);
+    assert_eq!(life.standing(), "suspended 60", "the first step of the growth");
+}
+
+#[test]
+fn a_success_that_uses_up_the_quota_suspends_until_it_is_there_again() {
+    let life = Life::new();
+    let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(9)) };
+    life.take().settle(&Outcome::of(200, quota, Origin::Provider), &life.limits, life.now);
+    assert_eq!(life.standing(), "suspended 9");
+    assert_eq!(life.target.counts(), Counts { dispatched: 1, served: 1, failed: 0 });
+}
+
+#[test]
+fn what_envoy_could_not_send_says_nothing() {
+    let life = Life::new();
+    for _ in 0..10 {
+        let outcome = Outcome::of(503, Quota::default(), Origin::EnvoyOverflow);
+        life.take().settle(&outcome, &life.limits, life.now);
+    }
+    assert_eq!(life.standing(), "ready");
 }
 
 #[test]
@@ -186,7 +240,7 @@ fn nothing_is_ever_suspended_where_the_duration_is_zero() {
     life.limits.suspend = Duration::ZERO;
     life.limits.suspend_after = NonZeroU32::MIN;
     life.answer(&[503, 429, 401]);
-    life.take().settle(&Outcome::of(429, Some("60"), Origin::Provider), &life.limits, life.now);
+    life.take().settle(&asking(429, 60), &life.limits, life.now);
     assert_eq!(life.standing(), "ready");
 }
 

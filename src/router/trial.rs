@@ -109,7 +109,7 @@ impl Attempt {
         let Self { mut trial, dispatch, .. } = self;
         let limits = trial.route.policy().limits;
         trial.grudges.extend(dispatch.settle(outcome, &limits, now));
-        if *outcome == Outcome::Served {
+        if outcome.is_served() {
             for grudge in trial.grudges.drain(..) {
                 grudge.outdone(now);
             }
