@@ -27,6 +27,14 @@ pub mod private {
     pub const ENVIRONMENT: &str = "x-model-router-environment";
     /// All of them: none may reach a provider.
     pub const ALL: [&str; 4] = [CLUSTER, RETRY, STREAM, ENVIRONMENT];
+    /// On an answer to a client: the model that gave it.
+    pub const SERVED_MODEL: &str = "x-model-router-model";
+    /// On an answer to a client: the endpoint that served it.
+    pub const SERVED_ENDPOINT: &str = "x-model-router-endpoint";
+    /// On an answer to a client: how many attempts it took.
+    pub const SERVED_ATTEMPTS: &str = "x-model-router-attempts";
+    /// Those that a client sees: no provider may send them.
+    pub const SERVED: [&str; 3] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS];
 }
 
 /// How Envoy's filter sends a request's body.
@@ -276,8 +284,13 @@ impl Exchange {
             Sent::Target(attempt) => {
                 telemetry::answer(head, &attempt, status, outcome, now.saturating_duration_since(begun));
                 let unwanted = headers::less_forwarded(unwanted, &attempt.trial.route.api);
-                let retry = self.router.observe(attempt, outcome, head.stream_id.as_deref(), now);
-                headers::answer(unwanted, retry)
+                let decision = headers::decision(&attempt);
+                if self.router.observe(attempt, outcome, head.stream_id.as_deref(), now) {
+                    return headers::answer(unwanted, true);
+                }
+                let mut mutation = headers::answer(unwanted, false);
+                mutation.set.extend(decision);
+                mutation
             }
         }
     }

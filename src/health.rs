@@ -72,6 +72,13 @@ impl TargetState {
         }
     }
 
+    /// Takes the target although it is suspended, for a request that has nowhere else to go.
+    pub fn take_suspended(self: &Arc<Self>, now: Instant, lease: Duration) -> Dispatch {
+        self.dispatched.fetch_add(1, Ordering::Relaxed);
+        let endpoint_pass = self.endpoint.gate.enter_closed(now, lease);
+        Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
+    }
+
     fn served(&self, pass: Pass) {
         if self.gate.served(pass) {
             info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target restored");

@@ -5,16 +5,17 @@ mod models;
 mod trial;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::Method;
 
 use crate::api::{Api, Environment, Match, Unmatched};
+use crate::body::BodyFacts;
 use crate::endpoint::Endpoint;
 use crate::health::Registry;
 use crate::outcome::Outcome;
-use crate::policy::Policy;
+use crate::policy::{AllSuspended, Policy};
 use crate::refusal::{Refusal, Reply};
 use crate::snapshot::Snapshot;
 use attempts::Attempts;
@@ -130,10 +131,16 @@ impl Router {
     /// Chooses the target of a request's first attempt.
     ///
     /// # Errors
-    /// Every target is suspended.
-    pub fn choose(&self, route: Route, time_limit: Duration, now: Instant) -> Result<Attempt, Refusal> {
-        Trial::begin(route, time_limit, now)
+    /// The policy does not serve the model asked for, or every candidate is suspended.
+    pub fn choose(&self, route: Route, facts: &BodyFacts<'_>, now: Instant) -> Result<Attempt, Refusal> {
+        let all_suspended = route.policy().all_suspended;
+        let trial = Trial::begin(route, facts.model.as_deref(), facts.streamed, now)?;
+        trial
             .next(now)
+            .or_else(|trial| match all_suspended {
+                AllSuspended::LeastBad => trial.least_bad(now),
+                AllSuspended::Refuse => Err(trial),
+            })
             .map_err(|trial| Refusal::AllSuspended(trial.until_available(now)))
     }
 
@@ -141,7 +148,7 @@ impl Router {
     /// chosen only when that attempt arrives, the client could lose a real answer for a refusal of ours.
     pub fn observe(&self, attempt: Attempt, outcome: &Outcome, stream_id: Option<&str>, now: Instant) -> bool {
         let trial = attempt.settle(outcome, now);
-        if !outcome.is_failure() || !trial.may_go_on() {
+        if !outcome.is_failure() || !trial.may_go_on(now) {
             return false;
         }
         let (Some(id), Ok(next)) = (stream_id.filter(|_| self.attempts.has_room(now)), trial.next(now)) else {
@@ -200,6 +207,12 @@ impl Route {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.snapshot.version
+    }
+
+    fn unknown_model(&self, requested: Option<&str>) -> Refusal {
+        let mut served: Vec<_> = self.api.models(self.environment).map(|(model, _)| model.to_string()).collect();
+        served.dedup();
+        Refusal::UnknownModel { asked: requested.unwrap_or_default().to_owned(), served }
     }
 
     fn no_targets(&self) -> Refusal {

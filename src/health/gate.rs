@@ -132,15 +132,21 @@ impl Gate {
         match inner.standing(now) {
             Standing::Ready => Ok(Pass { epoch: inner.epoch, probe: None }),
             Standing::ProbeDue => {
-                inner.probes_started += 1;
-                let number = inner.probes_started;
-                if let Some(suspension) = &mut inner.suspension {
-                    suspension.probe = Some(Probe { number, deadline: now + lease });
-                }
+                let number = inner.start_probe(now + lease);
                 Ok(Pass { epoch: inner.epoch, probe: Some(number) })
             }
             closed => Err(closed),
         }
+    }
+
+    /// Lets a request in that has nowhere else to go. It is the probe, before its time, unless there is one already.
+    pub(super) fn enter_closed(&self, now: Instant, lease: Duration) -> Pass {
+        let mut inner = self.lock();
+        let epoch = inner.epoch;
+        if matches!(inner.standing(now), Standing::Ready | Standing::Probing(_)) {
+            return Pass { epoch, probe: None };
+        }
+        Pass { epoch, probe: Some(inner.start_probe(now + lease)) }
     }
 
     /// The request was served: failures no longer count as in a row, and a probe opens the gate. Whether it did.
@@ -210,10 +216,19 @@ impl Inner {
     fn standing(&self, now: Instant) -> Standing {
         match &self.suspension {
             None => Standing::Ready,
-            Some(suspension) if now < suspension.until => Standing::Suspended(suspension.until),
             Some(Suspension { probe: Some(probe), .. }) if now < probe.deadline => Standing::Probing(probe.deadline),
+            Some(suspension) if now < suspension.until => Standing::Suspended(suspension.until),
             Some(_) => Standing::ProbeDue,
         }
+    }
+
+    fn start_probe(&mut self, deadline: Instant) -> u64 {
+        self.probes_started += 1;
+        let number = self.probes_started;
+        if let Some(suspension) = &mut self.suspension {
+            suspension.probe = Some(Probe { number, deadline });
+        }
+        number
     }
 
     fn is_probing(&self, pass: Pass) -> bool {

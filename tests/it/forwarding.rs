@@ -90,7 +90,7 @@ async fn a_client_that_sends_the_cluster_header_gets_nowhere() {
         assert_eq!(rig.send(spoofed("/v1/chat/completions")).await.provider(), "east");
         check_error(&rig.send(spoofed("/elsewhere")).await, 404, "unknown_api");
         check_error(
-            &rig.send(get("/v1/files").header("x-model-router-cluster", "west")).await,
+            &rig.send(get("/v1/other").header("x-model-router-cluster", "west")).await,
             404,
             "unknown_operation",
         );

@@ -36,6 +36,7 @@ impl Bounds<'_> {
                 .unwrap_or(base.first_byte_timeout),
             request_timeout: interval(self.request_timeout, "request_timeout", &TIMEOUT, report)
                 .unwrap_or(base.request_timeout),
+            overall_timeout: base.overall_timeout,
         }
     }
 }

@@ -12,9 +12,10 @@ use crate::config::problem::{Place, Report};
 use crate::config::raw;
 use crate::config::words::{instead, shown};
 use crate::health::Registry;
+use crate::policy::budget::RetryBudget;
 use crate::policy::round_robin::RoundRobin;
 use crate::policy::weighted::Weighted;
-use crate::policy::{Limits, ModelName, Policy, Target, Turns};
+use crate::policy::{AllSuspended, Limits, ModelName, Policy, Target, Turns};
 
 /// The heaviest weight: sums of all weights stay far from overflowing.
 const HEAVIEST: u64 = 1_000_000;
@@ -63,7 +64,15 @@ impl<'a, 'b> Names<'a, 'b> {
             Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
             Order::Weighted => Turns::Weighted(Weighted::new(weights)),
         };
-        Some(Policy { targets, turns, limits, stateful: None })
+        Some(Policy {
+            targets,
+            turns,
+            limits,
+            budget: RetryBudget::percent(100),
+            all_suspended: AllSuspended::default(),
+            decision_headers: true,
+            stateful: None,
+        })
     }
 
     fn target(&mut self, raw: &'a At<raw::Target>, environment: Environment, report: &mut Report) -> Option<Target> {
