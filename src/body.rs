@@ -7,8 +7,8 @@ use std::fmt;
 
 use members::Members;
 
-/// Deeper nesting is refused; serde_json's own limit, and more than any provider takes.
-const MAX_DEPTH: usize = 128;
+/// Deeper nesting is refused; serde_json's own limit (it refuses the 128th level), and more than any provider takes.
+const MAX_DEPTH: usize = 127;
 
 /// Changes of a body's top-level members, in this order: removals, renamings, values set. Never `model`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
