@@ -1,17 +1,18 @@
 //! An exchange: what one stream of Envoy's goes through, as `Event -> Answer`, free of Envoy's types.
 
+mod answer;
 mod headers;
 mod request;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::capacity::{Capacity, Place};
-use crate::outcome::{Origin, Outcome};
-use crate::quota::Quota;
 use crate::refusal::{Refusal, Reply};
 use crate::router::{Attempt, RequestHead, Route, Router};
 use crate::telemetry;
+pub use answer::AnswerHead;
+use answer::Inspection;
 pub use headers::{unwanted_answer_header, unwanted_request_header};
 use request::Admitted;
 
@@ -36,6 +37,10 @@ pub mod private {
     /// Those that a client sees: no provider may send them.
     pub const SERVED: [&str; 3] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS];
 }
+
+/// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
+/// `request_timeout`.
+const BODY_TIME: Duration = Duration::from_secs(120);
 
 /// How Envoy's filter sends a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +75,17 @@ pub enum Event {
         end_of_stream: bool,
     },
     /// An answer's headers have come.
-    ResponseHeaders {
-        /// Its status.
-        status: u16,
-        /// What it says of the target's quota.
-        quota: Quota,
-        /// Who made it.
-        origin: Origin,
-        /// Those headers present that the client must not see.
-        unwanted: Vec<&'static str>,
+    ResponseHeaders(AnswerHead),
+    /// A chunk of an answer's body has come.
+    ResponseBody {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Whether they are the last.
+        end_of_stream: bool,
     },
     /// A message of which only the kind matters.
     Other(Phase),
-    /// The request's body did not come in time.
+    /// What was awaited, within [`Exchange::deadline`], did not come.
     Late,
     /// The router holds as many bytes of bodies as it may.
     OverCapacity,
@@ -131,7 +134,10 @@ pub enum Answer {
     ResponseHeaders(Mutation),
     /// To anything else: go on.
     Unchanged(Phase),
-    /// Full duplex: the answer comes later, or none is due.
+    /// The answer's headers are held back, at most so long, until its start has come. Envoy sends chunks of the body
+    /// meanwhile, and its own timer must allow for it.
+    Hold(Duration),
+    /// The answer comes later, or none is due.
     Nothing,
     /// Ends the request: Envoy sends this to the client and asks no provider.
     Reply(Reply),
@@ -189,6 +195,8 @@ enum State {
         sent: Sent,
         begun: Instant,
     },
+    /// The answer's headers are held back while its start is looked at.
+    Inspecting(Box<Inspection>),
     Ended,
 }
 
@@ -214,10 +222,23 @@ impl Exchange {
         matches!(self.state, State::Reading { .. })
     }
 
-    /// Whether a body is awaited in a mode in which Envoy has no timer of its own.
+    /// How long what is awaited may take, where Envoy has no timer of its own or must not decide.
     #[must_use]
-    pub fn needs_deadline(&self) -> bool {
-        matches!(self.state, State::Reading { mode: BodyMode::FullDuplex, .. })
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Reading { mode: BodyMode::FullDuplex, .. } => Some(BODY_TIME),
+            State::Inspecting(inspection) => Some(inspection.time_limit),
+            _ => None,
+        }
+    }
+
+    /// The stream has ended without a word from us.
+    pub fn abandon(&mut self, now: Instant) {
+        if let State::Inspecting(inspection) = std::mem::replace(&mut self.state, State::Ended)
+            && let Some((stream_id, attempt)) = inspection.abandoned()
+        {
+            self.router.abandon(stream_id, attempt, now);
+        }
     }
 
     /// Takes what Envoy tells and says what to answer.
@@ -242,20 +263,16 @@ impl Exchange {
                 let next = self.await_pinned(head, route, now);
                 (Answer::Unchanged(phase), next)
             }
-            (State::Passing { route: Some(route), .. }, Event::ResponseHeaders { unwanted, .. }) => {
-                let unwanted = headers::less_forwarded(unwanted, &route.api);
-                (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End)
+            (State::Passing { head, route: Some(route), .. }, Event::ResponseHeaders(answer)) => {
+                self.on_answer(head, Sent::Pinned(route), answer, (now, now))
             }
-            (
-                State::AwaitingAnswer { head, sent, begun },
-                Event::ResponseHeaders { status, quota, origin, unwanted },
-            ) => {
-                let outcome = Outcome::of(status, quota, origin);
-                (
-                    Answer::ResponseHeaders(self.on_answer(&head, sent, status, &outcome, unwanted, (begun, now))),
-                    Next::End,
-                )
+            (State::AwaitingAnswer { head, sent, begun }, Event::ResponseHeaders(answer)) => {
+                self.on_answer(head, sent, answer, (begun, now))
             }
+            (State::Inspecting(inspection), Event::ResponseBody { bytes, end_of_stream }) => {
+                self.on_answer_body(inspection, &bytes, end_of_stream, now)
+            }
+            (State::Inspecting(inspection), Event::Late) => self.on_late_answer(inspection, now),
             // Buffered, trailers come between body and answer; full duplex, an end of the body may be told twice.
             (
                 state @ State::AwaitingAnswer { .. },
@@ -269,31 +286,6 @@ impl Exchange {
             (_, event) => (event.unchanged(), Next::End),
         }
     }
-
-    fn on_answer(
-        &self,
-        head: &RequestHead,
-        sent: Sent,
-        status: u16,
-        outcome: &Outcome,
-        unwanted: Vec<&'static str>,
-        (begun, now): (Instant, Instant),
-    ) -> Mutation {
-        match sent {
-            Sent::Pinned(route) => headers::answer(headers::less_forwarded(unwanted, &route.api), false),
-            Sent::Target(attempt) => {
-                telemetry::answer(head, &attempt, status, outcome, now.saturating_duration_since(begun));
-                let unwanted = headers::less_forwarded(unwanted, &attempt.trial.route.api);
-                let decision = headers::decision(&attempt);
-                if self.router.observe(attempt, outcome, head.stream_id.as_deref(), now) {
-                    return headers::answer(unwanted, true);
-                }
-                let mut mutation = headers::answer(unwanted, false);
-                mutation.set.extend(decision);
-                mutation
-            }
-        }
-    }
 }
 
 impl Event {
@@ -302,7 +294,8 @@ impl Event {
         match self {
             Self::RequestHeaders { .. } => Answer::RequestHeaders(headers::strip(private::ALL.to_vec())),
             Self::RequestBody { .. } => Answer::Unchanged(Phase::RequestBody),
-            Self::ResponseHeaders { .. } => Answer::Unchanged(Phase::ResponseHeaders),
+            Self::ResponseHeaders(_) => Answer::Unchanged(Phase::ResponseHeaders),
+            Self::ResponseBody { .. } => Answer::Unchanged(Phase::ResponseBody),
             Self::Other(phase) => Answer::Unchanged(phase),
             Self::Late | Self::OverCapacity => Answer::Nothing,
         }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
     ExternalProcessor, ExternalProcessorServer,
@@ -24,10 +24,6 @@ pub use counted::Counted;
 
 /// What a gRPC message has beside the body that it carries.
 const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
-
-/// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
-/// `request_timeout`.
-const BODY_DEADLINE: Duration = Duration::from_secs(120);
 
 /// The service that Envoy's filter calls.
 #[derive(Debug)]
@@ -91,7 +87,7 @@ impl Stream for Answers {
             }
             match self.poll_event(context) {
                 Poll::Ready(Some(event)) => self.answer(event),
-                Poll::Ready(None) => self.exchange = None,
+                Poll::Ready(None) => self.abandon(),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -115,17 +111,31 @@ impl Answers {
         }
     }
 
+    fn abandon(&mut self) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.abandon(Instant::now());
+        }
+    }
+
     fn answer(&mut self, event: Event) {
         let Some(exchange) = &mut self.exchange else { return };
         let (answer, next) = exchange.on(event, Instant::now());
-        if !exchange.needs_deadline() {
-            self.deadline = None;
-        } else if self.deadline.is_none() {
-            self.deadline = Some(Box::pin(tokio::time::sleep(BODY_DEADLINE)));
+        match exchange.deadline() {
+            None => self.deadline = None,
+            // Once for all that is awaited: a drip of chunks does not put it off.
+            Some(_) if self.deadline.is_some() => {}
+            Some(duration) => self.deadline = Some(Box::pin(tokio::time::sleep(duration))),
         }
         if next == Next::End {
             self.exchange = None;
         }
         message::responses(answer, &mut self.ready);
+    }
+}
+
+impl Drop for Answers {
+    /// Envoy has reset the stream.
+    fn drop(&mut self) {
+        self.abandon();
     }
 }

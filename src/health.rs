@@ -160,6 +160,13 @@ impl Dispatch {
         self.pass.is_probe() || self.endpoint_pass.is_probe()
     }
 
+    /// Leaves open what came of it; the answer is what is held against the target, should another one serve.
+    #[must_use]
+    pub fn doubt(self, limits: &Limits) -> Option<Grudge> {
+        let lasting = Lasting::Growing(limits.suspend);
+        (!limits.suspend.is_zero()).then(|| Grudge { target: Arc::clone(&self.target), pass: self.pass, lasting })
+    }
+
     /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
     pub fn settle(self, outcome: &Outcome, limits: &Limits, now: Instant) -> Option<Grudge> {
         let target = &self.target;
@@ -169,7 +176,7 @@ impl Dispatch {
                 target.served(self.pass);
                 target.endpoint.served(self.endpoint_pass);
             }
-            Outcome::Redirected | Outcome::RequestFault | Outcome::Unsent => {}
+            Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
             _ => {
                 target.failed.fetch_add(1, Ordering::Relaxed);
             }
@@ -180,7 +187,7 @@ impl Dispatch {
         }
         let lasting = outcome.asked().map_or(Lasting::Growing(limits.suspend), Lasting::Asked);
         match outcome {
-            Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::Unsent => {}
+            Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
             Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, lasting, now),
             // As a request that comes now would be: the probe that this may have been has opened the gate.
             Outcome::ServedLast { .. } => target.exhausted(lasting, now),

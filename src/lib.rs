@@ -11,7 +11,7 @@
 //! | [`api`] | which API and environment a request belongs to |
 //! | [`policy`] | in which order targets are tried |
 //! | [`health`] | which targets are suspended |
-//! | [`outcome`], [`quota`] | what an answer says of its target |
+//! | [`outcome`], [`quota`], [`inspection`] | what an answer says of its target |
 //! | [`body`] | the model inside a JSON body |
 //! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
 //!
@@ -40,6 +40,7 @@ pub mod endpoint;
 pub mod exchange;
 pub mod ext_proc;
 pub mod health;
+pub mod inspection;
 pub mod outcome;
 pub mod policy;
 pub mod provider;

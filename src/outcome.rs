@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::inspection::ErrorFacts;
+use crate::provider::{Fault, ProviderType};
 use crate::quota::Quota;
 
 /// What a provider asks for is believed within these bounds: shorter would hammer, longer would lose a target to a
@@ -36,6 +38,8 @@ pub enum Outcome {
     Redirected,
     /// The request's own fault: returned as it is, says nothing of the target.
     RequestFault,
+    /// The request is too long for the model: its own fault, though another model may take it.
+    TooLong,
     /// The credential is refused or its account is empty: concerns every model of the endpoint.
     EndpointFault {
         /// How long to wait, where the answer says so.
@@ -77,6 +81,19 @@ impl Outcome {
         }
     }
 
+    /// The same with what the answer's body says of itself: known codes say more than a status.
+    #[must_use]
+    pub fn refined(self, facts: &ErrorFacts, provider: &ProviderType) -> Self {
+        let fault = facts.codes.iter().find_map(|code| provider.fault(code));
+        match (fault, self) {
+            (Some(Fault::Endpoint), _) => Self::EndpointFault { asked: None },
+            (Some(Fault::Target), _) => Self::Absent,
+            (Some(Fault::Length), _) => Self::TooLong,
+            (_, Self::RateLimited { .. }) if facts.too_large => Self::TooLong,
+            (_, outcome) => outcome,
+        }
+    }
+
     /// Whether the client got what it wanted.
     #[must_use]
     pub fn is_served(&self) -> bool {
@@ -86,7 +103,7 @@ impl Outcome {
     /// Whether the next candidate should be tried.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault)
+        !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault | Self::TooLong)
     }
 
     /// How long the answer asks not to be bothered, within bounds.
@@ -97,7 +114,7 @@ impl Outcome {
             | Self::EndpointFault { asked }
             | Self::RateLimited { asked }
             | Self::Failed { asked } => *asked,
-            Self::Served | Self::Redirected | Self::RequestFault | Self::Absent | Self::Unsent => None,
+            Self::Served | Self::Redirected | Self::RequestFault | Self::TooLong | Self::Absent | Self::Unsent => None,
         };
         asked.map(|asked| asked.clamp(ASKED_FLOOR, ASKED_CAP))
     }
@@ -110,6 +127,7 @@ impl Outcome {
             Self::ServedLast { .. } => "served_last",
             Self::Redirected => "redirected",
             Self::RequestFault => "request_fault",
+            Self::TooLong => "too_long",
             Self::EndpointFault { .. } => "endpoint_fault",
             Self::RateLimited { .. } => "rate_limited",
             Self::Absent => "absent",
@@ -156,6 +174,25 @@ mod tests {
             let quota = Quota { retry_after: Some(Duration::from_millis(asked_ms)), exhausted: None };
             let outcome = Outcome::of(429, quota, Origin::Provider);
             assert_eq!(outcome.asked(), Some(Duration::from_millis(expected_ms)));
+        }
+    }
+
+    #[test]
+    fn known_codes_say_more_than_a_status() {
+        let openai = ProviderType::named("openai").expect("a type");
+        let limited = Outcome::RateLimited { asked: None };
+        for (status, code, too_large, expected) in [
+            (429, "insufficient_quota", false, Outcome::EndpointFault { asked: None }),
+            (429, "rate_limit_exceeded", false, limited),
+            (429, "rate_limit_exceeded", true, Outcome::TooLong),
+            (404, "model_not_found", false, Outcome::Absent),
+            (400, "context_length_exceeded", false, Outcome::TooLong),
+            (400, "invalid_type", true, Outcome::RequestFault),
+            (503, "", false, Outcome::Failed { asked: None }),
+        ] {
+            let facts = ErrorFacts { codes: vec![code.to_owned()], too_large };
+            let outcome = Outcome::of(status, Quota::default(), Origin::Provider).refined(&facts, openai);
+            assert_eq!(outcome, expected, "{status} {code}");
         }
     }
 

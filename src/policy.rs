@@ -98,6 +98,10 @@ pub struct Policy {
     pub budget: RetryBudget,
     /// What happens to a request while every candidate is suspended.
     pub all_suspended: AllSuspended,
+    /// Whether a success is looked at until its first event: some errors come under a 200.
+    pub inspect_first_event: bool,
+    /// Whether a request that is too long for one model goes on to the next candidate.
+    pub next_on_context_length: bool,
     /// Whether clients are told which target served them, and at which attempt.
     pub decision_headers: bool,
     /// Where requests go that exist only at the account that made them; `None` refuses them.

@@ -54,6 +54,8 @@ pub enum Refusal {
         /// Those that there are.
         served: Vec<String>,
     },
+    /// Envoy asks for more attempts than the policy allows.
+    AttemptsUsedUp,
     /// The body did not come in time.
     Late,
     /// The router holds as much as it may.
@@ -121,6 +123,7 @@ impl Refusal {
             Self::AllSuspended(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "all_targets_suspended", None),
             Self::Stateful { .. } => (StatusCode::BAD_REQUEST, REQUEST, "stateful_request", None),
             Self::UnknownModel { .. } => (StatusCode::NOT_FOUND, REQUEST, "model_not_found", Some("model")),
+            Self::AttemptsUsedUp => (StatusCode::BAD_GATEWAY, "server_error", "attempts_used_up", None),
             Self::Late => (StatusCode::REQUEST_TIMEOUT, REQUEST, "request_timeout", None),
             Self::OverCapacity => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "over_capacity", None),
             Self::BodyMode => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "unsupported_body_mode", None),
@@ -151,6 +154,7 @@ impl Refusal {
                     asked => format!("there is no model `{asked}`; there are {served}"),
                 }
             }
+            Self::AttemptsUsedUp => "no provider gave an answer that could be passed on".into(),
             Self::Late => "the request's body did not come in time".into(),
             Self::OverCapacity => "too many requests at once; try again in a second".into(),
             Self::BodyMode => {

@@ -49,6 +49,10 @@ pub struct RequestHead {
     pub environment: Option<String>,
     /// What all attempts of one request have in common; absent where Envoy can't be asked for another attempt.
     pub stream_id: Option<String>,
+    /// Which attempt this is, as Envoy counts; absent where it makes only one.
+    pub attempt_count: Option<u32>,
+    /// Whether the start of an answer can be looked at before the client gets its headers.
+    pub answer_can_be_held: bool,
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
 }
@@ -111,7 +115,7 @@ impl Router {
         match snapshot.apis.find(&head.method, &head.authority, path) {
             Match::Operation { api, environment } => {
                 let route = Route::new(&snapshot, api, either(environment, signal));
-                if route.has_policy() { Admission::First(route) } else { Admission::Refuse(route.no_targets()) }
+                route.admit(head)
             }
             Match::Other { apis, environment, operation } => {
                 let environment = either(environment, signal);
@@ -148,14 +152,26 @@ impl Router {
     /// chosen only when that attempt arrives, the client could lose a real answer for a refusal of ours.
     pub fn observe(&self, attempt: Attempt, outcome: &Outcome, stream_id: Option<&str>, now: Instant) -> bool {
         let trial = attempt.settle(outcome, now);
-        if !outcome.is_failure() || !trial.may_go_on(now) {
+        let fails =
+            outcome.is_failure() || (*outcome == Outcome::TooLong && trial.route.policy().next_on_context_length);
+        fails && stream_id.is_some_and(|id| self.wait_for_next(id.to_owned(), trial, now))
+    }
+
+    /// The stream ended while the attempt's answer was held: if the provider broke off, Envoy asks again by itself.
+    pub fn abandon(&self, stream_id: String, attempt: Attempt, now: Instant) {
+        self.wait_for_next(stream_id, attempt.abandon(), now);
+    }
+
+    fn wait_for_next(&self, stream_id: String, trial: Trial, now: Instant) -> bool {
+        if !self.attempts.has_room(now) || !trial.may_go_on(now) {
             return false;
         }
-        let (Some(id), Ok(next)) = (stream_id.filter(|_| self.attempts.has_room(now)), trial.next(now)) else {
-            return false;
-        };
-        self.attempts.put(id.to_owned(), next, now);
-        true
+        let next = trial.next(now);
+        let chosen = next.is_ok();
+        if let Ok(next) = next {
+            self.attempts.put(stream_id, next, now);
+        }
+        chosen
     }
 }
 
@@ -190,8 +206,16 @@ impl Route {
         Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment }
     }
 
-    fn has_policy(&self) -> bool {
-        self.api.policy(self.environment).is_some()
+    /// A first attempt, also where one that came before left nothing here: this router has been started since, or
+    /// Envoy itself saw the answer break off.
+    fn admit(self, head: &RequestHead) -> Admission {
+        match self.api.policy(self.environment) {
+            None => Admission::Refuse(self.no_targets()),
+            Some(policy) if head.attempt_count.is_some_and(|count| count > policy.limits.attempts.get()) => {
+                Admission::Refuse(Refusal::AttemptsUsedUp)
+            }
+            Some(_) => Admission::First(self),
+        }
     }
 
     /// The policy that the request goes through.

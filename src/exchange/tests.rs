@@ -10,6 +10,8 @@ use super::headers::{TIME_LIMIT, is_json};
 use super::*;
 use crate::config::{self, MissingSecrets, Secrets};
 use crate::health::Registry;
+use crate::outcome::Origin;
+use crate::quota::Quota;
 use crate::snapshot::Snapshot;
 
 const POLICY: &str = "
@@ -56,7 +58,9 @@ fn body(text: &str) -> Event {
 }
 
 fn answered(status: u16) -> Event {
-    Event::ResponseHeaders { status, quota: Quota::default(), origin: Origin::Provider, unwanted: vec!["set-cookie"] }
+    let unwanted = vec!["set-cookie"];
+    let (quota, origin) = (Quota::default(), Origin::Provider);
+    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream: false, kind: None })
 }
 
 /// A stream and the clock.
@@ -239,7 +243,7 @@ fn a_stream_may_begin_in_any_phase() {
     for (event, phase) in [
         (answered(400), Phase::ResponseHeaders),
         (body("{}"), Phase::RequestBody),
-        (Event::Other(Phase::ResponseBody), Phase::ResponseBody),
+        (Event::ResponseBody { bytes: vec![], end_of_stream: false }, Phase::ResponseBody),
         (Event::Other(Phase::ResponseTrailers), Phase::ResponseTrailers),
     ] {
         assert_eq!(Stream::new(&router).on(event), (Answer::Unchanged(phase), Next::End));
@@ -319,7 +323,7 @@ fn full_duplex_a_body_is_bounded_in_length_and_time() {
             body_mode: BodyMode::FullDuplex,
         };
         stream.on(headers);
-        assert!(stream.exchange.needs_deadline());
+        assert!(stream.exchange.deadline().is_some());
         assert_eq!(refused(stream.on(event)), status);
     }
 }
@@ -413,7 +417,7 @@ fn event(number: u8, mode: BodyMode) -> (Event, &'static str) {
         5 => (answered(200), "response headers"),
         6 => (answered(500), "response headers"),
         7 => (Event::Other(Phase::RequestTrailers), "request trailers"),
-        8 => (Event::Other(Phase::ResponseBody), "response body"),
+        8 => (Event::ResponseBody { bytes: vec![], end_of_stream: false }, "response body"),
         _ => (Event::Other(Phase::ResponseTrailers), "response trailers"),
     }
 }
@@ -427,7 +431,7 @@ fn kind(answer: &Answer) -> &'static str {
         Answer::Unchanged(Phase::ResponseBody) => "response body",
         Answer::Unchanged(Phase::ResponseTrailers) => "response trailers",
         Answer::Reply(_) => "reply",
-        Answer::Request { .. } | Answer::Chunk { .. } | Answer::Nothing => "full duplex",
+        Answer::Request { .. } | Answer::Chunk { .. } | Answer::Nothing | Answer::Hold(_) => "full duplex",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The only translation between Envoy's messages and ours.
 
 use std::collections::VecDeque;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
@@ -13,9 +13,12 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingRequest, ProcessingResponse, StreamedBodyResponse, TrailersResponse, body_mutation,
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+
+use envoy_types::pb::google::protobuf as google;
 use envoy_types::pb::google::protobuf::value::Kind;
 
-use crate::exchange::{self, Answer, BodyMode, Event, Mutation, Phase, private};
+use crate::exchange::{self, Answer, AnswerHead, BodyMode, Event, Mutation, Phase, private};
+use crate::inspection;
 use crate::outcome::Origin;
 use crate::quota::{self, Quota};
 use crate::refusal::Reply;
@@ -23,6 +26,9 @@ use crate::router::RequestHead;
 
 /// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
 const REPLY_DETAILS: &str = "model_router";
+
+/// Our own deadline decides, not Envoy's timer.
+const HOLD_MARGIN: Duration = Duration::from_secs(1);
 
 /// The longest chunk of a streamed body. Source: Envoy's `external_processor.proto` asks for at most 64 KiB.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -43,9 +49,13 @@ mod flag {
 
 /// What a message tells; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
-    let body_mode = message.protocol_config.map_or(BodyMode::Buffered, |config| body_mode(config.request_body_mode));
+    let config = message.protocol_config.unwrap_or_default();
+    let answer_can_be_held = config.response_body_mode == BodySendMode::Streamed as i32
+        && config.send_body_without_waiting_for_header_response;
     Some(match message.request? {
-        Request::RequestHeaders(headers) => request_headers(headers, body_mode),
+        Request::RequestHeaders(headers) => {
+            request_headers(headers, body_mode(config.request_body_mode), answer_can_be_held)
+        }
         Request::RequestBody(body) => Event::RequestBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::RequestTrailers(_) => Event::Other(Phase::RequestTrailers),
         Request::ResponseHeaders(headers) => {
@@ -53,7 +63,7 @@ pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
                 message.attributes.get(ATTRIBUTES).map_or(Origin::Provider, |attributes| origin(&attributes.fields));
             response_headers(headers, origin)
         }
-        Request::ResponseBody(_) => Event::Other(Phase::ResponseBody),
+        Request::ResponseBody(body) => Event::ResponseBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::ResponseTrailers(_) => Event::Other(Phase::ResponseTrailers),
     })
 }
@@ -66,8 +76,8 @@ fn body_mode(mode: i32) -> BodyMode {
     }
 }
 
-fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
-    let mut head = RequestHead::default();
+fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held: bool) -> Event {
+    let mut head = RequestHead { answer_can_be_held, ..RequestHead::default() };
     let mut unwanted = Vec::new();
     for header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_request_header(&header.key) {
@@ -80,6 +90,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
             "content-type" => head.content_type = Some(text(header)),
             "content-encoding" => head.content_encoding = Some(text(header)),
             "content-length" => head.content_length = text(header).parse().ok(),
+            "x-envoy-attempt-count" => head.attempt_count = text(header).parse().ok(),
             "x-request-id" => head.request_id = Some(text(header)),
             private::ENVIRONMENT => head.environment = Some(text(header)),
             private::STREAM => head.stream_id = Some(text(header)),
@@ -91,18 +102,22 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
 
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let (mut status, mut quota_headers, mut unwanted) = (0, Vec::new(), Vec::new());
+    let (mut kind, mut encoded) = (None, false);
     for header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_answer_header(&header.key) {
             unwanted.push(name);
         }
-        if header.key == ":status" {
-            status = text(header).parse().unwrap_or_default();
-        } else if quota::concerns(&header.key) {
-            quota_headers.push((header.key.clone(), text(header)));
+        match header.key.as_str() {
+            ":status" => status = text(header).parse().unwrap_or_default(),
+            "content-type" => kind = inspection::Kind::of(&text(header)),
+            "content-encoding" => encoded = true,
+            name if quota::concerns(name) => quota_headers.push((header.key.clone(), text(header))),
+            _ => {}
         }
     }
     let quota = Quota::read(&quota_headers, SystemTime::now());
-    Event::ResponseHeaders { status, quota, origin, unwanted }
+    let kind = kind.filter(|_| !encoded);
+    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream: headers.end_of_stream, kind })
 }
 
 /// Envoy sends values as `raw_value` only. What is not UTF-8 in them can't match anything of ours.
@@ -136,6 +151,14 @@ fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google
 pub(super) fn responses(answer: Answer, out: &mut VecDeque<ProcessingResponse>) {
     let response = match answer {
         Answer::Nothing => return,
+        // No answer, only more time for it. Envoy grants it where `max_message_timeout` allows.
+        Answer::Hold(duration) => {
+            let duration = duration + HOLD_MARGIN;
+            let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+            let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or_default();
+            let override_message_timeout = Some(google::Duration { seconds, nanos });
+            return out.push_back(ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() });
+        }
         Answer::RequestHeaders(mutation) => {
             Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })
         }
@@ -283,7 +306,7 @@ mod tests {
             ],
         };
         let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };
-        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, BodyMode::Buffered) else {
+        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, BodyMode::Buffered, false) else {
             panic!("headers")
         };
         assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));

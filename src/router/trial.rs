@@ -145,6 +145,13 @@ impl Attempt {
         self.trial.passed_over.iter().map(|&(target, standing)| (&targets[target], standing))
     }
 
+    /// What came of it is not known; if another target serves, this one failed.
+    pub(super) fn abandon(self) -> Trial {
+        let Self { mut trial, dispatch, .. } = self;
+        trial.grudges.extend(dispatch.doubt(&trial.limits));
+        trial
+    }
+
     /// Tells the target what came of it; when it served, those that failed before it are told so.
     pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> Trial {
         let Self { mut trial, dispatch, .. } = self;

@@ -70,6 +70,8 @@ impl<'a, 'b> Names<'a, 'b> {
             limits,
             budget: RetryBudget::percent(100),
             all_suspended: AllSuspended::default(),
+            inspect_first_event: false,
+            next_on_context_length: false,
             decision_headers: true,
             stateful: None,
         })
