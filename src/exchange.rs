@@ -204,7 +204,7 @@ enum State {
 #[derive(Debug)]
 enum Sent {
     /// To a target, which learns from the answer.
-    Target(Attempt),
+    Target(Box<Attempt>),
     /// To the endpoint that keeps its state.
     Pinned(Route),
 }

@@ -73,7 +73,7 @@ pub enum Admission {
     /// Its first attempt: choose when the body is there.
     First(Route),
     /// A further attempt: the choice was made when the one before failed.
-    Further(Attempt),
+    Further(Box<Attempt>),
     /// It goes to the endpoint that keeps its state, or is refused if the policy names none.
     Pinned(Route),
     /// The router answers itself.
@@ -136,7 +136,7 @@ impl Router {
     ///
     /// # Errors
     /// The policy does not serve the model asked for, or every candidate is suspended.
-    pub fn choose(&self, route: Route, facts: &BodyFacts<'_>, now: Instant) -> Result<Attempt, Refusal> {
+    pub fn choose(&self, route: Route, facts: &BodyFacts<'_>, now: Instant) -> Result<Box<Attempt>, Refusal> {
         let all_suspended = route.policy().all_suspended;
         let trial = Trial::begin(route, facts.model.as_deref(), facts.streamed, now)?;
         trial

@@ -19,9 +19,9 @@ use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The policy file (YAML or JSON)
-    #[arg(long, env = "MODEL_ROUTER_POLICY", value_name = "FILE")]
-    policy: PathBuf,
+    /// The policy: a file (YAML or JSON) or a directory of them; several, given again or separated by `:`, make up one
+    #[arg(long, env = "MODEL_ROUTER_POLICY", value_name = "FILE|DIRECTORY", value_delimiter = ':', required = true)]
+    policy: Vec<PathBuf>,
     /// Where Envoy's ext_proc filter connects: ADDRESS:PORT or unix:PATH
     ///
     /// Whoever can connect can read provider keys out of the answers. A unix socket gets mode 0600.
@@ -123,7 +123,7 @@ fn check_exposure(arguments: &Arguments) -> Result<(), String> {
 async fn serve(arguments: Arguments) -> Result<(), String> {
     let registry = Arc::new(Registry::default());
     let (source, compiled, files) = Source::open(arguments.policy.clone(), Arc::clone(&registry))
-        .map_err(|problems| format!("the policy file can't be used\n{problems}"))?;
+        .map_err(|problems| format!("the policy can't be used\n{}", problems.explained()))?;
     reload::log_warnings(&compiled.warnings);
     let source = Arc::new(source);
     let router = Arc::new(Router::new(compiled.snapshot, registry));
@@ -139,7 +139,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
         drain_timeout: arguments.drain_timeout,
     };
     let snapshot = router.snapshot();
-    info!(%listen, %admin_listen, policy = %source.path().display(), sha256 = snapshot.hash, "serving");
+    info!(%listen, %admin_listen, policy = source.name(), sha256 = snapshot.hash, "serving");
     drop(snapshot);
     let following = source.follow(&router, files, arguments.reload_interval);
     let listeners = (listener, admin_listener);

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::api::{Environment, Match};
@@ -21,15 +22,28 @@ fn secrets(missing: MissingSecrets) -> Secrets {
 }
 
 fn compiled(yaml: &str, missing: MissingSecrets, registry: &Registry) -> Result<Compiled, Problems> {
-    let loaded = parse("", yaml.as_bytes(), PathBuf::from("tests/policies"))?;
-    compile(loaded, &secrets(missing), registry, 7, &mut Vec::new())
+    compile(parse_text(yaml.as_bytes())?, &secrets(missing), registry, 7, &mut Vec::new())
+}
+
+/// A file in memory, whose keys are beside it.
+const FILE: &str = "tests/policies/x.yaml";
+
+fn parse_text(bytes: &[u8]) -> Result<Loaded, Problems> {
+    let mut report = Report::default();
+    let text = files::text(Path::new(FILE), bytes.to_vec(), &mut report);
+    parse(vec![text], report)
 }
 
 fn report(yaml: &str, missing: MissingSecrets) -> String {
     match compiled(yaml, missing, &Registry::default()) {
-        Ok(Compiled { warnings, .. }) => warnings.to_string(),
-        Err(problems) => problems.to_string(),
+        Ok(Compiled { warnings, .. }) => told(&warnings),
+        Err(problems) => told(&problems),
     }
+}
+
+/// Problems that begin with their place in the file.
+fn told(problems: &Problems) -> String {
+    problems.to_string().replace(FILE, "")
 }
 
 fn check(yaml: &str, expected: &str) {
@@ -125,7 +139,8 @@ fn the_state_of_an_endpoint_survives_until_url_or_credential_changes() {
 fn the_snapshot_has_the_files_hash() {
     let yaml = format!("{NAMES}{API}");
     let snapshot = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid").snapshot;
-    assert_eq!((snapshot.version, snapshot.hash), (7, hash(yaml.as_bytes())));
+    let sum = Sha256::digest(yaml.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((snapshot.version, snapshot.hash), (7, sum));
 }
 
 #[test]
@@ -181,7 +196,7 @@ fn key_files_are_read_beside_the_policy_and_told_to_the_reloader() {
     let policy = directory.path().join("policy.yaml");
     let key = directory.path().join("east.key");
     std::fs::write(&policy, format!("{NAMES}{API}").replace("{ env: KEY }", "{ file: east.key }")).expect("written");
-    let read = || read(&policy, &secrets(MissingSecrets::Refuse), &Registry::default(), 1);
+    let read = || read(std::slice::from_ref(&policy), &secrets(MissingSecrets::Refuse), &Registry::default(), 1);
     assert!(read().result.is_err());
     assert_eq!(read().files, [policy.clone(), key.clone()]);
     for (content, works) in
@@ -221,12 +236,12 @@ fn apis_that_could_take_the_same_request_are_errors() {
     check(
         "operations: [/x/y]",
         "operations: ['/x/{id}']",
-        ":5:27: error: APIs `a` and `b` both take `POST /x/{id}` on any host",
+        ":5:27: error: APIs `b` and `a` (at 4:11) both take `POST /x/{id}` on any host",
     );
     check(
         "hosts: [A.example]",
         "hosts: [c.example, a.example]",
-        ":5:11: error: APIs `a` and `b` both take `POST /chat/completions` and 2 more on host `a.example`",
+        ":5:11: error: APIs `b` and `a` (at 4:11) both take `POST /chat/completions` and 2 more on host `a.example`",
     );
     check(
         "hosts: [c.example], sandbox_hosts: ['*.b.example']",
@@ -242,22 +257,22 @@ fn apis_that_could_take_the_same_request_are_errors() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_told() {
-    let path = Path::new("tests/policies/none.yaml");
-    let problems = load(path).expect_err("not there").to_string();
+    let path = PathBuf::from("tests/policies/none.yaml");
+    let problems = load(&[path], &mut Vec::new()).expect_err("not there").to_string();
     assert_eq!(
         problems,
         "tests/policies/none.yaml: error: cannot read the file: No such file or directory (os error 2)"
     );
-    let problems = parse("", b"a: 1\nb\xff", PathBuf::new()).expect_err("not UTF-8").to_string();
-    assert_eq!(problems, ":2:2: error: this is not UTF-8");
-    let problems = parse("", &vec![b'#'; 5 << 20], PathBuf::new()).expect_err("too large").to_string();
-    assert_eq!(problems, ": error: the file is larger than 4 MiB");
+    let problems = parse_text(b"a: 1\nb\xff").expect_err("not UTF-8");
+    assert_eq!(told(&problems), ":2:2: error: this is not UTF-8");
+    let problems = parse_text(&vec![b'#'; 17 << 20]).expect_err("too large");
+    assert_eq!(told(&problems), ": error: the file is larger than 16 MiB");
 }
 
 #[test]
 fn debug_output_shows_no_secret() {
     let yaml = format!("{NAMES}{API}").replace("{ env: KEY }", "{ value: hunter2 }");
-    let loaded = parse("", yaml.as_bytes(), PathBuf::new()).expect("valid");
+    let loaded = parse_text(yaml.as_bytes()).expect("valid");
     assert!(!format!("{loaded:?} {:?}", secrets(MissingSecrets::Warn)).contains("hunter2"));
     assert!(!format!("{:?}", secrets(MissingSecrets::Warn)).contains("sesame"));
     let compiled = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid");

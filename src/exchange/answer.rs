@@ -54,7 +54,7 @@ impl Exchange {
         (begun, now): (Instant, Instant),
     ) -> (Answer, Next) {
         let attempt = match sent {
-            Sent::Target(attempt) => attempt,
+            Sent::Target(attempt) => *attempt,
             Sent::Pinned(route) => {
                 let unwanted = less_forwarded(answer.unwanted, &route.api);
                 return (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End);

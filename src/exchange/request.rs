@@ -13,7 +13,7 @@ use crate::telemetry;
 #[derive(Debug)]
 pub(super) enum Admitted {
     First(Route),
-    Further(Attempt),
+    Further(Box<Attempt>),
 }
 
 /// A request that has been read.

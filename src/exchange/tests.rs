@@ -30,7 +30,7 @@ fn snapshot(policy: &str, registry: &Registry, version: u64) -> Snapshot {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(policy.as_bytes()).expect("written");
     let secrets = Secrets::new([], MissingSecrets::Refuse);
-    config::read(file.path(), &secrets, registry, version).result.expect("a good policy").snapshot
+    config::read(&[file.path().into()], &secrets, registry, version).result.expect("a good policy").snapshot
 }
 
 fn router(policy: &str) -> Arc<Router> {

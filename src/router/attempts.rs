@@ -20,13 +20,13 @@ pub(super) struct Attempts {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    by_id: HashMap<String, (Instant, Attempt)>,
+    by_id: HashMap<String, (Instant, Box<Attempt>)>,
     swept: Option<Instant>,
 }
 
 impl Attempts {
     /// Takes the attempt that waits under an id.
-    pub(super) fn take(&self, id: &str, now: Instant) -> Option<Attempt> {
+    pub(super) fn take(&self, id: &str, now: Instant) -> Option<Box<Attempt>> {
         let (put, attempt) = self.lock().by_id.remove(id)?;
         (now.saturating_duration_since(put) < MAX_AGE).then_some(attempt)
     }
@@ -42,7 +42,7 @@ impl Attempts {
     }
 
     /// Lets an attempt wait.
-    pub(super) fn put(&self, id: String, attempt: Attempt, now: Instant) {
+    pub(super) fn put(&self, id: String, attempt: Box<Attempt>, now: Instant) {
         self.lock().by_id.insert(id, (now, attempt));
     }
 

@@ -62,7 +62,7 @@ impl Trial {
     ///
     /// # Errors
     /// The trial itself: none is left.
-    pub(super) fn next(mut self, now: Instant) -> Result<Attempt, Box<Self>> {
+    pub(super) fn next(mut self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
         self.passed_over.clear();
         while let Some(&target) = self.order.get(self.position) {
             self.position += 1;
@@ -78,7 +78,7 @@ impl Trial {
     ///
     /// # Errors
     /// The trial itself: there is no candidate at all.
-    pub(super) fn least_bad(self, now: Instant) -> Result<Attempt, Box<Self>> {
+    pub(super) fn least_bad(self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
         let remaining = |&(_, standing): &(usize, Standing)| remaining(standing, now);
         let Some(&(target, _)) = self.passed_over.iter().min_by_key(|passed| remaining(passed)) else {
             return Err(Box::new(self));
@@ -87,10 +87,10 @@ impl Trial {
         Ok(self.attempt(target, dispatch, now))
     }
 
-    fn attempt(mut self, target: usize, dispatch: Dispatch, now: Instant) -> Attempt {
+    fn attempt(mut self, target: usize, dispatch: Dispatch, now: Instant) -> Box<Attempt> {
         self.attempts += 1;
         let time_limit = self.time_limit(now);
-        Attempt { trial: self, target, dispatch, time_limit }
+        Box::new(Attempt { trial: self, target, dispatch, time_limit })
     }
 
     /// An attempt's own limit, or what is left of the overall one.

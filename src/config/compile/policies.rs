@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::edits;
 use super::endpoints::{Declared, Known, Provider, sorted};
 use super::limits::Bounds;
 use crate::api::Environment;
@@ -15,7 +16,7 @@ use crate::health::Registry;
 use crate::policy::budget::RetryBudget;
 use crate::policy::round_robin::RoundRobin;
 use crate::policy::weighted::Weighted;
-use crate::policy::{AllSuspended, Limits, ModelName, Policy, Target, Turns};
+use crate::policy::{AllSuspended, Limits, ModelName, Policy, Stateful, Target, Turns};
 
 /// The heaviest weight: sums of all weights stay far from overflowing.
 const HEAVIEST: u64 = 1_000_000;
@@ -59,6 +60,8 @@ impl<'a, 'b> Names<'a, 'b> {
         once_each(list, order, report);
         let targets: Vec<_> = list.iter().map(|target| self.target(target, environment, report)).collect();
         let weights = weights(list, order, rotation.targets.place, report);
+        let stateful = rotation.stateful_endpoint.as_ref();
+        let stateful = stateful.map_or(Some(None), |name| self.stateful(name, environment, report).map(Some));
         let targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
         let turns = match order {
             Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
@@ -73,12 +76,22 @@ impl<'a, 'b> Names<'a, 'b> {
             inspect_first_event: false,
             next_on_context_length: false,
             decision_headers: true,
-            stateful: None,
+            stateful: stateful?,
         })
+    }
+
+    /// The endpoint that keeps state, with every model of its provider: a stored response may name any.
+    fn stateful(&mut self, name: &'a At<String>, environment: Environment, report: &mut Report) -> Option<Stateful> {
+        let known = self.endpoint(name, environment, report)?;
+        let (_, provider) = self.providers.get(known.provider?)?;
+        let models = provider.models.as_ref()?.iter().map(|model| ModelName::new(model)).collect();
+        let (_, endpoint) = known.endpoint.as_ref()?;
+        Some(Stateful { endpoint: Arc::clone(endpoint), models })
     }
 
     fn target(&mut self, raw: &'a At<raw::Target>, environment: Environment, report: &mut Report) -> Option<Target> {
         let raw = raw.get()?;
+        let edits = raw.body.as_ref().map_or_else(BodyEdits::default, |body| edits::edits(body, report));
         let known = self.endpoint(&raw.endpoint, environment, report)?;
         let provider = known.provider.and_then(|name| self.providers.get(name));
         let model = raw.model.get()?;
@@ -92,7 +105,7 @@ impl<'a, 'b> Names<'a, 'b> {
         let (key, endpoint) = known.endpoint.as_ref()?;
         let model = ModelName::new(model);
         let state = self.registry.target(key, &model);
-        Some(Target { model, endpoint: Arc::clone(endpoint), edits: BodyEdits::default(), state })
+        Some(Target { model, endpoint: Arc::clone(endpoint), edits, state })
     }
 
     fn endpoint(
@@ -103,14 +116,17 @@ impl<'a, 'b> Names<'a, 'b> {
     ) -> Option<&'b Known<'a>> {
         let text = name.get()?;
         let endpoints = self.endpoints;
-        let Some((_, known)) = endpoints.get(text.as_str()) else {
-            let help = instead(text, sorted(endpoints));
-            report.error_with(name.place, format!("unknown endpoint {}", shown(text)), help);
+        let Some((_, known)) = endpoints.get(text) else {
+            if endpoints.complete {
+                let help = instead(text, sorted(endpoints));
+                report.error_with(name.place, format!("unknown endpoint {}", shown(text)), help);
+            }
             return None;
         };
         self.used.insert(text);
-        if let Some(reserved) = known.reserved.filter(|reserved| *reserved != environment) {
-            let message = format!("endpoint {} is reserved for {}", shown(text), reserved.name());
+        if let Some((reserved, place)) = known.reserved.filter(|(reserved, _)| *reserved != environment) {
+            let place = report.told(place, name.place);
+            let message = format!("endpoint {} is reserved for {}, at {place}", shown(text), reserved.name());
             let help = format!("use another one for {}, or leave out its `environment`", environment.name());
             report.error_with(name.place, message, help);
         }
@@ -127,7 +143,7 @@ fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
         };
         let Some(first) = seen.insert((model, endpoint), at.place) else { continue };
         let (model, endpoint) = (shown(model), shown(endpoint));
-        let message = format!("{model} at {endpoint} is a target already, at {}:{}", first.line, first.column);
+        let message = format!("{model} at {endpoint} is a target already, at {}", report.told(first, at.place));
         let help = match order {
             Order::RoundRobin => "for a larger share use `weighted_round_robin` and give it a `weight`",
             Order::Weighted => "keep one, with the sum of their weights",
