@@ -15,7 +15,9 @@ mod forwarding; // What a provider receives and must never receive; what clients
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod mutual_tls; // The router on another host.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
+mod pool; // Models of one pool that take different parameters.
 mod reload; // The policy file, edited while requests come in.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
 mod service; // The process: listeners, admin API, start and stop.
 mod turns; // Who gets which share of the requests.
+mod wire; // Every body and every client, in both body modes, through both shipped files.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -32,6 +32,7 @@ pub(crate) struct Recorded {
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) path: String,
+    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) at: Instant,
@@ -125,7 +126,7 @@ async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded,
     let body = Limited::new(body, BODY_MAX_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = Instant::now();
-    let recorded = Recorded { method: parts.method, path, headers: parts.headers, body, at };
+    let recorded = Recorded { method: parts.method, path, version: parts.version, headers: parts.headers, body, at };
     if !shared.count_only.load(Ordering::SeqCst) {
         let mut all = lock(&shared.recorded);
         if all.len() < RECORDED_MAX {
