@@ -35,7 +35,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
 
 /// A policy of model-router, or one of the files that make it up.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, title = "Policy of model-router")]
 pub struct Config {
     /// Bounds for policies that set none of their own.
     pub defaults: Option<At<Defaults>>,
