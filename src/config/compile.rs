@@ -8,11 +8,13 @@ mod base_url;
 mod claims;
 mod edits;
 pub(super) mod endpoints;
+mod failover;
 mod headers;
 mod hosts;
 mod limits;
 mod operations;
 mod policies;
+mod rules;
 
 use std::collections::HashSet;
 

@@ -35,7 +35,7 @@ pub(super) fn find(paths: &[PathBuf], seen: &mut Vec<PathBuf>, report: &mut Repo
         seen.push(path.clone());
         match policy_files(path) {
             Ok(list) if list.is_empty() => {
-                whole(path, "the directory holds no policy file: none ends in `.yaml`, `.yml` or `.json`", report);
+                whole(path, "the directory holds no policy file; none ends in `.yaml`, `.yml` or `.json`", report);
             }
             Ok(list) => {
                 seen.extend(list.iter().cloned());

@@ -12,6 +12,8 @@ use std::ops::Range;
 const MASK: &str = "***";
 /// A shorter secret is only looked for as a whole word: it would be found everywhere.
 const DISTINCT: usize = 6;
+/// A credential has no more lines than this.
+const LINES_BACK: usize = 1000;
 /// So many lines after a bracket that a line leaves open may belong to it, whatever their indentation.
 const FLOW_LINES: usize = 6;
 
@@ -107,13 +109,16 @@ impl Mask {
     /// Whether the line belongs to a secret that an earlier line began, and does not look harmless.
     fn is_inside(&self, index: usize, shown: &str) -> bool {
         let (mut indent, mut next) = (indentation(&self.lines[index]), self.lines[index].trim_start());
-        for (distance, line) in self.lines[..index].iter().rev().filter(|line| !line.trim().is_empty()).enumerate() {
-            let opened = opens_secret(line);
-            let in_flow = distance < FLOW_LINES && opened.is_some_and(|rest| is_unclosed(rest, next));
-            next = line.trim_start();
-            if (in_flow || (opened.is_some() && indentation(line) < indent)) && !is_harmless_entry(shown) {
+        let before = self.lines[index.saturating_sub(LINES_BACK)..index].iter().rev();
+        for (distance, line) in before.filter(|line| !line.trim().is_empty()).enumerate() {
+            let is_parent = indentation(line) < indent;
+            if (is_parent || distance < FLOW_LINES)
+                && opens_secret(line).is_some_and(|rest| is_parent || is_unclosed(rest, next))
+                && !is_harmless_entry(shown)
+            {
                 return true;
             }
+            next = line.trim_start();
             indent = indent.min(indentation(line));
             if indent == 0 && distance >= FLOW_LINES {
                 break;

@@ -3,6 +3,7 @@
 //! Enums are externally tagged and nothing is flattened: that is what keeps places true. Every field is an
 //! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
 
+mod failover;
 mod value;
 
 use schemars::JsonSchema;
@@ -11,18 +12,18 @@ use serde::Deserialize;
 use super::decode::{At, Elsewhere, Named};
 use crate::endpoint::Secret;
 use crate::provider::ProviderType;
+pub use failover::{Entry, Failover, OtherModels};
 pub use value::{Count, Interval, Json, Operation, PathMethods, Weight};
 
 /// Keys that later versions know; a file that uses them is told so.
-pub(super) const LATER: &[&str] =
-    &["classifiers", "failover", "intelligent", "least_bad", "overall_timeout", "semantic"];
+pub(super) const LATER: &[&str] = &["classifiers", "intelligent", "semantic"];
 
 /// Where keys belong, for a file that has them in another place.
 pub(super) const ELSEWHERE: Elsewhere = &[
     (&["targets"], "in a policy, such as `round_robin: { targets: […] }`"),
-    (&["round_robin", "weighted_round_robin"], "below `production` or `sandbox` of an API"),
+    (&["round_robin", "weighted_round_robin", "failover"], "below `production` or `sandbox` of an API"),
     (
-        &["suspend", "suspend_after", "attempts", "first_byte_timeout", "request_timeout"],
+        &["suspend", "suspend_after", "attempts", "first_byte_timeout", "request_timeout", "overall_timeout"],
         "in a policy, beside `targets`, or in `defaults`",
     ),
     (&["stateful_endpoint"], "in a policy, beside `targets`"),
@@ -35,7 +36,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
 
 /// A policy of model-router, or one of the files that make it up.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, title = "Policy of model-router")]
 pub struct Config {
     /// Bounds for policies that set none of their own.
     pub defaults: Option<At<Defaults>>,
@@ -65,6 +66,8 @@ pub struct Defaults {
     pub first_byte_timeout: Option<At<Interval>>,
     /// Until the answer's headers otherwise: they come after generation. 300s when absent.
     pub request_timeout: Option<At<Interval>>,
+    /// Until the headers of the last attempt's answer. 600s when absent.
+    pub overall_timeout: Option<At<Interval>>,
 }
 
 /// What happens to a request that no API matches.
@@ -165,6 +168,26 @@ pub enum Policy {
     RoundRobin(Rotation),
     /// In proportion to weights.
     WeightedRoundRobin(Rotation),
+    /// By the model that the client asks for: a primary, then its fallbacks.
+    Failover(Failover),
+}
+
+/// What happens to a request while every candidate is suspended.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AllSuspended {
+    /// 503, with the time until one is back.
+    Refuse,
+    /// The one whose suspension ends first is tried.
+    LeastBad,
+}
+
+/// What is the request's own fault and goes on to the next candidate all the same.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NextOn {
+    /// It is too long for the model.
+    ContextLength,
 }
 
 /// Targets that take turns, and bounds.
@@ -183,6 +206,19 @@ pub struct Rotation {
     pub first_byte_timeout: Option<At<Interval>>,
     /// Until the answer's headers otherwise: they come after generation. 300s when absent.
     pub request_timeout: Option<At<Interval>>,
+    /// Until the headers of the last attempt's answer. 600s when absent.
+    pub overall_timeout: Option<At<Interval>>,
+    /// Further attempts for a hundred requests, beyond a reserve for sudden outages. 100 when absent.
+    #[schemars(range(max = 1000))]
+    pub retry_budget_percent: Option<At<Count>>,
+    /// What happens to a request while every candidate is suspended; `refuse` when absent.
+    pub all_suspended: Option<At<AllSuspended>>,
+    /// Whether a success is looked at until its first event: some errors come under a 200. No when absent.
+    pub inspect_first_event: Option<At<bool>>,
+    /// What is the request's own fault and goes on to the next candidate all the same.
+    pub next_on: Option<At<Vec<At<NextOn>>>>,
+    /// Whether clients are told which target served them. Yes when absent.
+    pub decision_headers: Option<At<bool>>,
     /// Where requests go that exist only at the account that made them: files, batches, stored responses. They are
     /// refused when absent.
     pub stateful_endpoint: Option<At<String>>,

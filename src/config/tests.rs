@@ -1,3 +1,5 @@
+mod several;
+
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -253,6 +255,80 @@ fn apis_that_could_take_the_same_request_are_errors() {
         "base_path: /v1/, operations: ['/{x}', '/{x}/{y}']",
         ":4:11: error: API `a` is left with no operations: other APIs name them all",
     );
+}
+
+#[test]
+fn body_edits_keep_numbers_as_they_are_written() {
+    let body = "{ remove: [a], rename: { b: c }, set: { d: 1e400, e: 0x10, f: .5, g: [ '1', ~, true, { h: -0.0 } ], i: 12345678901234567890123 } }";
+    let yaml = format!("{NAMES}{API}").replace("endpoint: east }", &format!("endpoint: east, body: {body} }}"));
+    let policy = policy_of(&yaml, Environment::Production);
+    let edits = &policy.targets[0].edits;
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!((&edits.remove[..], &edits.rename[..]), (&["a".to_owned()][..], &[pair("b", "c")][..]));
+    let set = [
+        pair("d", "1e400"),
+        pair("e", "16"),
+        pair("f", "0.5"),
+        pair("g", r#"["1",null,true,{"h":-0.0}]"#),
+        pair("i", "12345678901234567890123"),
+    ];
+    assert_eq!(edits.set, set);
+    assert_eq!(policy.targets[1].edits, crate::body::BodyEdits::default());
+}
+
+#[test]
+fn the_endpoint_that_keeps_state_has_all_models_of_its_provider() {
+    let yaml = format!("{NAMES}{API}").replace("targets:", "stateful_endpoint: east, targets:");
+    let stateful = policy_of(&yaml, Environment::Production).stateful.expect("an endpoint");
+    let models: Vec<_> = stateful.models.iter().map(crate::policy::ModelName::as_str).collect();
+    assert_eq!((&*stateful.endpoint.name, &models[..]), ("east", &["m", "n"][..]));
+    assert!(policy_of(&format!("{NAMES}{API}"), Environment::Production).stateful.is_none());
+}
+
+#[test]
+fn a_changed_key_of_an_endpoint_that_only_keeps_state_is_a_change() {
+    let registry = Registry::default();
+    let yaml = format!("{NAMES}{API}")
+        .replace("[{ model: m, endpoint: east }, ", "[")
+        .replace("targets:", "stateful_endpoint: east, targets:");
+    let snapshot = |key: &str| {
+        let secrets = Secrets::new([("KEY".into(), key.into())], MissingSecrets::Refuse);
+        let loaded = parse_text(yaml.as_bytes()).expect("valid");
+        compile(loaded, &secrets, &registry, 1, &mut Vec::new()).expect("valid").snapshot
+    };
+    let first = snapshot("one");
+    assert!(first.is_same(&snapshot("one")) && !first.is_same(&snapshot("two")));
+}
+
+#[test]
+fn forwarded_headers_are_in_lower_case() {
+    let yaml =
+        format!("{NAMES}{API}").replace("name: a,", "name: a, forward_headers: [OpenAI-Project, x-goog-user-project],");
+    let compiled = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid");
+    assert_eq!(compiled.warnings.count(), 0);
+    let api = compiled.snapshot.apis.iter().next().expect("an API");
+    assert_eq!(api.forward_headers, ["openai-project", "x-goog-user-project"]);
+}
+
+#[test]
+fn an_api_that_no_request_reaches_is_an_error() {
+    let root = "{ name: r, production: { round_robin: { targets: [{ model: m, endpoint: east }, { model: l, endpoint: west }] } } }";
+    let other =
+        |base_path: &str| root.replace("name: r", &format!("name: o, operations: [/x], base_path: {base_path}"));
+    let check = |root: &str, base_path: &str, expected: &str| {
+        let report = report(&format!("{NAMES}apis:\n- {root}\n- {}", other(base_path)), MissingSecrets::Refuse);
+        assert_eq!(report.split(':').skip(3).collect::<Vec<_>>().join(":"), expected);
+    };
+    check(root, "/v1", "");
+    check(root, "/chat", " warning: `POST /chat/completions` goes to API `o`, whose base path `/chat` is longer");
+    let named = |operations: &str| root.replace("name: r", &format!("name: r, operations: [{operations}]"));
+    let never = " error: API `r` never gets `POST /v1/y`: what is below `/v1` goes to API `o`; requests go to the longest base path that fits, and are not looked for elsewhere";
+    check(&named("/v1/y, /y"), "/v1", never);
+    check(&named("/v1/y, '/{v}/y'"), "/v1", never);
+    check(&named("'/v1/{y}'"), "/v1", &never.replace("/v1/y", "/v1/{y}"));
+    check(&named("/v10/y"), "/v1", "");
+    let hosts = |text: &str, hosts: &str| text.replace("name: r", &format!("name: r, hosts: [{hosts}]"));
+    check(&hosts(&named("/v1/y"), "a.example"), "/v1", "");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::endpoint::Secret;
 pub struct Interval(#[schemars(with = "String", regex(pattern = DURATION))] pub Duration);
 
 /// One or more numbers with units, after the durations of `humantime`.
-const DURATION: &str = r"^\s*([0-9]+\s*(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w)\s*)+$";
+const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w)\s*)+$";
 
 /// A target's share of the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
