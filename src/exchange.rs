@@ -89,6 +89,8 @@ pub enum Event {
     Late,
     /// The router holds as many bytes of bodies as it may.
     OverCapacity,
+    /// The request's body is longer than any message may be.
+    TooLarge,
 }
 
 /// What a message was about, where that is all there is to know.
@@ -250,6 +252,9 @@ impl Exchange {
             }
             (State::Reading { head, .. }, Event::Late) => refuse(&head, &Refusal::Late),
             (State::Reading { head, .. }, Event::OverCapacity) => refuse(&head, &Refusal::OverCapacity),
+            (State::Reading { head, .. }, Event::TooLarge) => {
+                refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes))
+            }
             (reading @ State::Reading { .. }, Event::RequestBody { bytes, end_of_stream }) => {
                 self.on_request_body(reading, bytes, end_of_stream, now)
             }
@@ -297,7 +302,7 @@ impl Event {
             Self::ResponseHeaders(_) => Answer::Unchanged(Phase::ResponseHeaders),
             Self::ResponseBody { .. } => Answer::Unchanged(Phase::ResponseBody),
             Self::Other(phase) => Answer::Unchanged(phase),
-            Self::Late | Self::OverCapacity => Answer::Nothing,
+            Self::Late | Self::OverCapacity | Self::TooLarge => Answer::Nothing,
         }
     }
 

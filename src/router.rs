@@ -267,6 +267,7 @@ fn push_query(path: &mut String, query: &str) {
 
 /// Compared as a provider reads it: decoded.
 fn carries_credential(parameter: &str) -> bool {
-    let name = url::form_urlencoded::parse(parameter.as_bytes()).next();
-    name.is_some_and(|(name, _)| crate::provider::is_credential_parameter(&name))
+    // Some servers take `;` for `&`.
+    let names = parameter.split(';').filter_map(|part| url::form_urlencoded::parse(part.as_bytes()).next());
+    names.into_iter().any(|(name, _)| crate::provider::is_credential_parameter(&name))
 }
