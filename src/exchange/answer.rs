@@ -60,7 +60,12 @@ impl Exchange {
                 return (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
             }
         };
-        let outcome = Outcome::of(answer.status, answer.quota, answer.origin);
+        let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
+        let looked_at = attempt.trial.route.policy().inspect_first_event && answer.kind.is_some();
+        if answer.end_of_stream && outcome.is_served() && looked_at {
+            // An answer that can be read and has nothing to read.
+            outcome = Outcome::Failed { asked: None };
+        }
         let time_limit = self.inspection_time(&head, &attempt, &answer, &outcome, begun, now);
         let inspection = Inspection {
             head,
