@@ -135,8 +135,7 @@ impl Source {
 }
 
 /// The files and directories of a policy, as `MODEL_ROUTER_POLICY` names them.
-#[must_use]
-pub fn named(paths: &[PathBuf]) -> String {
+fn named(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     names.join(":")
 }
