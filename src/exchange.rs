@@ -234,11 +234,19 @@ impl Exchange {
         }
     }
 
-    /// The stream has ended without a word from us.
+    /// The stream has ended without a word from us: the client left, or the provider broke off an answer that Envoy
+    /// holds, and then Envoy asks for the next attempt by itself. Which it was is known when that attempt comes.
     pub fn abandon(&mut self, now: Instant) {
-        if let State::Inspecting(inspection) = std::mem::replace(&mut self.state, State::Ended)
-            && let Some((stream_id, attempt)) = inspection.abandoned()
-        {
+        let (head, attempt) = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Inspecting(inspection) => inspection.abandoned(),
+            // The headers of that answer may have been lost with the stream.
+            State::AwaitingAnswer { head, sent: Sent::Target(attempt), .. } if head.answer_can_be_held => {
+                (head, *attempt)
+            }
+            _ => return,
+        };
+        let inspected = attempt.trial.route.policy().inspect_first_event;
+        if let Some(stream_id) = head.stream_id.filter(|_| inspected) {
             self.router.abandon(stream_id, attempt, now);
         }
     }

@@ -176,9 +176,7 @@ impl Inspection {
         Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
     }
 
-    /// The stream ended while the answer was held: the provider broke off, or the client left. A further attempt tells
-    /// which, and finds its target here.
-    pub(super) fn abandoned(self) -> Option<(String, Attempt)> {
-        Some((self.head.stream_id?, self.attempt))
+    pub(super) fn abandoned(self) -> (RequestHead, Attempt) {
+        (self.head, self.attempt)
     }
 }
