@@ -15,6 +15,7 @@ mod forwarding; // What a provider receives and must never receive; what clients
 mod inspection; // The start of an answer, looked at before the client gets it.
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod mutual_tls; // The router on another host.
+mod outage; // Outages at scale: the failover policy, several routers, a dead router, the retry budget.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
 mod pool; // Models of one pool that take different parameters.
 mod reload; // The policy file, edited while requests come in.
