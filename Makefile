@@ -38,8 +38,8 @@ test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) #
 	done
 
 demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
-	$(CARGO) build --release --locked
-	$(CARGO) run --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
+	$(CARGO) build --release --locked --bins --example demo
+	@$(CARGO) run --quiet --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
 
 lint: ## Check format, lints and documentation
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \
