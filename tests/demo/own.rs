@@ -59,7 +59,7 @@ pub(crate) async fn show(file: &Path) -> Result<Stage, String> {
 
 fn read(file: &Path) -> Result<Snapshot, String> {
     let secrets = Secrets::new(env::vars_os(), MissingSecrets::Refuse);
-    let compiled = config::read(file, &secrets, &Registry::default(), 1).result;
+    let compiled = config::read(&[file.to_owned()], &secrets, &Registry::default(), 1).result;
     Ok(compiled.map_err(|problems| format!("{} can't be used\n{problems}", file.display()))?.snapshot)
 }
 
