@@ -49,8 +49,8 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (600), on the stable compiler: ca
 	done
 
 demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
-	$(CARGO) build --release --locked
-	$(CARGO) run --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
+	$(CARGO) build --release --locked --bins --example demo
+	@$(CARGO) run --quiet --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
 
 lint: ## Check format, lints and documentation
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \
