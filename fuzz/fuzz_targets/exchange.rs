@@ -171,8 +171,11 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
             Event::ResponseBody { bytes: ANSWERS[pick % ANSWERS.len()].into(), end_of_stream: pick % 4 == 1 }
         }
         9 => Event::Other(Phase::ResponseTrailers),
-        _ if pick % 2 == 0 => Event::Late,
-        _ => Event::OverCapacity,
+        _ => match pick % 3 {
+            0 => Event::Late,
+            1 => Event::OverCapacity,
+            _ => Event::TooLarge,
+        },
     }
 }
 
@@ -185,7 +188,7 @@ enum Asked {
     ResponseBody,
     Other(Phase),
     /// No message of Envoy's.
-    Timer,
+    Unasked,
 }
 
 impl Asked {
@@ -196,7 +199,7 @@ impl Asked {
             Event::ResponseHeaders(_) => Self::ResponseHeaders,
             Event::ResponseBody { .. } => Self::ResponseBody,
             Event::Other(phase) => Self::Other(*phase),
-            Event::Late | Event::OverCapacity => Self::Timer,
+            Event::Late | Event::OverCapacity | Event::TooLarge => Self::Unasked,
         }
     }
 
@@ -226,7 +229,7 @@ fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
         // A second body message, which Envoy sends only to say that it has ended again.
         (Asked::RequestBody(_), Answer::Nothing) => true,
         (Asked::RequestHeaders, Answer::Nothing) => duplex,
-        (Asked::Timer, Answer::Nothing | Answer::Reply(_) | Answer::ResponseHeaders(_)) => true,
+        (Asked::Unasked, Answer::Nothing | Answer::Reply(_) | Answer::ResponseHeaders(_)) => true,
         (asked, Answer::Reply(_)) => asked.is_request(),
         _ => false,
     };
