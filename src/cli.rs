@@ -1,6 +1,7 @@
 //! The command line: what each subcommand takes, prints, and exits with.
 
 mod check;
+mod schema;
 mod serve;
 mod status;
 
@@ -18,10 +19,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve Envoy's ext_proc filter by a policy file, which is followed as it changes
+    /// Serve Envoy's ext_proc filter by a policy, which is followed as its files change
     Serve(Box<serve::Arguments>),
-    /// Report every problem of a policy file; exits with 1 if there is one
+    /// Report every problem of a policy; exits with 1 if it can't be used
     Check(check::Arguments),
+    /// Print the JSON Schema of a policy file, for editors
+    Schema,
     /// Show a running router's policy and targets
     Status(status::Arguments),
 }
@@ -33,14 +36,14 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => serve::run(*arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Schema => schema::run(),
             Command::Status(arguments) => status::run(&arguments),
         }
     }
 }
 
 /// Prints a problem and gives the exit status for it.
-#[allow(clippy::print_stderr)] // A command speaks to a person here; the log is for the running service.
 fn fail(problem: impl std::fmt::Display) -> ExitCode {
-    eprintln!("model-router: {problem}");
+    anstream::eprintln!("model-router: {problem}"); // to a person; the log is for the running service
     ExitCode::FAILURE
 }

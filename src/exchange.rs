@@ -1,16 +1,18 @@
 //! An exchange: what one stream of Envoy's goes through, as `Event -> Answer`, free of Envoy's types.
 
+mod answer;
 mod headers;
 mod request;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::capacity::{Capacity, Place};
-use crate::outcome::{Origin, Outcome};
 use crate::refusal::{Refusal, Reply};
 use crate::router::{Attempt, RequestHead, Route, Router};
 use crate::telemetry;
+pub use answer::AnswerHead;
+use answer::Inspection;
 pub use headers::{unwanted_answer_header, unwanted_request_header};
 use request::Admitted;
 
@@ -26,7 +28,19 @@ pub mod private {
     pub const ENVIRONMENT: &str = "x-model-router-environment";
     /// All of them: none may reach a provider.
     pub const ALL: [&str; 4] = [CLUSTER, RETRY, STREAM, ENVIRONMENT];
+    /// On an answer to a client: the model that gave it.
+    pub const SERVED_MODEL: &str = "x-model-router-model";
+    /// On an answer to a client: the endpoint that served it.
+    pub const SERVED_ENDPOINT: &str = "x-model-router-endpoint";
+    /// On an answer to a client: how many attempts it took.
+    pub const SERVED_ATTEMPTS: &str = "x-model-router-attempts";
+    /// Those that a client sees: no provider may send them.
+    pub const SERVED: [&str; 3] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS];
 }
+
+/// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
+/// `request_timeout`.
+const BODY_TIME: Duration = Duration::from_secs(120);
 
 /// How Envoy's filter sends a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,22 +75,22 @@ pub enum Event {
         end_of_stream: bool,
     },
     /// An answer's headers have come.
-    ResponseHeaders {
-        /// Its status.
-        status: u16,
-        /// Its `Retry-After`.
-        retry_after: Option<String>,
-        /// Who made it.
-        origin: Origin,
-        /// Those headers present that the client must not see.
-        unwanted: Vec<&'static str>,
+    ResponseHeaders(AnswerHead),
+    /// A chunk of an answer's body has come.
+    ResponseBody {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Whether they are the last.
+        end_of_stream: bool,
     },
     /// A message of which only the kind matters.
     Other(Phase),
-    /// The request's body did not come in time.
+    /// What was awaited, within [`Exchange::deadline`], did not come.
     Late,
     /// The router holds as many bytes of bodies as it may.
     OverCapacity,
+    /// The request's body is longer than any message may be.
+    TooLarge,
 }
 
 /// What a message was about, where that is all there is to know.
@@ -122,7 +136,10 @@ pub enum Answer {
     ResponseHeaders(Mutation),
     /// To anything else: go on.
     Unchanged(Phase),
-    /// Full duplex: the answer comes later, or none is due.
+    /// The answer's headers are held back, at most so long, until its start has come. Envoy sends chunks of the body
+    /// meanwhile, and its own timer must allow for it.
+    Hold(Duration),
+    /// The answer comes later, or none is due.
     Nothing,
     /// Ends the request: Envoy sends this to the client and asks no provider.
     Reply(Reply),
@@ -180,6 +197,8 @@ enum State {
         sent: Sent,
         begun: Instant,
     },
+    /// The answer's headers are held back while its start is looked at.
+    Inspecting(Box<Inspection>),
     Ended,
 }
 
@@ -187,7 +206,7 @@ enum State {
 #[derive(Debug)]
 enum Sent {
     /// To a target, which learns from the answer.
-    Target(Attempt),
+    Target(Box<Attempt>),
     /// To the endpoint that keeps its state.
     Pinned(Route),
 }
@@ -205,10 +224,31 @@ impl Exchange {
         matches!(self.state, State::Reading { .. })
     }
 
-    /// Whether a body is awaited in a mode in which Envoy has no timer of its own.
+    /// How long what is awaited may take, where Envoy has no timer of its own or must not decide.
     #[must_use]
-    pub fn needs_deadline(&self) -> bool {
-        matches!(self.state, State::Reading { mode: BodyMode::FullDuplex, .. })
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Reading { mode: BodyMode::FullDuplex, .. } => Some(BODY_TIME),
+            State::Inspecting(inspection) => Some(inspection.time_limit),
+            _ => None,
+        }
+    }
+
+    /// The stream has ended without a word from us: the client left, or the provider broke off an answer that Envoy
+    /// holds, and then Envoy asks for the next attempt by itself. Which it was is known when that attempt comes.
+    pub fn abandon(&mut self, now: Instant) {
+        let (head, attempt) = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Inspecting(inspection) => inspection.abandoned(),
+            // The headers of that answer may have been lost with the stream.
+            State::AwaitingAnswer { head, sent: Sent::Target(attempt), .. } if head.answer_can_be_held => {
+                (head, *attempt)
+            }
+            _ => return,
+        };
+        let inspected = attempt.trial.route.policy().inspect_first_event;
+        if let Some(stream_id) = head.stream_id.filter(|_| inspected) {
+            self.router.abandon(stream_id, attempt, now);
+        }
     }
 
     /// Takes what Envoy tells and says what to answer.
@@ -220,6 +260,9 @@ impl Exchange {
             }
             (State::Reading { head, .. }, Event::Late) => refuse(&head, &Refusal::Late),
             (State::Reading { head, .. }, Event::OverCapacity) => refuse(&head, &Refusal::OverCapacity),
+            (State::Reading { head, .. }, Event::TooLarge) => {
+                refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes))
+            }
             (reading @ State::Reading { .. }, Event::RequestBody { bytes, end_of_stream }) => {
                 self.on_request_body(reading, bytes, end_of_stream, now)
             }
@@ -233,20 +276,16 @@ impl Exchange {
                 let next = self.await_pinned(head, route, now);
                 (Answer::Unchanged(phase), next)
             }
-            (State::Passing { route: Some(route), .. }, Event::ResponseHeaders { unwanted, .. }) => {
-                let unwanted = headers::less_forwarded(unwanted, &route.api);
-                (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End)
+            (State::Passing { head, route: Some(route), .. }, Event::ResponseHeaders(answer)) => {
+                self.on_answer(head, Sent::Pinned(route), answer, (now, now))
             }
-            (
-                State::AwaitingAnswer { head, sent, begun },
-                Event::ResponseHeaders { status, retry_after, origin, unwanted },
-            ) => {
-                let outcome = Outcome::of(status, retry_after.as_deref(), origin);
-                (
-                    Answer::ResponseHeaders(self.on_answer(&head, sent, status, &outcome, unwanted, (begun, now))),
-                    Next::End,
-                )
+            (State::AwaitingAnswer { head, sent, begun }, Event::ResponseHeaders(answer)) => {
+                self.on_answer(head, sent, answer, (begun, now))
             }
+            (State::Inspecting(inspection), Event::ResponseBody { bytes, end_of_stream }) => {
+                self.on_answer_body(inspection, &bytes, end_of_stream, now)
+            }
+            (State::Inspecting(inspection), Event::Late) => self.on_late_answer(inspection, now),
             // Buffered, trailers come between body and answer; full duplex, an end of the body may be told twice.
             (
                 state @ State::AwaitingAnswer { .. },
@@ -260,26 +299,6 @@ impl Exchange {
             (_, event) => (event.unchanged(), Next::End),
         }
     }
-
-    fn on_answer(
-        &self,
-        head: &RequestHead,
-        sent: Sent,
-        status: u16,
-        outcome: &Outcome,
-        unwanted: Vec<&'static str>,
-        (begun, now): (Instant, Instant),
-    ) -> Mutation {
-        match sent {
-            Sent::Pinned(route) => headers::answer(headers::less_forwarded(unwanted, &route.api), false),
-            Sent::Target(attempt) => {
-                telemetry::answer(head, &attempt, status, outcome, now.saturating_duration_since(begun));
-                let unwanted = headers::less_forwarded(unwanted, &attempt.trial.route.api);
-                let retry = self.router.observe(attempt, outcome, head.stream_id.as_deref(), now);
-                headers::answer(unwanted, retry)
-            }
-        }
-    }
 }
 
 impl Event {
@@ -288,9 +307,10 @@ impl Event {
         match self {
             Self::RequestHeaders { .. } => Answer::RequestHeaders(headers::strip(private::ALL.to_vec())),
             Self::RequestBody { .. } => Answer::Unchanged(Phase::RequestBody),
-            Self::ResponseHeaders { .. } => Answer::Unchanged(Phase::ResponseHeaders),
+            Self::ResponseHeaders(_) => Answer::Unchanged(Phase::ResponseHeaders),
+            Self::ResponseBody { .. } => Answer::Unchanged(Phase::ResponseBody),
             Self::Other(phase) => Answer::Unchanged(phase),
-            Self::Late | Self::OverCapacity => Answer::Nothing,
+            Self::Late | Self::OverCapacity | Self::TooLarge => Answer::Nothing,
         }
     }
 

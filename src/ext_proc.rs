@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
     ExternalProcessor, ExternalProcessorServer,
@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
 use envoy_types::pb::envoy::service::ext_proc::v3::{ProcessingRequest, ProcessingResponse};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::capacity::{Capacity, Held};
 use crate::exchange::{Event, Exchange, Next};
@@ -25,10 +25,6 @@ pub use counted::Counted;
 /// What a gRPC message has beside the body that it carries.
 const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
 
-/// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
-/// `request_timeout`.
-const BODY_DEADLINE: Duration = Duration::from_secs(120);
-
 /// The service that Envoy's filter calls.
 #[derive(Debug)]
 pub struct Service {
@@ -37,8 +33,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service, ready to be added to a server. Messages are bounded a little above the longest body, so that a body
-    /// over the limit gets our 413 and not Envoy's 500.
+    /// The service, ready to be added to a server. Messages are bounded a little above the longest body.
     #[must_use]
     pub fn server(router: Arc<Router>, capacity: Arc<Capacity>) -> Counted<ExternalProcessorServer<Self>> {
         let max_message_bytes = capacity.max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
@@ -91,7 +86,7 @@ impl Stream for Answers {
             }
             match self.poll_event(context) {
                 Poll::Ready(Some(event)) => self.answer(event),
-                Poll::Ready(None) => self.exchange = None,
+                Poll::Ready(None) => self.abandon(),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -104,10 +99,13 @@ impl Answers {
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         match Pin::new(&mut self.messages).poll_next(context) {
             Poll::Ready(Some(Ok(message))) => Poll::Ready(message::event(message)),
-            Poll::Ready(Some(Err(status))) if status.code() == tonic::Code::ResourceExhausted => {
-                Poll::Ready(Some(Event::OverCapacity))
-            }
-            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(status))) => Poll::Ready(match status.code() {
+                Code::ResourceExhausted => Some(Event::OverCapacity),
+                // What tonic says of a message above its limit.
+                Code::OutOfRange => Some(Event::TooLarge),
+                _ => None,
+            }),
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => match self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context)) {
                 Some(Poll::Ready(())) => Poll::Ready(Some(Event::Late)),
                 _ => Poll::Pending,
@@ -115,17 +113,31 @@ impl Answers {
         }
     }
 
+    fn abandon(&mut self) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.abandon(Instant::now());
+        }
+    }
+
     fn answer(&mut self, event: Event) {
         let Some(exchange) = &mut self.exchange else { return };
         let (answer, next) = exchange.on(event, Instant::now());
-        if !exchange.needs_deadline() {
-            self.deadline = None;
-        } else if self.deadline.is_none() {
-            self.deadline = Some(Box::pin(tokio::time::sleep(BODY_DEADLINE)));
+        match exchange.deadline() {
+            None => self.deadline = None,
+            // Once for all that is awaited: a drip of chunks does not put it off.
+            Some(_) if self.deadline.is_some() => {}
+            Some(duration) => self.deadline = Some(Box::pin(tokio::time::sleep(duration))),
         }
         if next == Next::End {
             self.exchange = None;
         }
         message::responses(answer, &mut self.ready);
+    }
+}
+
+impl Drop for Answers {
+    /// Envoy has reset the stream.
+    fn drop(&mut self) {
+        self.abandon();
     }
 }

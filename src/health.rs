@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::outcome::Outcome;
 use crate::policy::{Limits, ModelName};
 pub use gate::Standing;
-use gate::{Gate, Pass, Trigger};
+use gate::{Gate, Lasting, Pass, Trigger};
 pub use registry::{EndpointKey, Registry};
 
 /// What is known of an endpoint: whether it accepts its credential.
@@ -51,7 +51,7 @@ impl TargetState {
     /// Whether the target may be chosen at `now`, and until when not.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
-        self.endpoint.gate.standing(now).or(|| self.gate.standing(now))
+        self.endpoint.gate.standing(now).or_worse(self.gate.standing(now))
     }
 
     /// Takes the target for one attempt, or says why it can't be had. `lease` bounds how long a probe keeps others out.
@@ -59,6 +59,11 @@ impl TargetState {
     /// # Errors
     /// The standing that keeps the target from being taken.
     pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Standing> {
+        // Before a probe of the endpoint is begun that this target could not make.
+        let standing = self.standing(now);
+        if !standing.is_available() {
+            return Err(standing);
+        }
         let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
         match self.gate.enter(now, lease) {
             Ok(pass) => {
@@ -72,16 +77,30 @@ impl TargetState {
         }
     }
 
+    /// Takes the target although it is suspended, for a request that has nowhere else to go.
+    pub fn take_suspended(self: &Arc<Self>, now: Instant, lease: Duration) -> Dispatch {
+        self.dispatched.fetch_add(1, Ordering::Relaxed);
+        let endpoint_pass = self.endpoint.gate.enter_closed(now, lease);
+        Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
+    }
+
     fn served(&self, pass: Pass) {
         if self.gate.served(pass) {
             info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target restored");
         }
     }
 
-    fn failed(&self, pass: Pass, trigger: Trigger, suspend: Duration, now: Instant) {
-        if self.gate.failed(pass, trigger, suspend, now) {
-            let suspend_ms = millis(suspend);
-            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspend_ms, "target suspended");
+    fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) {
+        if let Some(suspended) = self.gate.failed(pass, trigger, lasting, now) {
+            let suspended_ms = millis(suspended);
+            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
+        }
+    }
+
+    /// The quota is used up; a suspension that is under way already stays as it is.
+    fn exhausted(&self, lasting: Lasting, now: Instant) {
+        if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
+            self.failed(pass, Trigger::AtOnce, lasting, now);
         }
     }
 
@@ -103,19 +122,17 @@ impl EndpointState {
         }
     }
 
-    fn failed(&self, pass: Pass, suspend: Duration, now: Instant) {
-        if self.gate.failed(pass, Trigger::AtOnce, suspend, now) {
-            warn!(
-                endpoint = &*self.name,
-                suspend_ms = millis(suspend),
-                "endpoint suspended: it refuses its credential"
-            );
-        }
+    fn failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
+        self.log_suspension(self.gate.failed(pass, Trigger::AtOnce, lasting, now));
     }
 
-    fn probe_failed(&self, pass: Pass, suspend: Duration, now: Instant) {
-        if self.gate.probe_failed(pass, suspend, now) {
-            warn!(endpoint = &*self.name, suspend_ms = millis(suspend), "endpoint suspended again: its probe failed");
+    fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
+        self.log_suspension(self.gate.probe_failed(pass, lasting, now));
+    }
+
+    fn log_suspension(&self, suspended: Option<Duration>) {
+        if let Some(suspended) = suspended {
+            warn!(endpoint = &*self.name, suspended_ms = millis(suspended), "endpoint suspended");
         }
     }
 }
@@ -138,7 +155,7 @@ pub struct Dispatch {
 pub struct Grudge {
     target: Arc<TargetState>,
     pass: Pass,
-    suspend: Duration,
+    lasting: Lasting,
 }
 
 impl Dispatch {
@@ -148,30 +165,46 @@ impl Dispatch {
         self.pass.is_probe() || self.endpoint_pass.is_probe()
     }
 
+    /// Leaves open what came of it; the answer is what is held against the target, should another one serve.
+    #[must_use]
+    pub fn doubt(self, limits: &Limits) -> Option<Grudge> {
+        let lasting = Lasting::Growing(limits.suspend);
+        (!limits.suspend.is_zero()).then(|| Grudge { target: Arc::clone(&self.target), pass: self.pass, lasting })
+    }
+
     /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
     pub fn settle(self, outcome: &Outcome, limits: &Limits, now: Instant) -> Option<Grudge> {
-        let suspend = outcome.suspension(limits.suspend);
         let target = &self.target;
-        if outcome.is_failure() {
-            target.failed.fetch_add(1, Ordering::Relaxed);
-        }
         match outcome {
-            Outcome::Served => {
+            _ if outcome.is_served() => {
                 target.served.fetch_add(1, Ordering::Relaxed);
                 target.served(self.pass);
                 target.endpoint.served(self.endpoint_pass);
             }
-            Outcome::Redirected | Outcome::RequestFault => {}
-            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, suspend, now),
-            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, suspend, now),
-            Outcome::Refused => {
-                target.endpoint.probe_failed(self.endpoint_pass, suspend, now);
-                target.failed(self.pass, Trigger::AtOnce, suspend, now);
+            Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
+            _ => {
+                target.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        // A `suspend` of zero means never, whatever the answer asks for.
+        if limits.suspend.is_zero() {
+            return None;
+        }
+        let lasting = outcome.asked().map_or(Lasting::Growing(limits.suspend), Lasting::Asked);
+        match outcome {
+            Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
+            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, lasting, now),
+            // As a request that comes now would be: the probe that this may have been has opened the gate.
+            Outcome::ServedLast { .. } => target.exhausted(lasting, now),
+            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, lasting, now),
+            Outcome::Absent => {
+                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
+                target.failed(self.pass, Trigger::AtOnce, lasting, now);
             }
             Outcome::Failed { .. } => {
-                target.endpoint.probe_failed(self.endpoint_pass, suspend, now);
-                target.failed(self.pass, Trigger::InARow(limits.suspend_after), suspend, now);
-                return Some(Grudge { target: Arc::clone(target), pass: self.pass, suspend });
+                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
+                target.failed(self.pass, Trigger::InARow(limits.suspend_after), lasting, now);
+                return Some(Grudge { target: Arc::clone(target), pass: self.pass, lasting });
             }
         }
         None
@@ -188,7 +221,7 @@ impl Drop for Dispatch {
 impl Grudge {
     /// Another candidate served the request on which this one failed: so it was not the request's fault.
     pub fn outdone(self, now: Instant) {
-        self.target.failed(self.pass, Trigger::AtOnce, self.suspend, now);
+        self.target.failed(self.pass, Trigger::AtOnce, self.lasting, now);
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`api`] | which API and environment a request belongs to |
 //! | [`policy`] | in which order targets are tried |
 //! | [`health`] | which targets are suspended |
+//! | [`outcome`], [`quota`], [`inspection`] | what an answer says of its target |
 //! | [`body`] | the model inside a JSON body |
 //! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
 //!
@@ -39,9 +40,11 @@ pub mod endpoint;
 pub mod exchange;
 pub mod ext_proc;
 pub mod health;
+pub mod inspection;
 pub mod outcome;
 pub mod policy;
 pub mod provider;
+pub mod quota;
 pub mod refusal;
 pub mod reload;
 pub mod router;

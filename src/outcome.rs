@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-/// Retry-After is believed within these bounds: shorter would hammer, longer would lose a target to a typing error.
-const RETRY_AFTER_FLOOR: Duration = Duration::from_secs(1);
-const RETRY_AFTER_CAP: Duration = Duration::from_secs(600);
+use crate::inspection::ErrorFacts;
+use crate::provider::{Fault, ProviderType};
+use crate::quota::Quota;
+
+/// What a provider asks for is believed within these bounds: shorter would hammer, longer would lose a target to a
+/// typing error.
+const ASKED_FLOOR: Duration = Duration::from_secs(1);
+const ASKED_CAP: Duration = Duration::from_secs(600);
 
 /// Who made an answer, as far as Envoy's response attributes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +18,8 @@ pub enum Origin {
     Provider,
     /// Envoy: nobody listens there, or the cluster is unknown.
     EnvoyRefused,
+    /// Envoy: its own limit for the cluster is reached, which says nothing of the target.
+    EnvoyOverflow,
     /// Envoy, for another reason: a reset, a timeout.
     Envoy,
 }
@@ -22,65 +29,94 @@ pub enum Origin {
 pub enum Outcome {
     /// 2xx.
     Served,
+    /// 2xx, and the quota is used up with it.
+    ServedLast {
+        /// When it is there again, where the answer says so.
+        reset: Option<Duration>,
+    },
     /// 3xx: returned as it is, says nothing.
     Redirected,
     /// The request's own fault: returned as it is, says nothing of the target.
     RequestFault,
+    /// The request is too long for the model: its own fault, though another model may take it.
+    TooLong,
     /// The credential is refused or its account is empty: concerns every model of the endpoint.
     EndpointFault {
-        /// The answer's own word on when to come back.
-        retry_after: Option<Duration>,
+        /// How long to wait, where the answer says so.
+        asked: Option<Duration>,
     },
     /// Over the rate limit.
     RateLimited {
-        /// The answer's own word on when to come back.
-        retry_after: Option<Duration>,
+        /// How long to wait, where the answer says so.
+        asked: Option<Duration>,
     },
-    /// Nobody listens there.
-    Refused,
+    /// The target is not there: nobody listens, or the provider does not know the model.
+    Absent,
+    /// The request could not be sent, through no fault of the target's.
+    Unsent,
     /// May be the target's fault or the request's.
     Failed {
-        /// The answer's own word on when to come back.
-        retry_after: Option<Duration>,
+        /// How long to wait, where the answer says so.
+        asked: Option<Duration>,
     },
 }
 
 impl Outcome {
-    /// Reads an answer's status, its `Retry-After` and who made it.
+    /// Reads an answer's status, what it says of its quota, and who made it.
     #[must_use]
-    pub fn of(status: u16, retry_after: Option<&str>, origin: Origin) -> Self {
-        let retry_after = retry_after.and_then(parse_retry_after);
+    pub fn of(status: u16, quota: Quota, origin: Origin) -> Self {
+        let asked = quota.wait();
         match (status, origin) {
-            (_, Origin::EnvoyRefused) => Self::Refused,
-            (200..=299, _) => Self::Served,
+            (_, Origin::EnvoyRefused) => Self::Absent,
+            (_, Origin::EnvoyOverflow) => Self::Unsent,
+            (200..=299, _) => match quota.exhausted {
+                Some(reset) => Self::ServedLast { reset: Some(reset).filter(|reset| !reset.is_zero()) },
+                None => Self::Served,
+            },
             (300..=399, _) => Self::Redirected,
             (400 | 405 | 406 | 411 | 413 | 414 | 415 | 422 | 431, _) => Self::RequestFault,
-            (401 | 402, Origin::Provider) => Self::EndpointFault { retry_after },
-            (429, _) => Self::RateLimited { retry_after },
-            _ => Self::Failed { retry_after },
+            (401 | 402, Origin::Provider) => Self::EndpointFault { asked },
+            (429, _) => Self::RateLimited { asked },
+            _ => Self::Failed { asked },
         }
     }
 
-    /// Whether the next candidate should be tried, and whether it counts against the target.
+    /// The same with what the answer's body says of itself: known codes say more than a status.
+    #[must_use]
+    pub fn refined(self, facts: &ErrorFacts, provider: &ProviderType) -> Self {
+        let fault = facts.codes.iter().find_map(|code| provider.fault(code));
+        match (fault, self) {
+            (Some(Fault::Endpoint), _) => Self::EndpointFault { asked: None },
+            (Some(Fault::Target), _) => Self::Absent,
+            (Some(Fault::Length), _) => Self::TooLong,
+            (_, Self::RateLimited { .. }) if facts.too_large => Self::TooLong,
+            (_, outcome) => outcome,
+        }
+    }
+
+    /// Whether the client got what it wanted.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        matches!(self, Self::Served | Self::ServedLast { .. })
+    }
+
+    /// Whether the next candidate should be tried.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Served | Self::Redirected | Self::RequestFault)
+        !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault | Self::TooLong)
     }
 
-    /// How long to suspend, should this outcome lead to it: what the answer asks for, within bounds, else `suspend`.
-    /// A `suspend` of zero means never, whatever the answer asks for.
+    /// How long the answer asks not to be bothered, within bounds.
     #[must_use]
-    pub fn suspension(&self, suspend: Duration) -> Duration {
+    pub fn asked(&self) -> Option<Duration> {
         let asked = match self {
-            Self::EndpointFault { retry_after } | Self::RateLimited { retry_after } | Self::Failed { retry_after } => {
-                *retry_after
-            }
-            _ => None,
+            Self::ServedLast { reset: asked }
+            | Self::EndpointFault { asked }
+            | Self::RateLimited { asked }
+            | Self::Failed { asked } => *asked,
+            Self::Served | Self::Redirected | Self::RequestFault | Self::TooLong | Self::Absent | Self::Unsent => None,
         };
-        match asked {
-            Some(asked) if !suspend.is_zero() => asked.clamp(RETRY_AFTER_FLOOR, RETRY_AFTER_CAP),
-            _ => suspend,
-        }
+        asked.map(|asked| asked.clamp(ASKED_FLOOR, ASKED_CAP))
     }
 
     /// A stable label for logs and metrics.
@@ -88,28 +124,22 @@ impl Outcome {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Served => "served",
+            Self::ServedLast { .. } => "served_last",
             Self::Redirected => "redirected",
             Self::RequestFault => "request_fault",
+            Self::TooLong => "too_long",
             Self::EndpointFault { .. } => "endpoint_fault",
             Self::RateLimited { .. } => "rate_limited",
-            Self::Refused => "refused",
+            Self::Absent => "absent",
+            Self::Unsent => "unsent",
             Self::Failed { .. } => "failed",
         }
     }
 }
 
-/// Whole seconds (RFC 9110, 10.2.3). The form with a date is not read.
-fn parse_retry_after(value: &str) -> Option<Duration> {
-    value.trim().parse().ok().map(Duration::from_secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn provider(status: u16) -> Outcome {
-        Outcome::of(status, None, Origin::Provider)
-    }
 
     #[test]
     fn each_status_has_its_outcome() {
@@ -117,33 +147,62 @@ mod tests {
             (&[200_u16, 204][..], Outcome::Served),
             (&[301, 304], Outcome::Redirected),
             (&[400, 405, 406, 411, 413, 414, 415, 422, 431], Outcome::RequestFault),
-            (&[401, 402], Outcome::EndpointFault { retry_after: None }),
-            (&[429], Outcome::RateLimited { retry_after: None }),
-            (&[403, 404, 408, 409, 410, 425, 500, 502, 503, 504, 529], Outcome::Failed { retry_after: None }),
+            (&[401, 402], Outcome::EndpointFault { asked: None }),
+            (&[429], Outcome::RateLimited { asked: None }),
+            (&[403, 404, 408, 409, 410, 425, 500, 502, 503, 504, 529], Outcome::Failed { asked: None }),
         ] {
             for &status in statuses {
-                assert_eq!(provider(status), outcome, "{status}");
+                assert_eq!(Outcome::of(status, Quota::default(), Origin::Provider), outcome, "{status}");
             }
         }
     }
 
     #[test]
     fn envoys_own_answers_are_told_from_the_providers() {
-        assert_eq!(Outcome::of(503, None, Origin::EnvoyRefused), Outcome::Refused);
-        assert_eq!(Outcome::of(504, None, Origin::Envoy), Outcome::Failed { retry_after: None });
+        for (origin, outcome) in [
+            (Origin::EnvoyRefused, Outcome::Absent),
+            (Origin::EnvoyOverflow, Outcome::Unsent),
+            (Origin::Envoy, Outcome::Failed { asked: None }),
+        ] {
+            assert_eq!(Outcome::of(503, Quota::default(), origin), outcome);
+        }
     }
 
     #[test]
-    fn retry_after_is_believed_within_bounds_unless_nothing_is_ever_suspended() {
-        let suspend = Duration::from_secs(30);
-        for (value, seconds) in [("7", 7), ("0", 1), ("86400", 600), (" 2 ", 2), ("tomorrow", 30), ("-1", 30), ("", 30)]
-        {
-            assert_eq!(
-                Outcome::of(429, Some(value), Origin::Provider).suspension(suspend),
-                Duration::from_secs(seconds),
-                "{value:?}"
-            );
+    fn what_is_asked_for_is_believed_within_bounds() {
+        for (asked_ms, expected_ms) in [(7_000, 7_000), (0, 1_000), (250, 1_000), (86_400_000, 600_000)] {
+            let quota = Quota { retry_after: Some(Duration::from_millis(asked_ms)), exhausted: None };
+            let outcome = Outcome::of(429, quota, Origin::Provider);
+            assert_eq!(outcome.asked(), Some(Duration::from_millis(expected_ms)));
         }
-        assert_eq!(Outcome::of(429, Some("7"), Origin::Provider).suspension(Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    fn known_codes_say_more_than_a_status() {
+        let openai = ProviderType::named("openai").expect("a type");
+        let limited = Outcome::RateLimited { asked: None };
+        for (status, code, too_large, expected) in [
+            (429, "insufficient_quota", false, Outcome::EndpointFault { asked: None }),
+            (429, "rate_limit_exceeded", false, limited),
+            (429, "rate_limit_exceeded", true, Outcome::TooLong),
+            (404, "model_not_found", false, Outcome::Absent),
+            (400, "context_length_exceeded", false, Outcome::TooLong),
+            (400, "invalid_type", true, Outcome::RequestFault),
+            (503, "", false, Outcome::Failed { asked: None }),
+        ] {
+            let facts = ErrorFacts { codes: vec![code.to_owned()], too_large };
+            let outcome = Outcome::of(status, Quota::default(), Origin::Provider).refined(&facts, openai);
+            assert_eq!(outcome, expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_success_that_uses_up_the_quota_is_one_all_the_same() {
+        let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(3)) };
+        let outcome = Outcome::of(200, quota, Origin::Provider);
+        assert!(outcome.is_served() && !outcome.is_failure());
+        assert_eq!(outcome.asked(), Some(Duration::from_secs(3)));
+        let unknown = Outcome::of(200, Quota { exhausted: Some(Duration::ZERO), ..quota }, Origin::Provider);
+        assert_eq!(unknown, Outcome::ServedLast { reset: None });
     }
 }

@@ -1,5 +1,7 @@
 //! A policy: the targets of one environment of one API, and the order in which they are tried.
 
+pub mod budget;
+pub mod failover;
 pub mod round_robin;
 pub mod weighted;
 
@@ -11,6 +13,8 @@ use std::time::Duration;
 use crate::body::BodyEdits;
 use crate::endpoint::Endpoint;
 use crate::health::TargetState;
+use budget::RetryBudget;
+use failover::Failover;
 use round_robin::RoundRobin;
 use weighted::Weighted;
 
@@ -64,6 +68,8 @@ pub struct Limits {
     pub first_byte_timeout: Duration,
     /// Until the answer's headers otherwise: they come after generation.
     pub request_timeout: Duration,
+    /// Until the headers of the answer that the client gets, over all attempts.
+    pub overall_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -74,6 +80,7 @@ impl Default for Limits {
             attempts: NonZeroU32::new(5).expect("5 is not zero"),
             first_byte_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(300),
+            overall_timeout: Duration::from_secs(600),
         }
     }
 }
@@ -87,6 +94,16 @@ pub struct Policy {
     pub turns: Turns,
     /// Its bounds.
     pub limits: Limits,
+    /// What further attempts draw from.
+    pub budget: RetryBudget,
+    /// What happens to a request while every candidate is suspended.
+    pub all_suspended: AllSuspended,
+    /// Whether a success is looked at until its first event: some errors come under a 200.
+    pub inspect_first_event: bool,
+    /// Whether a request that is too long for one model goes on to the next candidate.
+    pub next_on_context_length: bool,
+    /// Whether clients are told which target served them, and at which attempt.
+    pub decision_headers: bool,
     /// Where requests go that exist only at the account that made them; `None` refuses them.
     pub stateful: Option<Stateful>,
 }
@@ -100,6 +117,25 @@ pub struct Stateful {
     pub models: Vec<ModelName>,
 }
 
+/// What happens to a request while every candidate is suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AllSuspended {
+    /// It is refused, and told when to come back.
+    #[default]
+    Refuse,
+    /// The candidate whose suspension ends first is tried all the same.
+    LeastBad,
+}
+
+/// What a policy says to one request.
+#[derive(Debug)]
+pub struct Candidates {
+    /// Indices into the targets, most wanted first.
+    pub order: Vec<usize>,
+    /// The bounds that go with them.
+    pub limits: Limits,
+}
+
 /// The closed set of orders.
 #[derive(Debug)]
 pub enum Turns {
@@ -107,26 +143,32 @@ pub enum Turns {
     RoundRobin(RoundRobin),
     /// In proportion to weights.
     Weighted(Weighted),
+    /// By the model asked for: a primary, then its fallbacks.
+    Failover(Failover),
+}
+
+impl Policy {
+    /// The candidates of one request, which asked for this model; takes a turn. `available[i]` says whether target `i`
+    /// may be chosen now, and the turn belongs to the first of the candidates that may. `None`: the policy serves no
+    /// such model.
+    pub fn candidates(&self, requested: Option<&str>, available: &[bool]) -> Option<Candidates> {
+        let order = match &self.turns {
+            Turns::RoundRobin(turns) => turns.candidates(available),
+            Turns::Weighted(turns) => turns.candidates(available),
+            Turns::Failover(entries) => return entries.candidates(requested),
+        };
+        Some(Candidates { order, limits: self.limits })
+    }
 }
 
 impl Turns {
-    /// The candidates of one request as indices into the targets, most wanted first; takes a turn.
-    ///
-    /// `available[i]` says whether target `i` may be chosen now. The available ones come first, and the turn belongs to
-    /// the first of them; the others follow, so that a decision can say why each was passed over.
-    pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
-        match self {
-            Self::RoundRobin(turns) => turns.candidates(available),
-            Self::Weighted(turns) => turns.candidates(available),
-        }
-    }
-
     /// The name in the policy file.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::RoundRobin(_) => "round_robin",
             Self::Weighted(_) => "weighted_round_robin",
+            Self::Failover(_) => "failover",
         }
     }
 }

@@ -12,7 +12,34 @@ pub struct ProviderType {
     /// Paths below an API's base path of what exists only at the account that made it: a path stands for itself and
     /// all below it, one that ends in a slash only for what is below it.
     pub stateful: &'static [&'static str],
+    /// Error codes and types that say whose fault it was.
+    pub faults: &'static [(&'static str, Fault)],
 }
+
+/// Whose fault an error code says it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The endpoint's: its credential or its account.
+    Endpoint,
+    /// The target's: there is no such model for this account.
+    Target,
+    /// The request's: too long for the model.
+    Length,
+}
+
+/// Source: OpenAI's "Error codes" and API reference.
+const OPENAI_FAULTS: &[(&str, Fault)] = &[
+    ("insufficient_quota", Fault::Endpoint),
+    ("billing_hard_limit_reached", Fault::Endpoint),
+    ("account_deactivated", Fault::Endpoint),
+    ("invalid_api_key", Fault::Endpoint),
+    ("model_not_found", Fault::Target),
+    ("context_length_exceeded", Fault::Length),
+    ("string_above_max_length", Fault::Length),
+];
+
+/// Source: answers of Mistral's API (`type`, and `code` as a number).
+const MISTRAL_FAULTS: &[(&str, Fault)] = &[("invalid_model", Fault::Target), ("3051", Fault::Length)];
 
 /// The operations of OpenAI's API that carry `model` in a JSON body.
 /// Source: OpenAI's API reference (`/audio/transcriptions` and the like are multipart and come with it).
@@ -45,12 +72,18 @@ const OPENAI_STATEFUL: &[&str] = &[
 impl ProviderType {
     /// Every type that a policy file may name.
     pub const ALL: &'static [Self] = &[
-        Self { name: "openai", operations: OPENAI_OPERATIONS, stateful: OPENAI_STATEFUL },
-        Self { name: "openai_compatible", operations: OPENAI_OPERATIONS, stateful: OPENAI_STATEFUL },
+        Self { name: "openai", operations: OPENAI_OPERATIONS, stateful: OPENAI_STATEFUL, faults: OPENAI_FAULTS },
+        Self {
+            name: "openai_compatible",
+            operations: OPENAI_OPERATIONS,
+            stateful: OPENAI_STATEFUL,
+            faults: OPENAI_FAULTS,
+        },
         Self {
             name: "mistral",
             operations: &["/chat/completions", "/fim/completions", "/embeddings", "/moderations", "/classifications"],
             stateful: &["/files", "/batch/jobs", "/fine_tuning", "/agents", "/conversations"],
+            faults: MISTRAL_FAULTS,
         },
     ];
 
@@ -62,6 +95,12 @@ impl ProviderType {
             Some(rest) => rest.is_empty() || rest.starts_with('/'),
             None => false,
         })
+    }
+
+    /// Whose fault an error of this code was, if that is known.
+    #[must_use]
+    pub fn fault(&self, code: &str) -> Option<Fault> {
+        self.faults.iter().find(|(known, _)| *known == code).map(|&(_, fault)| fault)
     }
 
     /// The type of that name.
@@ -91,12 +130,13 @@ pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
 ];
 
 /// Query parameters that some provider type takes a credential from; removed for the same reason.
-const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api-key", "api_key", "subscription-key", "access_token"];
+const CREDENTIAL_PARAMETERS: &[&str] =
+    &["key", "api-key", "api_key", "x-api-key", "x-goog-api-key", "subscription-key", "access_token"];
 
 /// Whether a query parameter of this name may carry a credential.
 #[must_use]
 pub fn is_credential_parameter(name: &str) -> bool {
-    CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name))
+    CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name.trim()))
 }
 
 /// Answer headers that tell of the endpoint's account; removed before the client sees the answer.

@@ -47,8 +47,15 @@ pub enum Refusal {
         /// The path, or the member of the body, that refers to it.
         what: String,
     },
-    /// A request that keeps its own model names one that its endpoint's provider does not have.
-    UnknownModel(String),
+    /// The model asked for is served by none of the targets that it could go to.
+    UnknownModel {
+        /// The model asked for; empty if none was.
+        asked: String,
+        /// Those that there are.
+        served: Vec<String>,
+    },
+    /// Envoy asks for more attempts than the policy allows.
+    AttemptsUsedUp,
     /// The body did not come in time.
     Late,
     /// The router holds as much as it may.
@@ -115,7 +122,8 @@ impl Refusal {
             Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body", None),
             Self::AllSuspended(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "all_targets_suspended", None),
             Self::Stateful { .. } => (StatusCode::BAD_REQUEST, REQUEST, "stateful_request", None),
-            Self::UnknownModel(_) => (StatusCode::NOT_FOUND, REQUEST, "model_not_found", Some("model")),
+            Self::UnknownModel { .. } => (StatusCode::NOT_FOUND, REQUEST, "model_not_found", Some("model")),
+            Self::AttemptsUsedUp => (StatusCode::BAD_GATEWAY, "server_error", "attempts_used_up", None),
             Self::Late => (StatusCode::REQUEST_TIMEOUT, REQUEST, "request_timeout", None),
             Self::OverCapacity => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "over_capacity", None),
             Self::BodyMode => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "unsupported_body_mode", None),
@@ -139,7 +147,14 @@ impl Refusal {
                 "`{what}` exists only at the account that made it, and requests here go to several; \
                  the policy needs a `stateful_endpoint` to serve it"
             ),
-            Self::UnknownModel(model) => format!("no model `{model}` is served here"),
+            Self::UnknownModel { asked, served } => {
+                let served = served.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
+                match asked.as_str() {
+                    "" => format!("the request names no model; there are {served}"),
+                    asked => format!("there is no model `{asked}`; there are {served}"),
+                }
+            }
+            Self::AttemptsUsedUp => "no provider gave an answer that could be passed on".into(),
             Self::Late => "the request's body did not come in time".into(),
             Self::OverCapacity => "too many requests at once; try again in a second".into(),
             Self::BodyMode => {

@@ -1,4 +1,4 @@
-//! The policy file, followed: polled, compiled as a whole, swapped at once, or refused and left alone.
+//! The policy's files, followed: polled, compiled as a whole, swapped at once, or refused and left alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,10 +14,10 @@ use crate::config::{self, Compiled, MissingSecrets, Problems, Reading, Secrets};
 use crate::health::Registry;
 use crate::router::Router;
 
-/// A policy file and what became of its last change.
+/// Where a policy comes from, and what became of the last change there.
 #[derive(Debug)]
 pub struct Source {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     secrets: Secrets,
     registry: Arc<Registry>,
     status: Mutex<Status>,
@@ -28,7 +28,7 @@ pub struct Source {
 pub struct Status {
     /// When the live policy was applied.
     pub applied_at: SystemTime,
-    /// The file as it stands is not the live policy.
+    /// The files as they stand are not the live policy.
     pub refused: Option<Refused>,
 }
 
@@ -42,7 +42,8 @@ pub struct Refused {
 }
 
 /// Identity, times and size of each file that the policy depends on; `None` for one that can't be looked at. Symlinks
-/// are followed, so the swap of a ConfigMap's directory shows as another file.
+/// are followed, so the swap of a ConfigMap's directory shows as another file. A directory changes when a file in it
+/// comes or goes.
 pub(crate) type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,21 +56,21 @@ pub(crate) struct Stamp {
 }
 
 impl Source {
-    /// Reads the file for the first time. Gives its policy too, and the files that it depends on.
+    /// Reads a policy for the first time: files, or directories of them. Gives it too, and the files it depends on.
     ///
     /// # Errors
     /// All its problems.
-    pub fn open(path: PathBuf, registry: Arc<Registry>) -> Result<(Self, Compiled, Vec<PathBuf>), Problems> {
+    pub fn open(paths: Vec<PathBuf>, registry: Arc<Registry>) -> Result<(Self, Compiled, Vec<PathBuf>), Problems> {
         let secrets = Secrets::new(std::env::vars_os(), MissingSecrets::Refuse);
-        let Reading { files, result } = config::read(&path, &secrets, &registry, 1);
+        let Reading { files, result } = config::read(&paths, &secrets, &registry, 1);
         let status = Mutex::new(Status { applied_at: SystemTime::now(), refused: None });
-        result.map(|compiled| (Self { path, secrets, registry, status }, compiled, files))
+        result.map(|compiled| (Self { paths, secrets, registry, status }, compiled, files))
     }
 
-    /// The file.
+    /// Its files and directories, as they were given.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn name(&self) -> String {
+        named(&self.paths)
     }
 
     /// What became of its last change.
@@ -78,8 +79,8 @@ impl Source {
         self.lock().clone()
     }
 
-    /// Follows the file for as long as it is polled. `files` are those that the live policy depends on.
-    pub async fn follow(&self, router: &Router, mut files: Vec<PathBuf>, interval: Duration) {
+    /// Follows the files for as long as it is polled. `files` are those that the live policy depends on.
+    pub async fn follow(self: Arc<Self>, router: Arc<Router>, mut files: Vec<PathBuf>, interval: Duration) {
         // Nothing counts as seen: between the first reading and the first look the file may have changed.
         let mut seen = Stamps::new();
         let mut ticks = tokio::time::interval(interval);
@@ -91,16 +92,20 @@ impl Source {
                 continue;
             }
             let next_version = router.snapshot().version + 1;
-            // Compiling thousands of APIs takes a while, and requests must not wait for it.
-            let read = || config::read(&self.path, &self.secrets, &self.registry, next_version);
+            // Compiling thousands of APIs takes a while, and nothing else must wait for it.
+            let read = || config::read(&self.paths, &self.secrets, &self.registry, next_version);
             let reading = tokio::task::block_in_place(read);
             if stamps(&files) != before {
                 // Somebody is writing, and half a file may look complete. The next look decides.
                 continue;
             }
-            files = reading.files;
-            seen = stamps(&files);
-            self.apply(router, reading.result);
+            if reading.files != files {
+                // What has come to be depended on was not looked at before it was read. The next look decides.
+                files = reading.files;
+                continue;
+            }
+            seen = before;
+            self.apply(&router, reading.result);
         }
     }
 
@@ -110,7 +115,7 @@ impl Source {
             Ok(compiled) => compiled,
             Err(problems) => {
                 let report = problems.to_string();
-                error!(file = %self.path.display(), %report, "policy refused; the live one stays");
+                error!(file = self.name(), %report, "policy refused; the live one stays");
                 self.lock().refused = Some(Refused { at: SystemTime::now(), report });
                 return;
             }
@@ -127,6 +132,12 @@ impl Source {
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
         self.status.lock().expect("no panic while the status is held")
     }
+}
+
+/// The files and directories of a policy, as `MODEL_ROUTER_POLICY` names them.
+fn named(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(":")
 }
 
 /// Says what was odd about a policy that is applied all the same.

@@ -5,16 +5,17 @@ mod models;
 mod trial;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::Method;
 
 use crate::api::{Api, Environment, Match, Unmatched};
+use crate::body::BodyFacts;
 use crate::endpoint::Endpoint;
 use crate::health::Registry;
 use crate::outcome::Outcome;
-use crate::policy::Policy;
+use crate::policy::{AllSuspended, Policy};
 use crate::refusal::{Refusal, Reply};
 use crate::snapshot::Snapshot;
 use attempts::Attempts;
@@ -48,6 +49,10 @@ pub struct RequestHead {
     pub environment: Option<String>,
     /// What all attempts of one request have in common; absent where Envoy can't be asked for another attempt.
     pub stream_id: Option<String>,
+    /// Which attempt this is, as Envoy counts; absent where it makes only one.
+    pub attempt_count: Option<u32>,
+    /// Whether the start of an answer can be looked at before the client gets its headers.
+    pub answer_can_be_held: bool,
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
 }
@@ -68,7 +73,7 @@ pub enum Admission {
     /// Its first attempt: choose when the body is there.
     First(Route),
     /// A further attempt: the choice was made when the one before failed.
-    Further(Attempt),
+    Further(Box<Attempt>),
     /// It goes to the endpoint that keeps its state, or is refused if the policy names none.
     Pinned(Route),
     /// The router answers itself.
@@ -110,7 +115,7 @@ impl Router {
         match snapshot.apis.find(&head.method, &head.authority, path) {
             Match::Operation { api, environment } => {
                 let route = Route::new(&snapshot, api, either(environment, signal));
-                if route.has_policy() { Admission::First(route) } else { Admission::Refuse(route.no_targets()) }
+                route.admit(head)
             }
             Match::Other { apis, environment, operation } => {
                 let environment = either(environment, signal);
@@ -127,13 +132,26 @@ impl Router {
         }
     }
 
+    /// The attempt that has come to wait since the request's headers were here. Where Envoy itself saw an answer break
+    /// off, the end of that stream and the next attempt arrive at the same moment.
+    pub fn waiting(&self, head: &RequestHead, now: Instant) -> Option<Box<Attempt>> {
+        let further = head.attempt_count.is_some_and(|count| count > 1);
+        head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now))
+    }
+
     /// Chooses the target of a request's first attempt.
     ///
     /// # Errors
-    /// Every target is suspended.
-    pub fn choose(&self, route: Route, time_limit: Duration, now: Instant) -> Result<Attempt, Refusal> {
-        Trial::begin(route, time_limit, now)
+    /// The policy does not serve the model asked for, or every candidate is suspended.
+    pub fn choose(&self, route: Route, facts: &BodyFacts<'_>, now: Instant) -> Result<Box<Attempt>, Refusal> {
+        let all_suspended = route.policy().all_suspended;
+        let trial = Trial::begin(route, facts.model.as_deref(), facts.streamed, now)?;
+        trial
             .next(now)
+            .or_else(|trial| match all_suspended {
+                AllSuspended::LeastBad => trial.least_bad(now),
+                AllSuspended::Refuse => Err(trial),
+            })
             .map_err(|trial| Refusal::AllSuspended(trial.until_available(now)))
     }
 
@@ -141,14 +159,26 @@ impl Router {
     /// chosen only when that attempt arrives, the client could lose a real answer for a refusal of ours.
     pub fn observe(&self, attempt: Attempt, outcome: &Outcome, stream_id: Option<&str>, now: Instant) -> bool {
         let trial = attempt.settle(outcome, now);
-        if !outcome.is_failure() || !trial.may_go_on() {
+        let fails =
+            outcome.is_failure() || (*outcome == Outcome::TooLong && trial.route.policy().next_on_context_length);
+        fails && stream_id.is_some_and(|id| self.wait_for_next(id.to_owned(), trial, now))
+    }
+
+    /// The stream ended while the attempt's answer was held: if the provider broke off, Envoy asks again by itself.
+    pub fn abandon(&self, stream_id: String, attempt: Attempt, now: Instant) {
+        self.wait_for_next(stream_id, attempt.abandon(), now);
+    }
+
+    fn wait_for_next(&self, stream_id: String, trial: Trial, now: Instant) -> bool {
+        if !self.attempts.has_room(now) || !trial.may_go_on(now) {
             return false;
         }
-        let (Some(id), Ok(next)) = (stream_id.filter(|_| self.attempts.has_room(now)), trial.next(now)) else {
-            return false;
-        };
-        self.attempts.put(id.to_owned(), next, now);
-        true
+        let next = trial.next(now);
+        let chosen = next.is_ok();
+        if let Ok(next) = next {
+            self.attempts.put(stream_id, next, now);
+        }
+        chosen
     }
 }
 
@@ -183,8 +213,16 @@ impl Route {
         Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment }
     }
 
-    fn has_policy(&self) -> bool {
-        self.api.policy(self.environment).is_some()
+    /// A first attempt, also where one that came before left nothing here: this router has been started since, or
+    /// Envoy itself saw the answer break off.
+    fn admit(self, head: &RequestHead) -> Admission {
+        match self.api.policy(self.environment) {
+            None => Admission::Refuse(self.no_targets()),
+            Some(policy) if head.attempt_count.is_some_and(|count| count > policy.limits.attempts.get()) => {
+                Admission::Refuse(Refusal::AttemptsUsedUp)
+            }
+            Some(_) => Admission::First(self),
+        }
     }
 
     /// The policy that the request goes through.
@@ -200,6 +238,12 @@ impl Route {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.snapshot.version
+    }
+
+    fn unknown_model(&self, requested: Option<&str>) -> Refusal {
+        let mut served: Vec<_> = self.api.models(self.environment).map(|(model, _)| model.to_string()).collect();
+        served.dedup();
+        Refusal::UnknownModel { asked: requested.unwrap_or_default().to_owned(), served }
     }
 
     fn no_targets(&self) -> Refusal {
@@ -230,6 +274,7 @@ fn push_query(path: &mut String, query: &str) {
 
 /// Compared as a provider reads it: decoded.
 fn carries_credential(parameter: &str) -> bool {
-    let name = url::form_urlencoded::parse(parameter.as_bytes()).next();
-    name.is_some_and(|(name, _)| crate::provider::is_credential_parameter(&name))
+    // Some servers take `;` for `&`.
+    let names = parameter.split(';').filter_map(|part| url::form_urlencoded::parse(part.as_bytes()).next());
+    names.into_iter().any(|(name, _)| crate::provider::is_credential_parameter(&name))
 }

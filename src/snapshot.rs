@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::Apis;
-use crate::policy::Target;
+use crate::endpoint::Endpoint;
 
 /// What the router needs of a policy file.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct Snapshot {
     pub apis: Apis,
     /// Counts the policies applied since start, from 1.
     pub version: u64,
-    /// SHA-256 of the policy file, in hex.
+    /// SHA-256 of the policy file, in hex; of several see [`crate::config::Loaded`].
     pub hash: String,
 }
 
@@ -22,11 +22,15 @@ impl Snapshot {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.hash == other.hash
-            && self.targets().zip(other.targets()).all(|(one, other)| Arc::ptr_eq(&one.state, &other.state))
+            && self.endpoints().zip(other.endpoints()).all(|(one, other)| Arc::ptr_eq(&one.state, &other.state))
     }
 
-    fn targets(&self) -> impl Iterator<Item = &Target> {
+    /// The endpoints that requests may be sent to, in the order of the policy, perhaps more than once.
+    fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
-        policies.flat_map(|policy| &policy.targets)
+        policies.flat_map(|policy| {
+            let stateful = policy.stateful.iter().map(|stateful| &*stateful.endpoint);
+            policy.targets.iter().map(|target| &*target.endpoint).chain(stateful)
+        })
     }
 }

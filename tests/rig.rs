@@ -13,6 +13,8 @@ pub(crate) mod client;
 pub(crate) mod clusters;
 #[path = "rig/envoy.rs"]
 pub(crate) mod envoy;
+#[path = "rig/ext_proc.rs"]
+pub(crate) mod ext_proc;
 #[path = "rig/load.rs"]
 pub(crate) mod load;
 #[path = "rig/process.rs"]
@@ -29,6 +31,8 @@ pub(crate) mod script;
 mod serve;
 #[path = "rig/stub.rs"]
 pub(crate) mod stub;
+#[path = "rig/upload.rs"]
+pub(crate) mod upload;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -60,12 +64,23 @@ impl Rig {
 
     /// As [`Rig::start`], with settings for the router.
     pub(crate) async fn start_with(topology: Topology, policy: &str, endpoints: &[&str], settings: Settings) -> Self {
+        Self::start_edited(topology, policy, endpoints, settings, |text| text).await
+    }
+
+    /// As [`Rig::start_with`], with one more change to the text of Envoy's file.
+    pub(crate) async fn start_edited(
+        topology: Topology,
+        policy: &str,
+        endpoints: &[&str],
+        settings: Settings,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let mut providers = BTreeMap::new();
         for name in endpoints {
             providers.insert((*name).to_owned(), Provider::named(name).await);
         }
         let router = Router::start_with(&fill(policy, &providers), settings).await;
-        let envoy = Envoy::start(topology, &router.address(), &clusters(&providers)).await;
+        let envoy = Envoy::start_edited(topology, &router.address(), &clusters(&providers), edit).await;
         Self { envoy, router, providers }
     }
 

@@ -40,7 +40,7 @@ impl Admin for AdminService {
             router_version: env!("CARGO_PKG_VERSION").into(),
             started_at: Some(self.started_at.into()),
             policy: Some(Policy {
-                file: self.source.path().display().to_string(),
+                file: self.source.name(),
                 version: snapshot.version,
                 sha256: snapshot.hash.clone(),
                 applied_at: Some(status.applied_at.into()),

@@ -3,38 +3,76 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use super::fail;
-use crate::config::{self, MissingSecrets, Secrets};
+use crate::config::{self, Compiled, MissingSecrets, Problem, Problems, Secrets};
 use crate::health::Registry;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The policy file (YAML or JSON)
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The policy: a file (YAML or JSON), several that make up one, or a directory of them
+    #[arg(value_name = "FILE|DIRECTORY", required = true)]
+    paths: Vec<PathBuf>,
     /// Take a secret that is not there for an error, as `serve` does
     #[arg(long)]
     strict: bool,
+    /// How the problems are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
 }
 
-#[allow(clippy::print_stdout)] // The report is the result.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// For people: each problem with the line that it is in
+    Text,
+    /// For editors and CI: one array with an object for each problem
+    Json,
+}
+
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let missing = if arguments.strict { MissingSecrets::Refuse } else { MissingSecrets::Warn };
     let secrets = Secrets::new(std::env::vars_os(), missing);
-    match config::read(&arguments.file, &secrets, &Registry::default(), 1).result {
-        Ok(compiled) => {
-            for warning in compiled.warnings.iter() {
-                println!("{warning}");
-            }
-            let count = compiled.snapshot.apis.iter().count();
-            println!("{}: good ({count} {})", arguments.file.display(), if count == 1 { "API" } else { "APIs" });
-            ExitCode::SUCCESS
-        }
-        Err(problems) => {
-            println!("{problems}");
-            fail(format!("{} can't be used", arguments.file.display()))
-        }
+    let (problems, verdict) = match config::read(&arguments.paths, &secrets, &Registry::default(), 1).result {
+        Ok(Compiled { warnings, snapshot }) => (warnings, Ok(good(snapshot.apis.iter().count()))),
+        Err(problems) => (problems, Err("can't be used")),
+    };
+    match arguments.output {
+        Output::Text => anstream::print!("{}", text(&problems)),
+        Output::Json => anstream::println!("{:#}", problems.iter().map(to_json).collect::<Value>()),
     }
+    let policy = named(&arguments.paths);
+    match (verdict, arguments.output) {
+        (Ok(good), Output::Text) => anstream::println!("{policy}: {good}"),
+        (Ok(good), Output::Json) => anstream::eprintln!("{policy}: {good}"),
+        (Err(bad), _) => return fail(format!("{policy} {bad}")),
+    }
+    ExitCode::SUCCESS
+}
+
+fn named(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
+fn good(apis: usize) -> String {
+    format!("good ({apis} {})", if apis == 1 { "API" } else { "APIs" })
+}
+
+fn text(problems: &Problems) -> String {
+    if problems.count() == 0 { String::new() } else { format!("{}\n", problems.explained()) }
+}
+
+/// Line and column are `null` for a problem of a file as a whole.
+fn to_json(problem: &Problem) -> Value {
+    let place = |number: usize| (number > 0).then_some(number);
+    json!({
+        "file": &*problem.file,
+        "line": place(problem.line),
+        "column": place(problem.column),
+        "severity": problem.severity.to_string(),
+        "message": problem.message,
+        "help": problem.help,
+    })
 }

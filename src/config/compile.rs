@@ -5,11 +5,16 @@
 
 mod apis;
 mod base_url;
+mod claims;
+mod edits;
 pub(super) mod endpoints;
+mod failover;
+mod headers;
 mod hosts;
 mod limits;
 mod operations;
 mod policies;
+mod rules;
 
 use std::collections::HashSet;
 
@@ -25,8 +30,8 @@ use policies::Names;
 
 /// Compiles a file; the result may be used only if the report has no error.
 pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Report) -> Apis {
-    let providers = endpoints::providers(&config.providers, report);
-    let endpoints = endpoints::endpoints(&config.endpoints, &providers, means, report);
+    let providers = endpoints::providers(config.providers.as_ref().and_then(At::get), report);
+    let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, means, report);
     let base = Limits::default();
     let set = config.defaults.as_ref().and_then(At::get);
     let defaults = set.map_or(base, |set| Bounds::from(set).over(base, report));
@@ -37,7 +42,7 @@ pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Repor
         defaults,
         used: HashSet::new(),
     };
-    let apis = apis::apis(&config.apis, &mut names, report);
+    let apis = apis::apis(config.apis.as_ref(), &mut names, report);
     let used = names.used;
     if !report.has_errors() {
         unused(&providers, &endpoints, &used, report); // with errors it may be the name that is wrong
@@ -52,11 +57,11 @@ fn unused(
     used: &HashSet<&str>,
     report: &mut Report,
 ) {
-    for (name, (place, _)) in endpoints.iter().filter(|(name, _)| !used.contains(*name)) {
+    for (name, (place, _)) in endpoints.names.iter().filter(|(name, _)| !used.contains(*name)) {
         report.warning(*place, format!("endpoint {} is not used by any API", shown(name)), None);
     }
-    let served: HashSet<_> = endpoints.values().filter_map(|(_, endpoint)| endpoint.provider).collect();
-    for (name, (place, _)) in providers.iter().filter(|(name, _)| !served.contains(*name)) {
+    let served: HashSet<_> = endpoints.names.values().filter_map(|(_, endpoint)| endpoint.provider).collect();
+    for (name, (place, _)) in providers.names.iter().filter(|(name, _)| !served.contains(*name)) {
         report.warning(*place, format!("provider {} is not used by any endpoint", shown(name)), None);
     }
 }

@@ -26,6 +26,10 @@ use mistake::Mistake;
 const AT: &str = "$at";
 /// Asks for `visit_str` if the value is a scalar, else for `visit_newtype_struct`.
 pub(super) const SHORT_FORM: &str = "$short_form";
+/// Asks for `visit_string` with the value as JSON text.
+pub(super) const JSON: &str = "$json";
+/// Help for a key without a value.
+const NOTHING_BELOW: &str = "is what belongs to it commented out, or not indented?";
 /// An enum of this name holds secrets: nothing below it is ever quoted in a message.
 const SECRET: &str = "ApiKey";
 
@@ -34,7 +38,12 @@ struct Context {
     report: RefCell<Report>,
     /// Keys that are known and not supported yet.
     later: &'static [&'static str],
+    /// Keys, and where they belong.
+    elsewhere: Elsewhere,
 }
+
+/// Keys, and where they belong.
+pub(super) type Elsewhere = &'static [(&'static [&'static str], &'static str)];
 
 /// Decodes one value.
 #[derive(Clone, Copy)]
@@ -44,13 +53,15 @@ struct Decoder<'a> {
     secret: bool,
 }
 
-/// Decodes a whole tree. Keys in `later` are known and not supported yet.
+/// Decodes a whole tree. Keys in `later` are known and not supported yet; of those in `elsewhere` it is told where they
+/// belong.
 pub(super) fn decode<T: for<'de> Deserialize<'de>>(
     node: &Node,
     later: &'static [&'static str],
+    elsewhere: Elsewhere,
     report: Report,
 ) -> (Option<T>, Report) {
-    let context = Context { report: RefCell::new(report), later };
+    let context = Context { report: RefCell::new(report), later, elsewhere };
     let value = at::decoded(Decoder { node, context: &context, secret: false });
     (value, context.report.into_inner())
 }
@@ -84,26 +95,42 @@ impl<'a> Decoder<'a> {
 
     /// Reports a key or a name that is none of those known.
     fn unknown(&self, key: &Node, known: &'static [&'static str]) {
-        let name = key.text();
+        let name = key.name();
+        if key.is_merge_key() {
+            return;
+        }
         let mut report = self.context.report.borrow_mut();
         if self.secret {
             report.error_with(key.place, "unknown key", format!("expected {}", any_of(known.iter().copied())));
         } else if self.context.later.contains(&name) {
             report.error(key.place, format!("{} is not supported by this version", shown(name)));
+        } else if let Some((before, _)) = name.split_once(':').filter(|(before, _)| known.contains(before)) {
+            let message = format!("unknown key {}", shown(name));
+            report.error_with(key.place, message, format!("put a space after the `:` of `{before}:`"));
+        } else if let Some(belongs) = self.belongs(name, known) {
+            let message = format!("key {} does not belong here", shown(name));
+            report.error_with(key.place, message, format!("it belongs {belongs}"));
         } else {
             let message = format!("unknown key {}", shown(name));
             report.error_with(key.place, message, instead(name, known.iter().copied()));
         }
     }
 
+    /// Where a key belongs that is known elsewhere, unless it is rather a misspelling of one that is known here.
+    fn belongs(&self, name: &str, known: &[&str]) -> Option<&'static str> {
+        let mut places = self.context.elsewhere.iter();
+        let (_, place) = places.find(|(keys, _)| keys.contains(&name))?;
+        nearest(name, known.iter().copied()).is_none().then_some(*place)
+    }
+
     /// The one entry whose key is a variant's name; everything else is reported.
     fn variant(&self, entries: &'a [Entry], variants: &'static [&'static str]) -> Result<&'a Entry, Mistake> {
-        let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| variants.contains(&entry.key.text()));
+        let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| variants.contains(&entry.key.name()));
         unknown.iter().for_each(|entry| self.unknown(&entry.key, variants));
         match known[..] {
             [one] => Ok(one),
             [_, second, ..] => {
-                let message = format!("expected only one of {}", any_of(known.iter().map(|entry| entry.key.text())));
+                let message = format!("expected only one of {}", any_of(known.iter().map(|entry| entry.key.name())));
                 self.context.report.borrow_mut().error(second.key.place, message);
                 Err(Mistake::Reported)
             }
@@ -157,6 +184,10 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mistake> {
         match (name, self.scalar()) {
             (AT, _) => visitor.visit_seq(at::Access::new(self)),
+            (JSON, _) => match self.node.json() {
+                Ok(json) => visitor.visit_string(json),
+                Err((node, expected)) => Self { node, ..self }.wrong(expected),
+            },
             (SHORT_FORM, Some(_)) => self.deserialize_str(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
@@ -168,14 +199,22 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
             Value::Scalar(scalar) if scalar.meaning() != Meaning::Nothing => {
                 self.wrong_with("a list", Some(format!("write `[{}]`", shown(&scalar.text).trim_matches('`'))))
             }
-            _ => self.wrong("a list"),
+            Value::Map(_) => self.wrong_with("a list", Some("start each element with `- `".to_owned())),
+            Value::Scalar(_) => self.wrong_with("a list", Some(NOTHING_BELOW.to_owned())),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.node.value {
             Value::Map(entries) => visitor.visit_map(NamedAccess::new(self, entries)),
-            _ => self.wrong("a map of names"),
+            Value::List(_) => {
+                let help = "write each as `NAME: { … }`, without `- `".to_owned();
+                self.wrong_with("a map of names", Some(help))
+            }
+            Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing => {
+                self.wrong_with("a map of names", Some(NOTHING_BELOW.to_owned()))
+            }
+            Value::Scalar(_) => self.wrong("a map of names"),
         }
     }
 
@@ -188,9 +227,12 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         let Value::Map(entries) = &self.node.value else {
             return self.wrong(format!("a map with keys such as {}", any_of(fields.iter().copied().take(3))));
         };
-        let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| fields.contains(&entry.key.text()));
+        let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| fields.contains(&entry.key.name()));
         unknown.iter().for_each(|entry| self.unknown(&entry.key, fields));
-        let meant = unknown.iter().filter_map(|entry| nearest(entry.key.text(), fields.iter().copied())).collect();
+        let merged = unknown.iter().any(|entry| entry.key.is_merge_key());
+        let meant = unknown.iter().filter_map(|entry| nearest(entry.key.name(), fields.iter().copied()));
+        // What a merge key would have brought is not called missing.
+        let meant = meant.chain(fields.iter().copied().filter(|_| merged)).collect();
         visitor.visit_map(Fields::new(self, known, meant, fields))
     }
 
@@ -224,12 +266,9 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
 }
 
 impl Node {
-    /// The text of a scalar; a list or a map has none.
-    fn text(&self) -> &str {
-        match &self.value {
-            Value::Scalar(scalar) => &scalar.text,
-            Value::List(_) | Value::Map(_) => "",
-        }
+    /// The name that a key is; a key is always a scalar.
+    fn name(&self) -> &str {
+        self.text().unwrap_or_default()
     }
 }
 

@@ -1,11 +1,15 @@
-//! Problems: what is wrong with a policy file, where, and what would be right.
+//! Problems: what is wrong with a policy, where, and what would be right.
 
 use std::error::Error;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::excerpt::{Excerpt, Explained};
+use super::mask::Mask;
+
 /// How many problems are printed.
-const PRINTED: usize = 100;
+pub(super) const PRINTED: usize = 100;
 /// How many problems are kept; the rest is only counted.
 const KEPT: usize = 1000;
 
@@ -24,6 +28,7 @@ pub struct Problem {
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
+    pub(super) excerpt: Option<Excerpt>,
 }
 
 /// Whether a policy file can be used in spite of a problem.
@@ -42,26 +47,51 @@ pub struct Problems {
     more: usize,
 }
 
-/// A place in the policy file, both from 1; the default stands for the file as a whole.
+/// A place in one of the policy's files; line and column from 1, both 0 for the file as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
+    /// Counts the files of the report, from 0.
+    pub(super) file: usize,
     pub(super) line: usize,
     pub(super) column: usize,
 }
 
-/// Collects the problems of one reading.
-#[derive(Debug)]
+/// Collects the problems of one reading, and keeps the texts that they are shown with.
+#[derive(Debug, Default)]
 pub(super) struct Report {
-    file: Arc<str>,
-    list: Vec<Problem>,
+    files: Vec<File>,
+    list: Vec<Found>,
     more: usize,
     errors: usize,
+}
+
+/// A file, or a directory, that problems are found in.
+#[derive(Debug)]
+struct File {
+    name: Arc<str>,
+    /// What the paths in it are relative to.
+    directory: PathBuf,
+    mask: Mask,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    place: Place,
+    severity: Severity,
+    message: String,
+    help: Option<String>,
 }
 
 impl Problems {
     /// The problems in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
+    }
+
+    /// The problems with excerpts of the file, for people: coloured, to be printed by `anstream`.
+    #[must_use]
+    pub fn explained(&self) -> Explained<'_> {
+        Explained(self)
     }
 
     /// How many there are.
@@ -86,13 +116,19 @@ impl fmt::Display for Problems {
 
 impl Error for Problems {}
 
+impl Problem {
+    /// `file:line:column`, or the file alone.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            0 => self.file.to_string(),
+            line => format!("{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        write!(f, ": {}: {}", self.severity, self.message)?;
+        write!(f, "{}: {}: {}", self.place(), self.severity, self.message)?;
         self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
     }
 }
@@ -107,12 +143,21 @@ impl fmt::Display for Severity {
 }
 
 impl Report {
-    pub(super) fn new(file: &str) -> Self {
-        Self { file: file.into(), list: Vec::new(), more: 0, errors: 0 }
+    /// Adds a file; its number is for the places in it.
+    pub(super) fn add_file(&mut self, name: &str, directory: &Path, text: &str) -> usize {
+        let mask = Mask::new(text);
+        self.files.push(File { name: name.into(), directory: directory.to_owned(), mask });
+        self.files.len() - 1
     }
 
+    /// An error; help may follow in the message, behind the first `; ` that is not part of a quoted value.
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
-        self.add(Severity::Error, place, message.into(), None);
+        let message = message.into();
+        let is_outside = |at: &usize| message[..*at].matches('`').count() % 2 == 0;
+        match message.match_indices("; ").map(|(at, _)| at).find(is_outside) {
+            Some(at) => self.add(Severity::Error, place, message[..at].to_owned(), Some(message[at + 2..].to_owned())),
+            None => self.add(Severity::Error, place, message, None),
+        }
     }
 
     pub(super) fn error_with(&mut self, place: Place, message: impl Into<String>, help: impl Into<Option<String>>) {
@@ -123,15 +168,41 @@ impl Report {
         self.add(Severity::Warning, place, message.into(), help.into());
     }
 
+    /// A text of the file that is never to be shown, wherever it stands.
+    pub(super) fn conceal(&mut self, place: Place, text: &str) {
+        if let Some(file) = self.files.get_mut(place.file).filter(|_| !text.is_empty()) {
+            file.mask.conceal(place.line, text);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn mask(&self, file: usize) -> &Mask {
+        &self.files[file].mask
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
+    /// What the paths in a place's file are relative to.
+    pub(super) fn directory(&self, place: Place) -> &Path {
+        self.files.get(place.file).map_or(Path::new(""), |file| &file.directory)
+    }
+
+    /// A place, for a message about another one: the file is named if it is another.
+    pub(super) fn told(&self, place: Place, from: Place) -> String {
+        let Place { file, line, column } = place;
+        match self.files.get(file) {
+            Some(other) if file != from.file => format!("{}:{line}:{column}", other.name),
+            _ => format!("{line}:{column}"),
+        }
+    }
+
     pub(super) fn into_problems(self) -> Problems {
-        let Self { mut list, more, .. } = self;
-        list.sort_by_key(|problem| (problem.line, problem.column, problem.severity));
+        let Self { files, mut list, more, .. } = self;
+        list.sort_by_key(|found| (found.place, found.severity));
         list.dedup(); // what an anchor holds is read once for each alias
-        Problems { list, more }
+        Problems { list: list.into_iter().map(|found| found.in_words(&files)).collect(), more }
     }
 
     fn add(&mut self, severity: Severity, place: Place, message: String, help: Option<String>) {
@@ -140,8 +211,17 @@ impl Report {
             self.more += 1;
             return;
         }
-        let Place { line, column } = place;
-        self.list.push(Problem { severity, file: Arc::clone(&self.file), line, column, message, help });
+        self.list.push(Found { place, severity, message, help });
+    }
+}
+
+impl Found {
+    fn in_words(self, files: &[File]) -> Problem {
+        let Self { place: Place { file, line, column }, severity, message, help } = self;
+        let file = files.get(file);
+        let excerpt = file.and_then(|file| Excerpt::of(&file.mask, line, column));
+        let name = file.map_or_else(|| "".into(), |file| Arc::clone(&file.name));
+        Problem { severity, file: name, line, column, message, help, excerpt }
     }
 }
 
@@ -151,9 +231,10 @@ mod tests {
 
     #[test]
     fn problems_come_in_the_order_of_the_file_and_not_without_end() {
-        let mut report = Report::new("policy.yaml");
+        let mut report = Report::default();
+        report.add_file("policy.yaml", Path::new(""), "");
         for line in (1..=KEPT + 5).rev() {
-            report.error(Place { line, column: 1 }, "wrong");
+            report.error(Place { file: 0, line, column: 1 }, "wrong");
         }
         let text = report.into_problems().to_string();
         assert!(text.starts_with("policy.yaml:6:1: error: wrong\npolicy.yaml:7:1: "), "{text}");

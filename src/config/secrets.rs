@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,8 @@ use super::raw::ApiKey;
 use super::words::shown;
 use crate::endpoint::Secret;
 
+/// What stands for a secret that is not looked up.
+const ASSUMED: &str = "assumed";
 /// A longer key file holds something else.
 const KEY_FILE_BYTES: u64 = 64 * 1024;
 
@@ -20,6 +21,8 @@ const KEY_FILE_BYTES: u64 = 64 * 1024;
 pub struct Secrets {
     variables: HashMap<OsString, OsString>,
     missing: MissingSecrets,
+    /// Whether every reference counts as one to a secret that is there, and nothing is looked up.
+    assumed: bool,
 }
 
 /// What a secret that is not there means.
@@ -40,22 +43,23 @@ enum Trouble {
 impl Secrets {
     /// Secrets out of these environment variables and out of files.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>, missing: MissingSecrets) -> Self {
-        Self { variables: variables.into_iter().collect(), missing }
+        Self { variables: variables.into_iter().collect(), missing, assumed: false }
+    }
+
+    /// Secrets that are taken to be there: neither the environment nor a file is looked at.
+    #[must_use]
+    pub fn assumed() -> Self {
+        Self { variables: HashMap::new(), missing: MissingSecrets::Warn, assumed: true }
     }
 
     /// The key, unless there is trouble, which is reported. A key file is added to `files`.
-    pub(super) fn key(
-        &self,
-        source: &At<ApiKey>,
-        directory: &Path,
-        files: &mut Vec<PathBuf>,
-        report: &mut Report,
-    ) -> Option<Secret> {
+    pub(super) fn key(&self, source: &At<ApiKey>, files: &mut Vec<PathBuf>, report: &mut Report) -> Option<Secret> {
         let (place, found) = match source.get()? {
             ApiKey::Env(name) => (name.place, self.variable(name.get()?)),
+            ApiKey::File(path) if self.assumed => (path.place, Ok(ASSUMED.to_owned())),
             ApiKey::File(path) => {
                 let path_in_file = path.get()?;
-                let full = directory.join(path_in_file);
+                let full = report.directory(path.place).join(path_in_file);
                 let found = key_file(&full, path_in_file);
                 files.push(full);
                 (path.place, found)
@@ -85,11 +89,19 @@ impl Secrets {
 
     fn variable(&self, name: &str) -> Result<String, Trouble> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.starts_with('$') {
+            return Err(Trouble::Malformed(
+                "expected the name of an environment variable; write it without `$` and braces",
+            ));
+        }
         if name.is_empty() || !name.bytes().all(legal) {
             return Err(Trouble::Malformed("expected the name of an environment variable, such as `OPENAI_KEY`"));
         }
         // A key that was put in the place of the name is not printed: a key has lower-case letters.
         let told = if name.bytes().any(|byte| byte.is_ascii_lowercase()) { "named here".into() } else { shown(name) };
+        if self.assumed {
+            return Ok(ASSUMED.to_owned());
+        }
         match self.variables.get(OsStr::new(name)).map(|value| value.to_str()) {
             None => Err(Trouble::Missing(format!("the environment variable {told} is not set"))),
             Some(Some("")) => Err(Trouble::Missing(format!("the environment variable {told} is empty"))),
@@ -124,7 +136,7 @@ fn key_file(path: &Path, told: &str) -> Result<String, Trouble> {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    super::files::regular(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

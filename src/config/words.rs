@@ -7,6 +7,25 @@ const TOLD: usize = 8;
 /// A name is suggested if at most one in so many of its letters is wrong.
 const ONE_WRONG_IN: usize = 3;
 
+/// A shorter beginning of a name is no abbreviation of it.
+const ABBREVIATED: usize = 3;
+/// What others call our keys.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("base_url", "url"),
+    ("cooldown", "suspend"),
+    ("credential", "api_key"),
+    ("domains", "hosts"),
+    ("key", "api_key"),
+    ("max_retries", "attempts"),
+    ("num_retries", "attempts"),
+    ("path", "base_path"),
+    ("prefix", "base_path"),
+    ("retries", "attempts"),
+    ("timeout", "request_timeout"),
+    ("token", "api_key"),
+    ("upstreams", "targets"),
+];
+
 /// The value in backticks, on one line and not without end.
 pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).flat_map(escaped).collect();
@@ -18,9 +37,18 @@ pub(super) fn shown(text: &str) -> String {
 
 /// "`a`, `b` or `c`".
 pub(super) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    told(names, "or")
+}
+
+/// "`a`, `b` and `c`".
+pub(super) fn all_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    told(names, "and")
+}
+
+fn told<'a>(names: impl IntoIterator<Item = &'a str>, join: &str) -> String {
     let shown: Vec<_> = names.into_iter().map(shown).collect();
     match shown.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => format!("{} {join} {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
         None => String::new(),
     }
@@ -29,7 +57,7 @@ pub(super) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// Help for a name that is unknown: the one that was probably meant, or else all that there are when they are few.
 pub(super) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let known: Vec<_> = known.into_iter().collect();
-    if let Some(near) = nearest(name, known.iter().copied()) {
+    if let Some(near) = nearest(name, known.iter().copied()).or_else(|| completed(name, &known)) {
         return Some(format!("did you mean {}?", shown(near)));
     }
     (1..=TOLD).contains(&known.len()).then(|| format!("expected {}", any_of(known)))
@@ -42,6 +70,16 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let near = known.into_iter().filter(|known| short(name) && short(known)).map(|known| (wrong(known), known));
     let near = near.filter(|(wrong, known)| wrong * ONE_WRONG_IN <= known.chars().count().max(name.chars().count()));
     near.min_by_key(|(wrong, _)| *wrong).map(|(_, known)| known)
+}
+
+/// The only known name that another one, of some length, is the beginning of, or has another word for.
+fn completed<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == name).map(|(_, word)| *word);
+    let fits = |known: &&&str| {
+        synonym == Some(**known) || (name.len() >= ABBREVIATED && known.starts_with(&name.to_lowercase()))
+    };
+    let mut fitting = known.iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none()).copied()
 }
 
 fn escaped(character: char) -> Vec<char> {

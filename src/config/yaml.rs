@@ -1,5 +1,6 @@
 //! YAML as a tree in which every value knows its place. Not all of YAML: one document, no tags, no merge keys.
 
+mod json;
 mod scalar;
 
 use std::borrow::Cow;
@@ -7,6 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 
+use super::mask;
 use super::problem::{Place, Report};
 use super::words::shown;
 pub(super) use scalar::{Meaning, Scalar};
@@ -14,7 +16,7 @@ pub(super) use scalar::{Meaning, Scalar};
 /// How deep lists and maps may be nested.
 const DEPTH: usize = 64;
 /// How many values a file may have, those that aliases repeat included.
-const VALUES: usize = 200_000;
+const VALUES: usize = 2_000_000;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,16 +41,26 @@ pub(super) struct Entry {
 }
 
 /// Reads one document; `None` means that nothing can be made of it, and that the report says why.
-pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
+///
+/// `file` is the report's number for it. What may be a credential is concealed in the report.
+pub(super) fn parse(text: &str, file: usize, report: &mut Report) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader =
-        Reader { parser: Parser::new_from_str(text), text, anchors: HashMap::new(), values: 0, ended: false, report };
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        text,
+        file,
+        anchors: HashMap::new(),
+        values: 0,
+        ended: false,
+        report,
+    };
     reader.document()
 }
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     text: &'a str,
+    file: usize,
     anchors: HashMap<usize, Node>,
     values: usize,
     ended: bool,
@@ -71,7 +83,8 @@ impl<'a> Reader<'a> {
             }
         }
         if root.is_none() {
-            self.report.error(Place::default(), "the file is empty; expected `providers`, `endpoints` and `apis`");
+            let place = Place { file: self.file, ..Place::default() };
+            self.report.error(place, "the file is empty; expected `providers`, `endpoints` and `apis`");
         }
         root
     }
@@ -84,12 +97,13 @@ impl<'a> Reader<'a> {
             None => Some((Event::StreamEnd, Place::default())),
             Some(Ok((event, span))) => {
                 self.ended = event == Event::StreamEnd;
-                Some((event, place_of(&span.start)))
+                Some((event, self.place(&span.start)))
             }
             Some(Err(error)) => {
-                let place = place_of(error.marker());
-                let line = self.text.lines().nth(place.line.max(1) - 1).unwrap_or_default();
-                self.report.error(place, scalar::syntax(error.info(), line));
+                let place = self.place(error.marker());
+                let mut lines = self.text.lines().skip(place.line.saturating_sub(2));
+                let before = if place.line > 1 { lines.next().unwrap_or_default() } else { "" };
+                self.report.error(place, scalar::syntax(error.info(), lines.next().unwrap_or_default(), before));
                 None
             }
         }
@@ -149,6 +163,7 @@ impl<'a> Reader<'a> {
             if value.is_absent() {
                 value.place = key.place; // the parser sees it at the start of whatever comes next
             }
+            conceal(&key, &value, self.report);
             if let Some(key) = self.key(key, &mut seen) {
                 entries.push(Entry { key, value });
             }
@@ -164,14 +179,14 @@ impl<'a> Reader<'a> {
         };
         if text == "<<" && !quoted {
             self.report.error(place, "merge keys (`<<`) are not supported; write the keys out");
-            return None;
+            return Some(Node { place, value: Value::Scalar(Scalar { text, quoted }) });
         }
         if text.is_empty() {
             self.report.error(place, "a key is missing before the `:`");
             return None;
         }
         if let Some(first) = seen.get(&text) {
-            let Place { line, column } = first;
+            let Place { line, column, .. } = first;
             let message = format!("key {} is given twice, first at {line}:{column}", shown(&text));
             self.report.error_with(place, message, "keep one".to_owned());
             return None;
@@ -203,6 +218,10 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
+    fn place(&self, marker: &saphyr_parser::Marker) -> Place {
+        Place { file: self.file, line: marker.line(), column: marker.col() + 1 }
+    }
+
     fn refuse(&mut self, tag: Option<Cow<'a, Tag>>, place: Place) {
         if let Some(tag) = tag {
             self.report
@@ -211,7 +230,60 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Where a credential comes from: these words are none.
+const SOURCES: [&str; 4] = ["env", "file", "value", ""];
+
+/// Conceals what stands below a key that may hold a credential. A key that is given twice is not in the tree, and a
+/// file may turn out to be no YAML further down: so this is done while reading.
+fn conceal(key: &Node, value: &Node, report: &mut Report) {
+    let Some(key) = key.text() else { return };
+    match &value.value {
+        Value::Scalar(Scalar { text, .. }) if mask::is_secret(key) || mask::looks_secret(text) => {
+            report.conceal(value.place, text);
+        }
+        Value::Map(_) | Value::List(_) if mask::is_secret(key) => conceal_all(key, value, report),
+        _ => {}
+    }
+}
+
+fn conceal_all(key: &str, value: &Node, report: &mut Report) {
+    match &value.value {
+        Value::Scalar(Scalar { text, .. }) if mask::is_reference(key, text) || SOURCES.contains(&text.as_str()) => {}
+        Value::Scalar(Scalar { text, .. }) => report.conceal(value.place, text),
+        Value::List(elements) => elements.iter().for_each(|element| conceal_all("", element, report)),
+        Value::Map(entries) => entries.iter().for_each(|entry| {
+            let key = entry.key.text().unwrap_or_default();
+            if !SOURCES.contains(&key) {
+                report.conceal(entry.key.place, key);
+            }
+            conceal_all(key, &entry.value, report);
+        }),
+    }
+}
+
 impl Node {
+    /// The text of a scalar; a list or a map has none.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(&scalar.text),
+            Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// Whether it is a key that stands for those of another map, which has been reported.
+    pub(super) fn is_merge_key(&self) -> bool {
+        matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text == "<<")
+    }
+
+    /// The keys of a map.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        let entries = match &self.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Scalar(_) | Value::List(_) => &[],
+        };
+        entries.iter().filter_map(|entry| entry.key.text())
+    }
+
     /// Whether there is nothing at all, not even `null`.
     fn is_absent(&self) -> bool {
         matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text.is_empty())
@@ -227,10 +299,6 @@ impl Node {
         let size = children.iter().map(|(size, _)| size).sum::<usize>();
         (1 + size, 1 + children.iter().map(|(_, height)| *height).max().unwrap_or(0))
     }
-}
-
-fn place_of(marker: &saphyr_parser::Marker) -> Place {
-    Place { line: marker.line(), column: marker.col() + 1 }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Which headers change on the way: what is taken from a request, what it gets, what an answer loses.
 
+use std::time::Duration;
+
 use super::{Mutation, private};
 use crate::api::Api;
 use crate::endpoint::Endpoint;
 use crate::provider;
-use crate::router::{RequestHead, Route};
-use std::time::Duration;
+use crate::router::{Attempt, RequestHead, Route};
 
 /// Envoy's own header that bounds the time until an attempt's answer headers. It does so without a retry policy too,
 /// and unlike the route's timeout it does not cut a stream that has begun.
@@ -20,7 +21,8 @@ pub fn unwanted_request_header(name: &str) -> Option<&'static str> {
 /// Whether an answer's header of this name must not reach the client; gives the name as a constant.
 #[must_use]
 pub fn unwanted_answer_header(name: &str) -> Option<&'static str> {
-    private::ALL.iter().chain(provider::ANSWER_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
+    let private = private::ALL.iter().chain(&private::SERVED);
+    private.chain(provider::ANSWER_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
 }
 
 /// Those of the unwanted headers that the API does not forward all the same.
@@ -59,6 +61,18 @@ pub(super) fn send(mutation: &mut Mutation, head: &RequestHead, route: &Route, e
 pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
     let set = if retry { vec![(private::RETRY, "1".to_owned())] } else { Vec::new() };
     Mutation { set, remove, clear_route_cache: false }
+}
+
+/// What the client is told of who served it.
+pub(super) fn decision(attempt: &Attempt) -> Vec<(&'static str, String)> {
+    if !attempt.trial.route.policy().decision_headers {
+        return Vec::new();
+    }
+    vec![
+        (private::SERVED_MODEL, attempt.target().model.to_string()),
+        (private::SERVED_ENDPOINT, attempt.target().endpoint.name.to_string()),
+        (private::SERVED_ATTEMPTS, attempt.number().to_string()),
+    ]
 }
 
 /// Whether a content encoding leaves the body readable.

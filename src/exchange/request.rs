@@ -13,7 +13,7 @@ use crate::telemetry;
 #[derive(Debug)]
 pub(super) enum Admitted {
     First(Route),
-    Further(Attempt),
+    Further(Box<Attempt>),
 }
 
 /// A request that has been read.
@@ -181,8 +181,7 @@ impl Exchange {
         let Whole { head, mode, mut mutation, trailers, .. } = whole;
         match &sent {
             Sent::Target(attempt) => {
-                let trial = &attempt.trial;
-                send(&mut mutation, &head, &trial.route, &attempt.target().endpoint, trial.time_limit);
+                send(&mut mutation, &head, &attempt.trial.route, &attempt.target().endpoint, attempt.time_limit);
             }
             Sent::Pinned(route) => {
                 if let Some(stateful) = &route.policy().stateful {
@@ -210,9 +209,10 @@ impl Exchange {
                 if let Some(key) = facts.stateful {
                     return pinned(&whole.head, route, &facts, key).map(|sent| (sent, whole.body.clone()));
                 }
-                let limits = &route.policy().limits;
-                let limit = if facts.streamed { limits.first_byte_timeout } else { limits.request_timeout };
-                self.router.choose(route, limit, now)?
+                match self.router.waiting(&whole.head, now) {
+                    Some(attempt) => attempt,
+                    None => self.router.choose(route, &facts, now)?,
+                }
             }
         };
         telemetry::decision(&whole.head, &attempt, facts.model.as_deref(), now);
@@ -255,7 +255,8 @@ fn pinned(head: &RequestHead, route: Route, facts: &BodyFacts<'_>, key: &str) ->
     };
     let asked = facts.model.as_deref().unwrap_or_default();
     if !stateful.models.iter().any(|model| model.as_str() == asked) {
-        return Err(Refusal::UnknownModel(asked.to_owned()));
+        let served = stateful.models.iter().map(ToString::to_string).collect();
+        return Err(Refusal::UnknownModel { asked: asked.to_owned(), served });
     }
     telemetry::pinned(head, &route, &stateful.endpoint);
     Ok(Sent::Pinned(route))

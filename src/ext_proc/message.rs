@@ -1,6 +1,7 @@
 //! The only translation between Envoy's messages and ours.
 
 use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
@@ -12,15 +13,22 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingRequest, ProcessingResponse, StreamedBodyResponse, TrailersResponse, body_mutation,
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+
+use envoy_types::pb::google::protobuf as google;
 use envoy_types::pb::google::protobuf::value::Kind;
 
-use crate::exchange::{self, Answer, BodyMode, Event, Mutation, Phase, private};
+use crate::exchange::{self, Answer, AnswerHead, BodyMode, Event, Mutation, Phase, private};
+use crate::inspection;
 use crate::outcome::Origin;
+use crate::quota::{self, Quota};
 use crate::refusal::Reply;
 use crate::router::RequestHead;
 
 /// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
 const REPLY_DETAILS: &str = "model_router";
+
+/// Our own deadline decides, not Envoy's timer.
+const HOLD_MARGIN: Duration = Duration::from_secs(1);
 
 /// The longest chunk of a streamed body. Source: Envoy's `external_processor.proto` asks for at most 64 KiB.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -28,15 +36,26 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The name under which Envoy sends attributes.
 const ATTRIBUTES: &str = "envoy.filters.http.ext_proc";
 
-/// Response flag "upstream connection failure": nobody listens there.
-/// Source: Envoy `stream_info.h`, bit 5 of the flags; seen as 32 on 1.36 to 1.40.
-const FLAG_CONNECTION_FAILURE: f64 = 32.0;
+/// Response flags of Envoy's own answers, as the attribute `response.flags` has them. Source: the order of Envoy's
+/// `CoreResponseFlag`; 4, 32 and 64 were seen on 1.36 to 1.40.
+mod flag {
+    /// No host of the cluster can be used, because its name does not resolve, say.
+    pub(super) const NO_HEALTHY_UPSTREAM: f64 = 2.0;
+    /// Nobody listens there.
+    pub(super) const CONNECTION_FAILURE: f64 = 32.0;
+    /// Envoy's own circuit breaker for the cluster.
+    pub(super) const OVERFLOW: f64 = 128.0;
+}
 
 /// What a message tells; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
-    let body_mode = message.protocol_config.map_or(BodyMode::Buffered, |config| body_mode(config.request_body_mode));
+    let config = message.protocol_config.unwrap_or_default();
+    let answer_can_be_held = config.response_body_mode == BodySendMode::Streamed as i32
+        && config.send_body_without_waiting_for_header_response;
     Some(match message.request? {
-        Request::RequestHeaders(headers) => request_headers(headers, body_mode),
+        Request::RequestHeaders(headers) => {
+            request_headers(headers, body_mode(config.request_body_mode), answer_can_be_held)
+        }
         Request::RequestBody(body) => Event::RequestBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::RequestTrailers(_) => Event::Other(Phase::RequestTrailers),
         Request::ResponseHeaders(headers) => {
@@ -44,7 +63,7 @@ pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
                 message.attributes.get(ATTRIBUTES).map_or(Origin::Provider, |attributes| origin(&attributes.fields));
             response_headers(headers, origin)
         }
-        Request::ResponseBody(_) => Event::Other(Phase::ResponseBody),
+        Request::ResponseBody(body) => Event::ResponseBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::ResponseTrailers(_) => Event::Other(Phase::ResponseTrailers),
     })
 }
@@ -57,8 +76,8 @@ fn body_mode(mode: i32) -> BodyMode {
     }
 }
 
-fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
-    let mut head = RequestHead::default();
+fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held: bool) -> Event {
+    let mut head = RequestHead { answer_can_be_held, ..RequestHead::default() };
     let mut unwanted = Vec::new();
     for header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_request_header(&header.key) {
@@ -71,6 +90,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
             "content-type" => head.content_type = Some(text(header)),
             "content-encoding" => head.content_encoding = Some(text(header)),
             "content-length" => head.content_length = text(header).parse().ok(),
+            "x-envoy-attempt-count" => head.attempt_count = text(header).parse().ok(),
             "x-request-id" => head.request_id = Some(text(header)),
             private::ENVIRONMENT => head.environment = Some(text(header)),
             private::STREAM => head.stream_id = Some(text(header)),
@@ -81,18 +101,23 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode) -> Event {
 }
 
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
-    let (mut status, mut retry_after, mut unwanted) = (0, None, Vec::new());
+    let (mut status, mut quota_headers, mut unwanted) = (0, Vec::new(), Vec::new());
+    let (mut kind, mut encoded) = (None, false);
     for header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_answer_header(&header.key) {
             unwanted.push(name);
         }
         match header.key.as_str() {
             ":status" => status = text(header).parse().unwrap_or_default(),
-            "retry-after" => retry_after = Some(text(header)),
+            "content-type" => kind = inspection::Kind::of(&text(header)),
+            "content-encoding" => encoded = true,
+            name if quota::concerns(name) => quota_headers.push((header.key.clone(), text(header))),
             _ => {}
         }
     }
-    Event::ResponseHeaders { status, retry_after, origin, unwanted }
+    let quota = Quota::read(&quota_headers, SystemTime::now());
+    let kind = kind.filter(|_| !encoded);
+    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream: headers.end_of_stream, kind })
 }
 
 /// Envoy sends values as `raw_value` only. What is not UTF-8 in them can't match anything of ours.
@@ -112,9 +137,12 @@ fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google
     if details == "via_upstream" {
         return Origin::Provider;
     }
+    if details.starts_with("cluster_not_found") {
+        return Origin::EnvoyRefused;
+    }
     match kind("response.flags") {
-        _ if details.starts_with("cluster_not_found") => Origin::EnvoyRefused,
-        Some(Kind::NumberValue(flags)) if *flags == FLAG_CONNECTION_FAILURE => Origin::EnvoyRefused,
+        Some(Kind::NumberValue(flag::NO_HEALTHY_UPSTREAM | flag::CONNECTION_FAILURE)) => Origin::EnvoyRefused,
+        Some(Kind::NumberValue(flag::OVERFLOW)) => Origin::EnvoyOverflow,
         _ => Origin::Envoy,
     }
 }
@@ -123,6 +151,14 @@ fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google
 pub(super) fn responses(answer: Answer, out: &mut VecDeque<ProcessingResponse>) {
     let response = match answer {
         Answer::Nothing => return,
+        // No answer, only more time for it. Envoy grants it where `max_message_timeout` allows.
+        Answer::Hold(duration) => {
+            let duration = duration + HOLD_MARGIN;
+            let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+            let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or_default();
+            let override_message_timeout = Some(google::Duration { seconds, nanos });
+            return out.push_back(ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() });
+        }
         Answer::RequestHeaders(mutation) => {
             Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })
         }
@@ -256,6 +292,27 @@ mod tests {
     }
 
     #[test]
+    fn envoys_own_answers_are_told_by_details_and_flags() {
+        for (details, flags, expected) in [
+            ("via_upstream", 0.0, Origin::Provider),
+            ("via_upstream", 32.0, Origin::Provider),
+            ("cluster_not_found", 0.0, Origin::EnvoyRefused),
+            ("upstream_reset_before_response_started{remote_connection_failure}", 32.0, Origin::EnvoyRefused),
+            ("no_healthy_upstream", 2.0, Origin::EnvoyRefused),
+            ("upstream_reset_before_response_started{overflow}", 128.0, Origin::EnvoyOverflow),
+            ("response_timeout", 4.0, Origin::Envoy),
+        ] {
+            let value = |kind| google::Value { kind: Some(kind) };
+            let attributes = [
+                ("response.code_details".to_owned(), value(Kind::StringValue(details.to_owned()))),
+                ("response.flags".to_owned(), value(Kind::NumberValue(flags))),
+            ];
+            assert_eq!(origin(&attributes.into_iter().collect()), expected, "{details}");
+        }
+        assert_eq!(origin(&std::collections::HashMap::new()), Origin::Provider, "the filter sends no attributes");
+    }
+
+    #[test]
     fn an_unknown_message_is_no_event() {
         assert!(event(ProcessingRequest::default()).is_none());
     }
@@ -270,7 +327,7 @@ mod tests {
             ],
         };
         let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };
-        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, BodyMode::Buffered) else {
+        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, BodyMode::Buffered, false) else {
             panic!("headers")
         };
         assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));

@@ -25,16 +25,17 @@ impl Standing {
         matches!(self, Self::Ready | Self::ProbeDue)
     }
 
-    /// This standing unless it is the best, else the other: the worse of a target's and its endpoint's.
+    /// The worse of two: who is kept out by both is kept out for longer.
     #[must_use]
-    pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
+    pub(super) fn or_worse(self, other: Self) -> Self {
+        if other.rank() > self.rank() { other } else { self }
+    }
+
+    fn rank(self) -> (u8, Option<Instant>) {
         match self {
-            Self::Ready => other(),
-            Self::ProbeDue => match other() {
-                Self::Ready => Self::ProbeDue,
-                other => other,
-            },
-            closed => closed,
+            Self::Ready => (0, None),
+            Self::ProbeDue => (1, None),
+            Self::Probing(until) | Self::Suspended(until) => (2, Some(until)),
         }
     }
 }
@@ -50,6 +51,31 @@ pub(super) struct Pass {
 impl Pass {
     pub(super) fn is_probe(self) -> bool {
         self.probe.is_some()
+    }
+}
+
+/// How long the gate closes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lasting {
+    /// As long as the answer asked for.
+    Asked(Duration),
+    /// This long, and twice as long each time that a probe fails, up to [`BACK_OFF_CAP`].
+    Growing(Duration),
+}
+
+/// No failing probe lets a suspension grow beyond this.
+const BACK_OFF_CAP: Duration = Duration::from_secs(300);
+
+impl Lasting {
+    /// After so many failed probes.
+    fn duration(self, level: u32) -> Duration {
+        match self {
+            Self::Asked(duration) => duration,
+            Self::Growing(base) => {
+                let grown = base.saturating_mul(2_u32.saturating_pow(level));
+                grown.min(BACK_OFF_CAP.max(base))
+            }
+        }
     }
 }
 
@@ -74,6 +100,8 @@ struct Inner {
     /// Grows with every closing and opening.
     epoch: u64,
     failures_in_a_row: u32,
+    /// How many probes in a row have failed.
+    level: u32,
     suspension: Option<Suspension>,
     probes_started: u64,
 }
@@ -105,15 +133,21 @@ impl Gate {
         match inner.standing(now) {
             Standing::Ready => Ok(Pass { epoch: inner.epoch, probe: None }),
             Standing::ProbeDue => {
-                inner.probes_started += 1;
-                let number = inner.probes_started;
-                if let Some(suspension) = &mut inner.suspension {
-                    suspension.probe = Some(Probe { number, deadline: now + lease });
-                }
+                let number = inner.start_probe(now + lease);
                 Ok(Pass { epoch: inner.epoch, probe: Some(number) })
             }
             closed => Err(closed),
         }
+    }
+
+    /// Lets a request in that has nowhere else to go. It is the probe, before its time, unless there is one already.
+    pub(super) fn enter_closed(&self, now: Instant, lease: Duration) -> Pass {
+        let mut inner = self.lock();
+        let epoch = inner.epoch;
+        if matches!(inner.standing(now), Standing::Ready | Standing::Probing(_)) {
+            return Pass { epoch, probe: None };
+        }
+        Pass { epoch, probe: Some(inner.start_probe(now + lease)) }
     }
 
     /// The request was served: failures no longer count as in a row, and a probe opens the gate. Whether it did.
@@ -126,36 +160,39 @@ impl Gate {
         let opens = inner.is_probing(pass);
         if opens {
             inner.suspension = None;
+            inner.level = 0;
             inner.epoch += 1;
             self.closed.store(false, Ordering::Release);
         }
         opens
     }
 
-    /// The request failed. A `duration` of zero never closes the gate. Whether this closed it.
-    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, duration: Duration, now: Instant) -> bool {
+    /// The request failed. Gives how long the gate is closed for it, if this closed it.
+    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) -> Option<Duration> {
         let mut inner = self.lock();
-        if pass.epoch != inner.epoch || duration.is_zero() {
-            return false;
+        if pass.epoch != inner.epoch {
+            return None;
         }
         inner.failures_in_a_row = inner.failures_in_a_row.saturating_add(1);
+        let probed = inner.is_probing(pass);
         let enough = match trigger {
             Trigger::AtOnce => true,
             Trigger::InARow(limit) => inner.failures_in_a_row >= limit.get(),
         };
-        let closes = enough || inner.is_probing(pass);
-        if closes {
+        (enough || probed).then(|| {
+            inner.level = if probed { inner.level.saturating_add(1) } else { 0 };
+            let duration = lasting.duration(inner.level);
             inner.suspension = Some(Suspension { until: now + duration, probe: None });
             inner.failures_in_a_row = 0;
             inner.epoch += 1;
             self.closed.store(true, Ordering::Release);
-        }
-        closes
+            duration
+        })
     }
 
-    /// Closes the gate again if the request was its probe; says nothing otherwise. Whether it did.
-    pub(super) fn probe_failed(&self, pass: Pass, duration: Duration, now: Instant) -> bool {
-        pass.is_probe() && self.failed(pass, Trigger::AtOnce, duration, now)
+    /// Closes the gate again if the request was its probe; says nothing otherwise.
+    pub(super) fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) -> Option<Duration> {
+        if pass.is_probe() { self.failed(pass, Trigger::AtOnce, lasting, now) } else { None }
     }
 
     /// Frees the probe that the request may still hold: the next request probes.
@@ -180,10 +217,19 @@ impl Inner {
     fn standing(&self, now: Instant) -> Standing {
         match &self.suspension {
             None => Standing::Ready,
-            Some(suspension) if now < suspension.until => Standing::Suspended(suspension.until),
             Some(Suspension { probe: Some(probe), .. }) if now < probe.deadline => Standing::Probing(probe.deadline),
+            Some(suspension) if now < suspension.until => Standing::Suspended(suspension.until),
             Some(_) => Standing::ProbeDue,
         }
+    }
+
+    fn start_probe(&mut self, deadline: Instant) -> u64 {
+        self.probes_started += 1;
+        let number = self.probes_started;
+        if let Some(suspension) = &mut self.suspension {
+            suspension.probe = Some(Probe { number, deadline });
+        }
+        number
     }
 
     fn is_probing(&self, pass: Pass) -> bool {

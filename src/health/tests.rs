@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::outcome::Origin;
+use crate::quota::Quota;
 
 const LEASE: Duration = Duration::from_secs(5);
 
@@ -26,7 +27,7 @@ impl Life {
     }
 
     fn settle(&self, dispatch: Dispatch, status: u16) -> Option<Grudge> {
-        dispatch.settle(&Outcome::of(status, None, Origin::Provider), &self.limits, self.now)
+        dispatch.settle(&Outcome::of(status, Quota::default(), Origin::Provider), &self.limits, self.now)
     }
 
     /// One request after the other, each with the next of these statuses.
@@ -51,6 +52,12 @@ impl Life {
     }
 }
 
+/// An answer that asks for so many seconds.
+fn asking(status: u16, seconds: u64) -> Outcome {
+    let quota = Quota { retry_after: Some(Duration::from_secs(seconds)), exhausted: None };
+    Outcome::of(status, quota, Origin::Provider)
+}
+
 #[test]
 fn three_failures_in_a_row_suspend() {
     let life = Life::new();
@@ -72,7 +79,7 @@ fn what_is_the_requests_own_fault_neither_counts_nor_heals() {
 #[test]
 fn a_rate_limit_suspends_at_once_for_as_long_as_it_says() {
     let life = Life::new();
-    let outcome = Outcome::of(429, Some("7"), Origin::Provider);
+    let outcome = asking(429, 7);
     life.take().settle(&outcome, &life.limits, life.now);
     assert_eq!(life.standing(), "suspended 7");
 }
@@ -80,7 +87,7 @@ fn a_rate_limit_suspends_at_once_for_as_long_as_it_says() {
 #[test]
 fn a_refused_connection_suspends_at_once() {
     let life = Life::new();
-    life.take().settle(&Outcome::of(503, None, Origin::EnvoyRefused), &life.limits, life.now);
+    life.take().settle(&Outcome::of(503, Quota::default(), Origin::EnvoyRefused), &life.limits, life.now);
     assert_eq!(life.standing(), "suspended 30");
 }
 
@@ -133,12 +140,59 @@ fn exactly_one_request_probes_and_its_success_restores() {
 }
 
 #[test]
-fn a_probe_that_fails_suspends_again_at_once() {
+fn a_probe_that_fails_suspends_again_at_once_and_for_twice_as_long_up_to_five_minutes() {
+    let mut life = Life::new();
+    life.answer(&[429]);
+    for seconds in [30, 60, 120, 240, 300, 300] {
+        assert_eq!(life.standing(), format!("suspended {seconds}"));
+        life.pass(seconds);
+        life.answer(&[503]);
+    }
+    life.pass(300);
+    life.answer(&[200, 429]);
+    assert_eq!(life.standing(), "suspended 30", "a success starts the growth afresh");
+}
+
+#[test]
+fn a_probe_that_is_told_how_long_to_wait_waits_so_long() {
     let mut life = Life::new();
     life.answer(&[429]);
     life.pass(30);
-    life.answer(&[503]);
+    life.take().settle(&asking(429, 7), &life.limits, life.now);
+    assert_eq!(life.standing(), "suspended 7");
+}
+
+#[test]
+fn a_hundred_late_failures_do_not_let_the_suspension_grow() {
+    let mut life = Life::new();
+    let late: Vec<_> = (0..100).map(|_| life.take()).collect();
+    life.answer(&[429]);
+    for dispatch in late {
+        life.settle(dispatch, 503);
+    }
     assert_eq!(life.standing(), "suspended 30");
+    life.pass(30);
+    life.answer(&[503]);
+    assert_eq!(life.standing(), "suspended 60", "the first step of the growth");
+}
+
+#[test]
+fn a_success_that_uses_up_the_quota_suspends_until_it_is_there_again() {
+    let life = Life::new();
+    let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(9)) };
+    life.take().settle(&Outcome::of(200, quota, Origin::Provider), &life.limits, life.now);
+    assert_eq!(life.standing(), "suspended 9");
+    assert_eq!(life.target.counts(), Counts { dispatched: 1, served: 1, failed: 0 });
+}
+
+#[test]
+fn what_envoy_could_not_send_says_nothing() {
+    let life = Life::new();
+    for _ in 0..10 {
+        let outcome = Outcome::of(503, Quota::default(), Origin::EnvoyOverflow);
+        life.take().settle(&outcome, &life.limits, life.now);
+    }
+    assert_eq!(life.standing(), "ready");
 }
 
 #[test]
@@ -186,7 +240,7 @@ fn nothing_is_ever_suspended_where_the_duration_is_zero() {
     life.limits.suspend = Duration::ZERO;
     life.limits.suspend_after = NonZeroU32::MIN;
     life.answer(&[503, 429, 401]);
-    life.take().settle(&Outcome::of(429, Some("60"), Origin::Provider), &life.limits, life.now);
+    life.take().settle(&asking(429, 60), &life.limits, life.now);
     assert_eq!(life.standing(), "ready");
 }
 
@@ -207,4 +261,77 @@ fn counts_tell_what_came_of_the_attempts() {
     let life = Life::new();
     life.answer(&[200, 200, 400, 503]);
     assert_eq!(life.target.counts(), Counts { dispatched: 4, served: 2, failed: 1 });
+}
+
+/// An endpoint with two models, of which the first is suspended for 60 s and the endpoint for 2 s.
+fn two_models() -> (Life, Arc<TargetState>) {
+    let key = EndpointKey { name: "east".into(), fingerprint: [0; 32] };
+    let registry = Registry::default();
+    let mut life = Life::new();
+    life.target = registry.target(&key, &ModelName::new("one"));
+    let other = registry.target(&key, &ModelName::new("other"));
+    life.take().settle(&asking(429, 60), &life.limits, life.now);
+    other.take(life.now, LEASE).expect("available").settle(&asking(401, 2), &life.limits, life.now);
+    (life, other)
+}
+
+#[test]
+fn a_target_that_two_things_keep_out_is_out_for_the_longer() {
+    let (life, other) = two_models();
+    assert_eq!(life.standing(), "suspended 60");
+    assert_eq!(other.standing(life.now), Standing::Suspended(life.now + Duration::from_secs(2)));
+    assert_eq!(life.target.take(life.now, LEASE).expect_err("suspended"), life.target.standing(life.now));
+}
+
+#[test]
+fn a_suspended_target_does_not_begin_its_endpoints_probe() {
+    let (mut life, other) = two_models();
+    life.pass(2);
+    assert!(life.target.take(life.now, LEASE).is_err());
+    assert_eq!(other.standing(life.now), Standing::ProbeDue);
+}
+
+#[test]
+fn an_endpoints_probe_that_fails_in_any_way_suspends_it_again() {
+    for outcome in [asking(503, 9), Outcome::of(503, Quota::default(), Origin::EnvoyRefused)] {
+        let (mut life, other) = two_models();
+        life.pass(2);
+        other.take(life.now, LEASE).expect("the probe").settle(&outcome, &life.limits, life.now);
+        assert!(matches!(other.endpoint.gate.standing(life.now), Standing::Suspended(_)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_success_of_a_probe_that_has_lost_its_lease_opens_nothing() {
+    let mut life = Life::new();
+    life.answer(&[429]);
+    life.pass(30);
+    let stuck = life.take();
+    life.pass(LEASE.as_secs());
+    let second = life.take();
+    life.settle(stuck, 200);
+    assert_eq!(life.standing(), "probing");
+    drop(second);
+}
+
+#[test]
+fn a_request_that_has_nowhere_else_to_go_is_a_probe_before_its_time() {
+    let life = Life::new();
+    life.answer(&[429]);
+    let probe = life.target.take_suspended(life.now, LEASE);
+    let another = life.target.take_suspended(life.now, LEASE);
+    assert!(probe.is_probe() && !another.is_probe());
+    life.settle(another, 503);
+    assert_eq!(life.standing(), "probing", "what is no probe decides nothing");
+    life.settle(probe, 200);
+    assert_eq!(life.standing(), "ready");
+}
+
+#[test]
+fn an_outcome_in_doubt_is_held_against_the_target_when_another_one_served() {
+    let life = Life::new();
+    let grudge = life.take().doubt(&life.limits).expect("a grudge");
+    assert_eq!(life.standing(), "ready");
+    grudge.outdone(life.now);
+    assert_eq!(life.standing(), "suspended 30");
 }

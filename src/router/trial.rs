@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 use super::Route;
 use crate::health::{Dispatch, Grudge, Standing};
 use crate::outcome::Outcome;
-use crate::policy::Target;
+use crate::policy::{Candidates, Limits, Target};
+use crate::refusal::Refusal;
 
 /// What a request keeps from its first attempt to its last.
 #[derive(Debug)]
 pub struct Trial {
     /// Where it belongs.
     pub route: Route,
-    /// Until when each attempt must have brought headers, from its start.
-    pub time_limit: Duration,
+    limits: Limits,
+    /// How long an attempt of its own may take, and until when all of them.
+    attempt_limit: Duration,
+    deadline: Instant,
     /// The candidates, as indices into the policy's targets.
     order: Vec<usize>,
     /// How far into the order it has come.
@@ -31,51 +34,89 @@ pub struct Trial {
 pub struct Attempt {
     /// The request's way so far.
     pub trial: Trial,
+    /// How long until it must have brought headers.
+    pub time_limit: Duration,
     target: usize,
     dispatch: Dispatch,
 }
 
 impl Trial {
-    /// Takes a turn of the policy for a new request.
-    pub(super) fn begin(route: Route, time_limit: Duration, now: Instant) -> Self {
+    /// Takes a turn of the policy for a new request, which asked for this model.
+    ///
+    /// # Errors
+    /// The policy serves no such model.
+    pub(super) fn begin(route: Route, requested: Option<&str>, streamed: bool, now: Instant) -> Result<Self, Refusal> {
         let policy = route.policy();
         let available: Vec<_> = policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect();
-        let order = policy.turns.candidates(&available);
-        Self { route, time_limit, order, position: 0, passed_over: Vec::new(), attempts: 0, grudges: Vec::new() }
+        let Some(Candidates { order, limits }) = policy.candidates(requested, &available) else {
+            return Err(route.unknown_model(requested));
+        };
+        policy.budget.pay_in();
+        let attempt_limit = if streamed { limits.first_byte_timeout } else { limits.request_timeout };
+        let deadline = now + limits.overall_timeout;
+        let (passed_over, grudges) = (Vec::new(), Vec::new());
+        Ok(Self { route, limits, attempt_limit, deadline, order, position: 0, passed_over, attempts: 0, grudges })
     }
 
     /// Takes the next candidate that can be had.
     ///
     /// # Errors
     /// The trial itself: none is left.
-    pub(super) fn next(mut self, now: Instant) -> Result<Attempt, Box<Self>> {
+    pub(super) fn next(mut self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
         self.passed_over.clear();
         while let Some(&target) = self.order.get(self.position) {
             self.position += 1;
-            match self.route.policy().targets[target].state.take(now, self.time_limit) {
-                Ok(dispatch) => {
-                    self.attempts += 1;
-                    return Ok(Attempt { trial: self, target, dispatch });
-                }
+            match self.route.policy().targets[target].state.take(now, self.time_limit(now)) {
+                Ok(dispatch) => return Ok(self.attempt(target, dispatch, now)),
                 Err(standing) => self.passed_over.push((target, standing)),
             }
         }
         Err(Box::new(self))
     }
 
-    /// Whether the policy allows another attempt.
-    pub(super) fn may_go_on(&self) -> bool {
-        self.attempts < self.route.policy().limits.attempts.get()
+    /// Takes the candidate whose suspension ends first: there is none that is not suspended.
+    ///
+    /// # Errors
+    /// The trial itself: there is no candidate at all.
+    pub(super) fn least_bad(self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
+        let remaining = |&(_, standing): &(usize, Standing)| remaining(standing, now);
+        let Some(&(target, _)) = self.passed_over.iter().min_by_key(|passed| remaining(passed)) else {
+            return Err(Box::new(self));
+        };
+        let dispatch = self.route.policy().targets[target].state.take_suspended(now, self.time_limit(now));
+        Ok(self.attempt(target, dispatch, now))
+    }
+
+    fn attempt(mut self, target: usize, dispatch: Dispatch, now: Instant) -> Box<Attempt> {
+        self.attempts += 1;
+        let time_limit = self.time_limit(now);
+        Box::new(Attempt { trial: self, target, dispatch, time_limit })
+    }
+
+    /// An attempt's own limit, or what is left of the overall one.
+    fn time_limit(&self, now: Instant) -> Duration {
+        self.attempt_limit.min(self.deadline.saturating_duration_since(now)).max(Duration::from_millis(1))
+    }
+
+    /// Whether the policy allows another attempt: by number, by time, and by its budget, which this draws from.
+    pub(super) fn may_go_on(&self, now: Instant) -> bool {
+        self.attempts < self.limits.attempts.get()
+            && now < self.deadline
+            && self.position < self.order.len()
+            && self.route.policy().budget.draw()
     }
 
     /// How long until the first of the candidates that were passed over may be tried again.
     pub(super) fn until_available(&self, now: Instant) -> Duration {
-        let remaining = self.passed_over.iter().map(|(_, standing)| match standing {
-            Standing::Suspended(until) => until.saturating_duration_since(now),
-            // Its probe may succeed at any moment.
-            _ => Duration::ZERO,
-        });
-        remaining.min().unwrap_or_default()
+        self.passed_over.iter().map(|&(_, standing)| remaining(standing, now)).min().unwrap_or_default()
+    }
+}
+
+fn remaining(standing: Standing, now: Instant) -> Duration {
+    match standing {
+        Standing::Suspended(until) => until.saturating_duration_since(now),
+        // Its probe may succeed at any moment.
+        _ => Duration::ZERO,
     }
 }
 
@@ -104,12 +145,18 @@ impl Attempt {
         self.trial.passed_over.iter().map(|&(target, standing)| (&targets[target], standing))
     }
 
+    /// What came of it is not known; if another target serves, this one failed.
+    pub(super) fn abandon(self) -> Trial {
+        let Self { mut trial, dispatch, .. } = self;
+        trial.grudges.extend(dispatch.doubt(&trial.limits));
+        trial
+    }
+
     /// Tells the target what came of it; when it served, those that failed before it are told so.
     pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> Trial {
         let Self { mut trial, dispatch, .. } = self;
-        let limits = trial.route.policy().limits;
-        trial.grudges.extend(dispatch.settle(outcome, &limits, now));
-        if *outcome == Outcome::Served {
+        trial.grudges.extend(dispatch.settle(outcome, &trial.limits, now));
+        if outcome.is_served() {
             for grudge in trial.grudges.drain(..) {
                 grudge.outdone(now);
             }

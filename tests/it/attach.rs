@@ -54,6 +54,7 @@ async fn a_failing_target_costs_three_answers_and_then_one_per_probe() {
     rig.provider("west").answer(Script::ok());
     assert_eq!(errors_until_hit(&rig, "west").await, 0, "the next probe");
     assert_eq!(status_of(&rig.router, "o1-mini", "west").await, "ready");
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +64,7 @@ async fn a_refused_connection_suspends_at_once() {
     assert_eq!(rig.send(chat("any")).await.status, 200);
     check_error(&rig.send(chat("any")).await, 503, "service_unavailable");
     assert_eq!(status_of(&rig.router, "o1-mini", "west").await, "suspended");
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +74,7 @@ async fn a_refused_credential_suspends_the_endpoint() {
     rig.send(chat("any")).await;
     assert_eq!(rig.send(chat("any")).await.status, 401);
     assert_eq!(status_of(&rig.router, "o1-mini", "west").await, "suspended");
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,6 +77,7 @@ async fn check_fails_over(script: Option<Script>) {
     assert_eq!(request.header("authorization"), "Bearer key-west");
     assert_eq!(request.path, "/up/v1/chat/completions");
     assert_eq!(request.header("host"), rig.provider("west").addr().to_string());
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +98,7 @@ async fn a_target_that_does_not_answer_in_time_is_failed_over() {
     let rig = rig_with("request_timeout: 300ms,", &["east", "west"]).await;
     rig.provider("east").answer(Script::Hang);
     assert_eq!(rig.send(chat("any")).await.provider(), "west");
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +109,7 @@ async fn the_requests_own_fault_is_returned_as_it_is() {
     rig.provider("east").answer(Script::json(400, &error));
     let answer = rig.send(chat("any")).await;
     assert_eq!((answer.status, answer.json(), rig.hits()), (400, error, vec![1, 0]));
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +121,7 @@ async fn when_every_attempt_fails_the_client_gets_the_last_answer() {
     assert_eq!((answer.status, answer.header("retry-after")), (429, "7"));
     assert_eq!(answer.header("x-model-router-retry"), "");
     assert_eq!(rig.hits(), [1, 1]);
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +133,7 @@ async fn a_poisonous_request_suspends_nothing() {
     for (model, endpoint) in [("gpt-4o", "east"), ("o1-mini", "west")] {
         assert_eq!(status_of(&rig.router, model, endpoint).await, "ready");
     }
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +142,7 @@ async fn attempts_are_bounded() {
     rig.providers().for_each(|provider| provider.answer(Script::status(500)));
     assert_eq!(rig.send(chat("any")).await.status, 500);
     assert_eq!(rig.hits().iter().sum::<usize>(), 2);
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,6 +156,7 @@ async fn with_every_target_suspended_the_answer_says_when_to_come_back() {
     let retry_after: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=9).contains(&retry_after), "{retry_after}");
     assert_eq!(rig.hits(), [1, 1]);
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +166,7 @@ async fn parallel_requests_whose_first_target_fails_are_all_answered_by_the_seco
     let answers = load(rig.envoy.addr(), 200, 200, |_| chat("any")).await;
     let tally = Tally::of(&answers);
     assert_eq!(tally.providers.into_iter().collect::<Vec<_>>(), [("west".to_owned(), 200)], "{:?}", tally.errors);
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,6 +177,7 @@ async fn a_large_body_fails_over_whole() {
     let answer = rig.send(chat("any").body(body.clone())).await;
     assert_eq!(answer.provider(), "west");
     assert_eq!(rig.provider("west").last().body, body.replace(r#""any""#, r#""o1-mini""#));
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,6 +191,7 @@ async fn events_arrive_one_by_one_after_a_failover() {
     assert_eq!(data.last(), Some(&"[DONE]"));
     // Had something held them back, they would have come at once.
     assert!(events[2].0 - events[0].0 >= gap, "{events:?}");
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,4 +240,5 @@ async fn a_probe_whose_client_leaves_is_followed_by_another() {
     })
     .await;
     assert_eq!(rig.provider("east").requests().len(), 3);
+    rig.check_clean().await;
 }

@@ -30,6 +30,7 @@ async fn only_the_model_changes_in_a_body() {
         let expected = body.replace(r#""o9""#, r#""gpt-4o""#);
         assert_eq!(rig.provider("east").last().body, expected);
         assert_eq!(rig.provider("east").last().header("content-length"), expected.len().to_string());
+        rig.check_clean().await;
     }
 }
 
@@ -38,6 +39,7 @@ async fn an_absent_model_is_added() {
     let rig = rig(Topology::Failover).await;
     assert_eq!(rig.send(chat("any").body(r#"{"messages":[]}"#)).await.status, 200);
     assert_eq!(rig.provider("east").last().body, r#"{"model":"gpt-4o","messages":[]}"#);
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +49,7 @@ async fn path_and_query_are_mapped_byte_for_byte() {
     assert_eq!(rig.send(ask).await.status, 200);
     assert_eq!(rig.provider("east").last().path, "/up/v1/chat/completions?a=%2F%20b&&c=?d&a=1");
     assert_eq!(rig.provider("east").last().header("host"), rig.provider("east").addr().to_string());
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +81,7 @@ async fn each_provider_receives_its_own_key_and_nothing_of_the_clients() {
                 assert!(!text.contains("x-envoy") && !text.contains("127.0.0.1\", \"x-forwarded"), "{text}");
             }
         }
+        rig.check_clean().await;
     }
 }
 
@@ -90,11 +94,12 @@ async fn a_client_that_sends_the_cluster_header_gets_nowhere() {
         assert_eq!(rig.send(spoofed("/v1/chat/completions")).await.provider(), "east");
         check_error(&rig.send(spoofed("/elsewhere")).await, 404, "unknown_api");
         check_error(
-            &rig.send(get("/v1/files").header("x-model-router-cluster", "west")).await,
+            &rig.send(get("/v1/other").header("x-model-router-cluster", "west")).await,
             404,
             "unknown_operation",
         );
         assert_eq!(rig.hits(), [1, 0]);
+        rig.check_clean().await;
     }
 }
 
@@ -105,6 +110,7 @@ async fn what_goes_on_unmatched_cannot_choose_a_cluster_either() {
         let rig = Rig::start(topology, &policy, &["east", "west"]).await;
         let answer = rig.send(chat("any").path("/elsewhere").header("x-model-router-cluster", "west")).await;
         assert_eq!((answer.status, rig.hits()), (503, vec![0, 0]));
+        rig.check_clean().await;
     }
 }
 
@@ -121,6 +127,7 @@ async fn an_answer_loses_what_tells_of_the_account() {
         (answer.header("set-cookie"), answer.header("openai-organization"), answer.header("x-kept")),
         ("", "", "1")
     );
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +136,7 @@ async fn a_provider_cannot_ask_for_another_attempt() {
     rig.provider("east").answer(Script::ok_with(&[("x-model-router-retry", "1")]));
     let answer = rig.send(chat("any")).await;
     assert_eq!((answer.provider(), answer.header("x-model-router-retry"), rig.hits()), ("east", "", vec![1, 0]));
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +146,7 @@ async fn models_are_listed_in_openais_shape_without_asking_a_provider() {
     let model = |id: &str| json!({ "id": id, "object": "model", "created": 0, "owned_by": "openai" });
     assert_eq!(answer.json(), json!({ "object": "list", "data": [model("gpt-4o"), model("o1-mini")] }));
     assert_eq!((answer.status, answer.header("content-type"), rig.hits()), (200, "application/json", vec![0, 0]));
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,6 +170,7 @@ apis:
         assert_eq!(rig.provider("east").last().model(), model, "{path}");
     }
     assert_eq!(rig.send(get("/v1/models")).await.json()["data"].as_array().map(Vec::len), Some(2));
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,6 +194,7 @@ async fn what_cannot_be_served_gets_an_error_that_says_why() {
             check_error(&rig.send(ask).await, status, code);
         }
         assert_eq!(rig.hits(), [0, 0], "nothing was forwarded");
+        rig.check_clean().await;
     }
 }
 
@@ -194,6 +205,7 @@ async fn an_environment_without_targets_is_refused() {
     check_error(&rig.send(chat("any").host("sandbox.test")).await, 403, "no_targets");
     check_error(&rig.send(get("/v1/models").host("sandbox.test")).await, 403, "no_targets");
     assert_eq!(rig.send(chat("any").host("live.test")).await.status, 200);
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,4 +225,5 @@ async fn no_prompt_and_no_key_is_logged() {
             assert!(!line.contains(secret), "{line}");
         }
     }
+    rig.check_clean().await;
 }

@@ -12,9 +12,13 @@ mod envoy_files; // What we ship for Envoy is valid, and safe while the router i
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
 mod failover; // A client notices nothing of a target that fails.
 mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
+mod inspection; // The start of an answer, looked at before the client gets it.
+mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod mutual_tls; // The router on another host.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
+mod pool; // Models of one pool that take different parameters.
 mod reload; // The policy file, edited while requests come in.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
 mod service; // The process: listeners, admin API, start and stop.
 mod turns; // Who gets which share of the requests.
+mod wire; // Every body and every client, in both body modes, through both shipped files.

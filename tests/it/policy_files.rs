@@ -6,30 +6,51 @@ use std::path::{Path, PathBuf};
 
 use model_router::config::{self, Compiled, MissingSecrets, Problems, Secrets};
 use model_router::health::Registry;
+use serde_json::Value;
+
+use crate::rig::router::binary;
 
 fn secrets(missing: MissingSecrets) -> Secrets {
-    let variables = [("OPENAI_EAST_KEY", "east"), ("OPENAI_WEST_KEY", "west")];
+    let variables = [("OPENAI_EAST_KEY", "east"), ("OPENAI_WEST_KEY", "west"), ("EMPTY_KEY", "")];
     Secrets::new(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))), missing)
 }
 
 fn read(path: &Path) -> Result<Compiled, Problems> {
-    config::read(path, &secrets(MissingSecrets::Refuse), &Registry::default(), 1).result
+    config::read(&[path.to_owned()], &secrets(MissingSecrets::Refuse), &Registry::default(), 1).result
 }
 
-fn yaml_files(directory: &str) -> Vec<PathBuf> {
+/// What a directory has that a policy can be read from: files, or directories of them.
+fn policies(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("the directory is there");
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    assert!(!files.is_empty(), "{directory} has policy files");
-    files
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+    let is_policy = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        path.is_dir() || (["yaml", "json"].contains(&extension) && !path.ends_with("policy.schema.json"))
+    };
+    paths.retain(is_policy);
+    paths.sort();
+    assert!(!paths.is_empty(), "{directory} has policies");
+    paths
 }
 
 #[test]
 fn shipped_policies_load_without_a_problem() {
-    for path in yaml_files("envoy/policies") {
+    for path in policies("envoy/policies") {
         let compiled = read(&path).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(compiled.warnings.to_string(), "", "{}", path.display());
+    }
+}
+
+/// Every block of YAML in the README is a policy, unless it is marked as a fragment.
+#[test]
+fn policies_in_the_readme_load_without_a_problem() {
+    let readme = fs::read_to_string("README.md").expect("readable");
+    let blocks: Vec<_> = readme.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let read = config::read_bytes("README.md", block.as_bytes(), &Registry::default());
+        let compiled = read.unwrap_or_else(|problems| panic!("{}", problems.explained()));
+        assert_eq!(compiled.warnings.to_string(), "");
     }
 }
 
@@ -37,9 +58,11 @@ fn shipped_policies_load_without_a_problem() {
 #[test]
 fn mistakes_are_reported_as_expected() {
     let directory = "tests/policies/invalid";
-    for path in yaml_files(directory) {
+    for path in policies(directory) {
         let problems = read(&path).expect_err("has an error");
-        let report = format!("{problems}\n").replace(&format!("{directory}/"), "");
+        let report = anstream::adapter::strip_str(&format!("{}\n", problems.explained())).to_string();
+        let report = report.replace(&format!("{directory}/"), "");
+        assert!(!report.contains("hunter"), "{report}");
         let expected = path.with_extension("expected");
         if std::env::var_os("BLESS").is_some() {
             fs::write(&expected, report).expect("writable");
@@ -47,4 +70,62 @@ fn mistakes_are_reported_as_expected() {
         }
         assert_eq!(report, fs::read_to_string(&expected).expect("a report beside the file"), "{}", path.display());
     }
+}
+
+/// The secrets of these files begin with `hunter`; neither form of `check`'s output, nor the log's, has one.
+#[test]
+fn no_form_of_a_report_shows_a_secret() {
+    for path in policies("tests/policies/invalid") {
+        for arguments in [&["--output", "json"][..], &["--strict"]] {
+            let output = check(&path, arguments);
+            let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+            assert!(!out.contains("hunter") && !err.contains("hunter"), "{out}{err}");
+        }
+        assert!(!read(&path).expect_err("has an error").to_string().contains("hunter"));
+    }
+}
+
+fn check(path: &Path, arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(binary()).arg("check").arg(path).args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn check_is_plain_in_a_pipe_and_json_for_programs() {
+    let path = Path::new("tests/policies/invalid/five-at-once.yaml");
+    let text = String::from_utf8(check(path, &[]).stdout).expect("text");
+    assert!(text.contains("\n  5 | defaults: { suspend: 30 }\n    |                      ^^\n"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+
+    let output = check(path, &["--output", "json"]);
+    let problems: Vec<Value> = serde_json::from_slice(&output.stdout).expect("one array");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(problems.len(), 5);
+    let expected = serde_json::json!({
+        "file": path, "line": 5, "column": 22, "severity": "error",
+        "message": "the duration `30` has no unit", "help": "write `30s` for seconds",
+    });
+    assert_eq!(problems[1], expected);
+    let summary = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(summary, format!("model-router: {} can't be used\n", path.display()));
+}
+
+#[test]
+fn check_takes_several_files_as_one_policy() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    let text = fs::read_to_string("envoy/policies/round-robin.yaml").expect("readable");
+    let (platform, apis) = text.split_once("apis:").expect("APIs");
+    fs::write(at("platform.yaml"), platform).expect("writable");
+    fs::write(at("chat.yml"), format!("apis:{apis}")).expect("writable");
+    fs::write(at(".hidden.yaml"), "apis: 7").expect("writable");
+    fs::write(at("notes.txt"), "apis: 7").expect("writable");
+    for paths in [vec![at("")], vec![at("chat.yml"), at("platform.yaml")]] {
+        let mut command = std::process::Command::new(binary());
+        let output = command.arg("check").args(paths).output().expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success() && text.ends_with(": good (1 API)\n"), "{text}");
+    }
+    let alone = check(&at("chat.yml"), &[]);
+    let text = String::from_utf8(alone.stdout).expect("text");
+    assert!(text.contains("keys `providers` and `endpoints` are missing"), "{text}");
 }

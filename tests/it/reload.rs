@@ -113,6 +113,45 @@ async fn the_swap_of_a_mounted_configmap_is_seen() {
     assert_eq!(targets.into_inner().targets[0].model, "o1-mini");
 }
 
+/// Teams keep their APIs in files of their own: one that comes, goes or is wrong counts for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_directory_are_followed_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let platform = one("gpt-4o", "east").replace("{{east}}", "http://127.0.0.1:1");
+    let team = |name: &str| {
+        format!(
+            "apis: [ {{ name: {name}, base_path: /{name}, production: {{ round_robin: {{ targets: [ {{ model: o1-mini, endpoint: east }} ] }} }} }} ]"
+        )
+    };
+    fs::write(at("platform.yaml"), platform).unwrap();
+    let mut settings = fast();
+    settings.args.extend(["--policy".into(), directory.path().display().to_string()]);
+    let router = Router::start_with("", settings).await;
+    assert_eq!(status(&router).await.policy.unwrap().file, directory.path().display().to_string());
+    let models = async || {
+        let request = model_router::admin::proto::ListTargetsRequest {};
+        admin(&router).await.list_targets(request).await.unwrap().into_inner().targets.len()
+    };
+    assert_eq!(models().await, 1);
+
+    fs::write(at("search.yaml"), team("search")).unwrap();
+    applied(&router, 2).await;
+    assert_eq!(models().await, 2);
+
+    fs::write(at("support.yaml"), team("search")).unwrap();
+    let refused = eventually("the refusal", async || status(&router).await.last_refused_reload).await;
+    let both = ["support.yaml:1:17: error: API `search` is there already, at ", "search.yaml:1:17"];
+    assert!(both.iter().all(|part| refused.report.contains(part)), "{}", refused.report);
+    assert_eq!(models().await, 2);
+
+    fs::remove_file(at("support.yaml")).unwrap();
+    eventually("its end", async || status(&router).await.last_refused_reload.is_none().then_some(())).await;
+    fs::remove_file(at("search.yaml")).unwrap();
+    applied(&router, 3).await;
+    assert_eq!(models().await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_swaps_under_load_fail_no_request_and_none_sees_half_of_each() {
     const SWAPS: u64 = 1_000;

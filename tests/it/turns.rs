@@ -57,12 +57,14 @@ async fn suspend(rig: &Rig, endpoint: &str, model: &str) {
 async fn three_targets_in_turn_get_a_third_each_to_the_request() {
     let rig = rig(ROUND_ROBIN).await;
     check(&rig, 9_000, &[("gpt-4o", 3_000), ("o1-mini", 3_000), ("gpt-4o-mini", 3_000)]).await;
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn weights_are_exact_over_ten_thousand_requests() {
     let rig = rig(WEIGHTED).await;
     check(&rig, 10_000, &[("gpt-4o", 5_000), ("o1-mini", 3_000), ("gpt-4o-mini", 2_000)]).await;
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +72,7 @@ async fn with_one_of_three_suspended_the_others_are_exactly_even() {
     let rig = rig(ROUND_ROBIN).await;
     suspend(&rig, "west", "o1-mini").await;
     check(&rig, 3_000, &[("gpt-4o", 1_500), ("gpt-4o-mini", 1_500)]).await;
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +81,7 @@ async fn with_one_of_three_suspended_the_others_keep_their_proportion_exactly() 
     suspend(&rig, "west", "o1-mini").await;
     // What was sent while suspending may have left the cycle of the other two anywhere; whole cycles are exact from there.
     check(&rig, 7_000, &[("gpt-4o", 5_000), ("gpt-4o-mini", 2_000)]).await;
+    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,4 +103,5 @@ apis:
         models.push(rig.send(chat("whatever").host(host)).await.model());
     }
     assert_eq!(json!(models), json!(["p1", "s1", "s2", "p2", "p1", "s1"]));
+    rig.check_clean().await;
 }

@@ -15,6 +15,8 @@ pub(crate) struct Cluster {
 enum Upstream {
     /// A scripted provider: HTTP/1.1, no TLS.
     Plain(SocketAddr),
+    /// A scripted provider: HTTP/2, no TLS.
+    Http2(SocketAddr),
     /// A real one, by name: TLS as in the shipped `envoy/clusters.yaml`, or none for a model server nearby.
     Named { host: String, port: u16, tls: bool },
 }
@@ -23,6 +25,11 @@ impl Cluster {
     /// A scripted provider.
     pub(crate) fn plain(name: &str, addr: SocketAddr) -> Self {
         Self { name: name.to_owned(), upstream: Upstream::Plain(addr) }
+    }
+
+    /// A scripted provider that is spoken to in HTTP/2.
+    pub(crate) fn http2(name: &str, addr: SocketAddr) -> Self {
+        Self { name: name.to_owned(), upstream: Upstream::Http2(addr) }
     }
 
     /// A provider on the network.
@@ -50,6 +57,7 @@ impl Cluster {
         let name = &self.name;
         let (discovery, endpoint, more) = match &self.upstream {
             Upstream::Plain(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), ""),
+            Upstream::Http2(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), HTTP2),
             Upstream::Named { host, port, tls } => {
                 let discovery = "type: LOGICAL_DNS\n  dns_lookup_family: V4_PREFERRED".to_owned();
                 (discovery, format!("hostname: {host}, {}", endpoint(host, *port)), if *tls { TLS } else { "" })
@@ -86,6 +94,12 @@ const TLS: &str = "  transport_socket:
     envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
       \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
       auto_config: {}
+";
+
+const HTTP2: &str = "  typed_extension_protocol_options:
+    envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+      \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+      explicit_http_config: { http2_protocol_options: {} }
 ";
 
 /// The whole file.

@@ -140,7 +140,10 @@ pub(crate) fn binary() -> PathBuf {
 
 fn command(dir: &Path, policy: &Path, settings: Settings) -> Command {
     let mut command = Command::new(settings.binary.unwrap_or_else(binary));
-    command.arg("serve").arg("--policy").arg(policy);
+    command.arg("serve");
+    if !settings.args.iter().any(|argument| argument == "--policy") {
+        command.arg("--policy").arg(policy);
+    }
     command.args(["--listen", &settings.listen.replace("{dir}", &dir.display().to_string())]);
     command.args(["--admin-listen", "127.0.0.1:0", "--log-format", "json", "--reload-interval", "500ms"]);
     command.args(settings.args).envs(settings.env);

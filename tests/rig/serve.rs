@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -33,6 +33,7 @@ pub(crate) struct Recorded {
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) path: String,
+    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) at: Instant,
@@ -131,7 +132,7 @@ async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded,
     let body = whole(body).await?;
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = Instant::now();
-    let recorded = Recorded { method: parts.method, path, headers: parts.headers, body, at };
+    let recorded = Recorded { method: parts.method, path, version: parts.version, headers: parts.headers, body, at };
     if !shared.count_only.load(Ordering::SeqCst) {
         let mut all = lock(&shared.recorded);
         if all.len() < RECORDED_MAX {

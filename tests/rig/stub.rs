@@ -96,8 +96,11 @@ impl ExternalProcessor for Service {
                 if let Phase::RequestHeaders(headers) = &phase {
                     seen.lock().unwrap_or_else(PoisonError::into_inner).push(all(headers));
                 }
+                // As the router does: nothing more is said once the answer's headers have been.
+                let last = matches!(phase, Phase::ResponseHeaders(_));
                 let reply = reply(&plan, &mut attempt, phase);
-                if to_envoy.send(Ok(ProcessingResponse { response: reply, ..Default::default() })).await.is_err() {
+                let sent = to_envoy.send(Ok(ProcessingResponse { response: reply, ..Default::default() })).await;
+                if last || sent.is_err() {
                     return;
                 }
             }

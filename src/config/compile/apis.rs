@@ -1,10 +1,10 @@
-//! APIs: hosts, base path and policies of each, and that no two of them could take the same request.
+//! APIs: name, hosts, base path, operations and policies of each.
 
 use std::collections::HashMap;
 
-use super::hosts;
 use super::operations::{self, Claim};
 use super::policies::Names;
+use super::{claims, headers, hosts};
 use crate::api::{Api, Environment, HostPattern};
 use crate::config::decode::At;
 use crate::config::problem::{Place, Report};
@@ -13,31 +13,36 @@ use crate::config::words::shown;
 use crate::policy::Policy;
 
 /// An API before it is known which operations others take; the parts that were wrong are `None`.
-struct Draft<'a> {
-    name: &'a str,
-    place: Place,
+pub(super) struct Draft<'a> {
+    pub(super) name: &'a str,
+    pub(super) place: Place,
     hosts: Option<Vec<HostPattern>>,
     sandbox_hosts: Option<Vec<HostPattern>>,
-    base_path: Option<String>,
+    pub(super) base_path: Option<String>,
     /// Whether it names its operations; else they come with its provider types.
-    explicit: bool,
-    operations: Option<Vec<Claim<'a>>>,
+    pub(super) explicit: bool,
+    pub(super) operations: Option<Vec<Claim<'a>>>,
     production: Option<Policy>,
     sandbox: Option<Policy>,
+    forward_headers: Vec<String>,
 }
 
 /// Compiles all APIs; those with problems, which are reported, may be left out.
-pub(super) fn apis<'a>(list: &'a At<Vec<At<raw::Api>>>, names: &mut Names<'a, '_>, report: &mut Report) -> Vec<Api> {
-    let Some(raws) = list.get() else { return Vec::new() };
+pub(super) fn apis<'a>(
+    list: Option<&'a At<Vec<At<raw::Api>>>>,
+    names: &mut Names<'a, '_>,
+    report: &mut Report,
+) -> Vec<Api> {
+    let Some((list, raws)) = list.and_then(|list| Some((list, list.get()?))) else { return Vec::new() };
     if raws.is_empty() {
-        report.error(list.place, "`apis` is empty");
+        let help = "name at least one, with a `name` and a policy under `production`".to_owned();
+        report.error_with(list.place, "`apis` is empty", help);
     }
     let mut drafts: Vec<_> = raws.iter().filter_map(|raw| draft(raw, names, report)).collect();
     unique_names(&drafts, report);
-    leave_to_others(&mut drafts, report);
-    for (index, draft) in drafts.iter().enumerate() {
-        drafts[..index].iter().for_each(|earlier| disjoint(earlier, draft, report));
-    }
+    claims::leave_to_others(&mut drafts, report);
+    claims::disjoint(&drafts, report);
+    claims::reachable(&drafts, report);
     drafts.into_iter().filter_map(Draft::finish).collect()
 }
 
@@ -65,8 +70,19 @@ fn draft<'a>(at: &'a At<raw::Api>, names: &mut Names<'a, '_>, report: &mut Repor
             compiled.then(|| operations::built_in(production.iter().chain(&sandbox)))
         }
     };
-    let (place, explicit) = (raw.name.place, raw.operations.is_some());
-    Some(Draft { name, place, hosts, sandbox_hosts, base_path, explicit, operations, production, sandbox })
+    let forward_headers = raw.forward_headers.as_ref().map_or_else(Vec::new, |list| headers::headers(list, report));
+    Some(Draft {
+        name,
+        place: raw.name.place,
+        hosts,
+        sandbox_hosts,
+        base_path,
+        explicit: raw.operations.is_some(),
+        operations,
+        production,
+        sandbox,
+        forward_headers,
+    })
 }
 
 fn environments(place: Place, raw: &raw::Api, name: &str, report: &mut Report) {
@@ -86,73 +102,27 @@ fn environments(place: Place, raw: &raw::Api, name: &str, report: &mut Report) {
 fn unique_names(drafts: &[Draft<'_>], report: &mut Report) {
     let mut seen = HashMap::new();
     for draft in drafts.iter().filter(|draft| !draft.name.is_empty()) {
-        if let Some(Place { line, column }) = seen.insert(draft.name, draft.place) {
-            let message = format!("API {} is there already, at {line}:{column}", shown(draft.name));
+        if let Some(first) = seen.insert(draft.name, draft.place) {
+            let first = report.told(first, draft.place);
+            let message = format!("API {} is there already, at {first}", shown(draft.name));
             report.error_with(draft.place, message, "give this one another name".to_owned());
         }
     }
 }
 
-/// Takes from the APIs that name no operations those that another API of the same host and base path names.
-fn leave_to_others(drafts: &mut [Draft<'_>], report: &mut Report) {
-    for index in 0..drafts.len() {
-        let draft = &drafts[index];
-        let Some(claims) = draft.operations.as_ref().filter(|claims| !draft.explicit && !claims.is_empty()) else {
-            continue;
-        };
-        let others = drafts.iter().filter(|other| other.explicit && draft.shared_host(other).is_some());
-        let taken: Vec<_> = others.flat_map(|other| other.operations.iter().flatten()).collect();
-        let left = claims.iter().filter(|claim| !taken.iter().any(|other| claim.shared_method(other).is_some()));
-        let left: Vec<_> = left.cloned().collect();
-        if left.is_empty() {
-            let message = format!("API {} is left with no operations: other APIs name them all", shown(draft.name));
-            report.error(draft.place, message);
-        }
-        drafts[index].operations = Some(left);
+impl<'a> Draft<'a> {
+    /// Its operations; none if they are not known.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim<'a>> {
+        self.operations.iter().flatten()
     }
-}
 
-fn disjoint(earlier: &Draft<'_>, later: &Draft<'_>, report: &mut Report) {
-    let Some(host) = earlier.shared_host(later).filter(|_| earlier.name != later.name) else { return };
-    let (Some(one), Some(other)) = (&earlier.operations, &later.operations) else { return };
-    let pairs = other.iter().flat_map(|claim| one.iter().map(move |against| (claim, claim.shared_method(against))));
-    let mut shared = pairs.filter_map(|(claim, method)| Some((claim, method?)));
-    let Some((claim, method)) = shared.next() else { return };
-    let base_path = later.base_path.as_deref().unwrap_or_default();
-    let request = shown(&format!("{method} {base_path}{}", claim.path));
-    let more = match shared.count() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let (earlier, name) = (shown(earlier.name), shown(later.name));
-    let message = format!("APIs {earlier} and {name} both take {request}{more} on {host}");
-    let help = "give one of them other `hosts`, another `base_path` or `operations` of its own".to_owned();
-    report.error_with(claim.place.unwrap_or(later.place), message, help);
-}
-
-impl Draft<'_> {
-    /// A host that both take at the same base path, in words.
-    fn shared_host(&self, other: &Self) -> Option<String> {
-        let same_path = self.base_path.is_some() && self.base_path == other.base_path;
-        if std::ptr::eq(self, other) || !same_path {
-            return None;
-        }
-        let (any, hosts) = self.claimed()?;
-        let (other_any, other_hosts) = other.claimed()?;
-        if any && other_any {
-            return Some("any host".to_owned());
-        }
-        let shared = hosts.into_iter().find(|host| other_hosts.contains(host))?;
-        Some(match shared {
-            HostPattern::Exact(host) => format!("host {}", shown(host)),
-            HostPattern::Below(domain) => format!("hosts {}", shown(&format!("*.{domain}"))),
+    /// Every host pattern with the base path, `None` being any host; nothing if one of them was wrong.
+    pub(super) fn spots(&self) -> impl Iterator<Item = (Option<&HostPattern>, &str)> {
+        let known = self.hosts.as_ref().zip(self.sandbox_hosts.as_ref()).zip(self.base_path.as_deref());
+        known.into_iter().flat_map(|((hosts, sandbox_hosts), base_path)| {
+            let any = hosts.is_empty().then_some(None);
+            any.into_iter().chain(hosts.iter().chain(sandbox_hosts).map(Some)).map(move |host| (host, base_path))
         })
-    }
-
-    /// Whether it takes any host, and the hosts that it names.
-    fn claimed(&self) -> Option<(bool, Vec<&HostPattern>)> {
-        let (hosts, sandbox_hosts) = (self.hosts.as_ref()?, self.sandbox_hosts.as_ref()?);
-        Some((hosts.is_empty(), hosts.iter().chain(sandbox_hosts).collect()))
     }
 
     fn finish(self) -> Option<Api> {
@@ -164,7 +134,7 @@ impl Draft<'_> {
             operations: self.operations?.into_iter().map(|claim| claim.operation).collect(),
             production: self.production,
             sandbox: self.sandbox,
-            forward_headers: Vec::new(),
+            forward_headers: self.forward_headers,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The base URL of an endpoint.
 
-use url::Url;
+use std::net::Ipv4Addr;
+
+use url::{Host, Url};
 
 use crate::provider::ProviderType;
 
@@ -12,6 +14,8 @@ pub(super) struct BaseUrl {
     pub(super) path: String,
     /// The URL in its normal form.
     pub(super) text: String,
+    /// Whether what is sent there can be read on the way.
+    exposed: bool,
 }
 
 const EXPECTED: &str = "expected a URL such as `https://api.openai.com/v1`";
@@ -36,9 +40,48 @@ impl BaseUrl {
         if let Some(operation) = kind.and_then(|kind| kind.operations.iter().find(|end| path.ends_with(**end))) {
             return Err(format!("a base URL ends before the operation; leave `{operation}` out"));
         }
-        Ok(Self { authority, path, text: url.into() })
+        let exposed = url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host));
+        Ok(Self { authority, path, text: url.into(), exposed })
+    }
+
+    /// The host, if requests to it cross public networks as they are.
+    pub(super) fn host_in_the_clear(&self) -> Option<&str> {
+        self.exposed.then_some(&self.authority)
     }
 }
+
+/// Whether a host is likely to be beyond the machine and the network that the router is in.
+fn is_public(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(ip) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_shared(*ip)),
+        Host::Ipv6(ip) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name.contains('.') && !PRIVATE_DOMAINS.iter().any(|end| name.ends_with(end))
+        }
+    }
+}
+
+/// 100.64.0.0/10: carriers and overlay networks.
+fn is_shared(ip: Ipv4Addr) -> bool {
+    let [first, second, ..] = ip.octets();
+    first == 100 && (64..128).contains(&second)
+}
+
+/// Domains that never are public.
+const PRIVATE_DOMAINS: [&str; 11] = [
+    ".localhost",
+    ".local",
+    ".localdomain",
+    ".internal",
+    ".lan",
+    ".home.arpa",
+    ".svc",
+    ".test",
+    ".intranet",
+    ".corp",
+    ".private",
+];
 
 #[cfg(test)]
 mod tests {
@@ -56,6 +99,25 @@ mod tests {
         ] {
             let url = BaseUrl::parse(text, None).expect("valid");
             assert_eq!((&*url.authority, &*url.path), (authority, path), "{text}");
+        }
+    }
+
+    #[test]
+    fn plaintext_beyond_private_networks_is_told() {
+        for (url, exposed) in [
+            ("https://api.openai.com/v1", false),
+            ("http://api.openai.com/v1", true),
+            ("http://vllm:8000", false),
+            ("http://vllm.models.svc.cluster.local", false),
+            ("http://127.0.0.1:8080", false),
+            ("http://10.1.2.3", false),
+            ("http://100.64.0.9", false),
+            ("http://8.8.8.8", true),
+            ("http://[fd00::1]", false),
+            ("http://[2001:db8::1]", true),
+        ] {
+            let url = BaseUrl::parse(url, None).expect(url);
+            assert_eq!(url.host_in_the_clear().is_some(), exposed, "{}", url.text);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Providers and endpoints: the names that targets refer to.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -17,8 +17,19 @@ use crate::endpoint::{Endpoint, Secret};
 use crate::health::{EndpointKey, Registry};
 use crate::provider::ProviderType;
 
-/// A declared name with what is known of it; the parts that were wrong are `None`.
-pub(super) type Declared<'a, T> = HashMap<&'a str, (Place, T)>;
+/// Declared names with what is known of each; the parts that were wrong are `None`.
+#[derive(Debug)]
+pub(super) struct Declared<'a, T> {
+    pub(super) names: HashMap<&'a str, (Place, T)>,
+    /// Whether these are all, so that another one is unknown.
+    pub(super) complete: bool,
+}
+
+impl<'a, T> Declared<'a, T> {
+    pub(super) fn get(&self, name: &str) -> Option<&(Place, T)> {
+        self.names.get(name)
+    }
+}
 
 /// A provider.
 #[derive(Debug, Default)]
@@ -34,22 +45,26 @@ pub(super) struct Provider<'a> {
 pub(super) struct Known<'a> {
     pub(super) endpoint: Option<(EndpointKey, Arc<Endpoint>)>,
     pub(super) provider: Option<&'a str>,
-    pub(super) reserved: Option<Environment>,
+    /// The environment that it is reserved for, and where that stands.
+    pub(super) reserved: Option<(Environment, Place)>,
 }
 
 /// What endpoints are made with.
 #[derive(Debug)]
 pub(in crate::config) struct Means<'a> {
     pub(in crate::config) secrets: &'a Secrets,
-    pub(in crate::config) directory: &'a Path,
     pub(in crate::config) files: &'a mut Vec<PathBuf>,
     pub(in crate::config) registry: &'a Registry,
 }
 
 /// All providers by name.
-pub(super) fn providers<'a>(named: &'a At<Named<raw::Provider>>, report: &mut Report) -> Declared<'a, Provider<'a>> {
-    let all = named.get().into_iter().flat_map(Named::iter);
-    all.map(|(place, name, provider)| (name, (place, self::provider(place, name, provider, report)))).collect()
+pub(super) fn providers<'a>(
+    named: Option<&'a Named<raw::Provider>>,
+    report: &mut Report,
+) -> Declared<'a, Provider<'a>> {
+    let all = named.into_iter().flat_map(Named::iter);
+    let names = all.map(|(place, name, provider)| (name, (place, self::provider(place, name, provider, report))));
+    Declared { names: names.collect(), complete: named.is_some() }
 }
 
 fn provider<'a>(place: Place, name: &'a str, provider: Option<&'a raw::Provider>, report: &mut Report) -> Provider<'a> {
@@ -92,18 +107,18 @@ fn models<'a>(list: &'a [At<String>], report: &mut Report) -> Vec<&'a str> {
 
 /// All endpoints by name.
 pub(super) fn endpoints<'a>(
-    named: &'a At<Named<raw::Endpoint>>,
+    named: Option<&'a Named<raw::Endpoint>>,
     providers: &Declared<'a, Provider<'a>>,
     means: &mut Means<'_>,
     report: &mut Report,
 ) -> Declared<'a, Known<'a>> {
     let mut known = HashMap::new();
-    for (place, name, endpoint) in named.get().into_iter().flat_map(Named::iter) {
+    for (place, name, endpoint) in named.into_iter().flat_map(Named::iter) {
         header_safe(place, "the name of an endpoint", name, report);
         let made = endpoint.map(|endpoint| self::endpoint(name, endpoint, providers, means, report));
         known.insert(name, (place, made.unwrap_or_default()));
     }
-    known
+    Declared { names: known, complete: named.is_some() }
 }
 
 fn endpoint<'a>(
@@ -115,7 +130,7 @@ fn endpoint<'a>(
 ) -> Known<'a> {
     let provider = provider_of(&raw.provider, providers, report);
     let kind = provider.and_then(|provider| provider.kind);
-    let key = raw.api_key.as_ref().and_then(|key| means.secrets.key(key, means.directory, means.files, report));
+    let key = raw.api_key.as_ref().and_then(|key| means.secrets.key(key, means.files, report));
     let cluster = raw.cluster.as_ref().map_or(Some(name), |cluster| {
         cluster
             .get()
@@ -126,9 +141,13 @@ fn endpoint<'a>(
         .url
         .get()
         .and_then(|text| BaseUrl::parse(text, kind).map_err(|message| report.error(raw.url.place, message)).ok());
+    if let Some(host) = url.as_ref().and_then(BaseUrl::host_in_the_clear).filter(|_| raw.api_key.is_some()) {
+        let message = format!("the key goes to {} unencrypted", shown(host));
+        report.warning(raw.url.place, message, "write `https://`, and see that Envoy's cluster uses TLS".to_owned());
+    }
     let made = kind.zip(cluster).zip(url);
     let endpoint = made.map(|((kind, cluster), url)| assemble(name, kind, cluster, url, key, means.registry));
-    let reserved = raw.environment.as_ref().and_then(At::get).map(|&environment| environment.into());
+    let reserved = raw.environment.as_ref().and_then(|at| Some(((*at.get()?).into(), at.place)));
     Known { endpoint, provider: provider.map(|provider| provider.name), reserved }
 }
 
@@ -138,8 +157,8 @@ fn provider_of<'p, 'a>(
     report: &mut Report,
 ) -> Option<&'p Provider<'a>> {
     let text = name.get()?;
-    let found = providers.get(text.as_str());
-    if found.is_none() {
+    let found = providers.get(text);
+    if found.is_none() && providers.complete {
         let help = instead(text, sorted(providers));
         report.error_with(name.place, format!("unknown provider {}", shown(text)), help);
     }
@@ -172,7 +191,7 @@ fn assemble(
 
 /// Declared names in order, for messages that do not change from run to run.
 pub(super) fn sorted<'a, T>(declared: &Declared<'a, T>) -> Vec<&'a str> {
-    let mut names: Vec<_> = declared.iter().map(|(name, (place, _))| (*place, *name)).collect();
+    let mut names: Vec<_> = declared.names.iter().map(|(name, (place, _))| (*place, *name)).collect();
     names.sort_unstable();
     names.into_iter().map(|(_, name)| name).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::decode::At;
 use crate::config::problem::Report;
-use crate::config::raw::{Count, Defaults, Interval, Rotation};
+use crate::config::raw::{Count, Defaults, Entry, Failover, Interval, Rotation};
 use crate::policy::Limits;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -22,6 +22,7 @@ pub(super) struct Bounds<'a> {
     attempts: Option<&'a At<Count>>,
     first_byte_timeout: Option<&'a At<Interval>>,
     request_timeout: Option<&'a At<Interval>>,
+    overall_timeout: Option<&'a At<Interval>>,
 }
 
 impl Bounds<'_> {
@@ -36,6 +37,8 @@ impl Bounds<'_> {
                 .unwrap_or(base.first_byte_timeout),
             request_timeout: interval(self.request_timeout, "request_timeout", &TIMEOUT, report)
                 .unwrap_or(base.request_timeout),
+            overall_timeout: interval(self.overall_timeout, "overall_timeout", &TIMEOUT, report)
+                .unwrap_or(base.overall_timeout),
         }
     }
 }
@@ -48,6 +51,7 @@ impl<'a> From<&'a Defaults> for Bounds<'a> {
             attempts: from.attempts.as_ref(),
             first_byte_timeout: from.first_byte_timeout.as_ref(),
             request_timeout: from.request_timeout.as_ref(),
+            overall_timeout: from.overall_timeout.as_ref(),
         }
     }
 }
@@ -60,6 +64,33 @@ impl<'a> From<&'a Rotation> for Bounds<'a> {
             attempts: from.attempts.as_ref(),
             first_byte_timeout: from.first_byte_timeout.as_ref(),
             request_timeout: from.request_timeout.as_ref(),
+            overall_timeout: from.overall_timeout.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Failover> for Bounds<'a> {
+    fn from(from: &'a Failover) -> Self {
+        Self {
+            suspend: from.suspend.as_ref(),
+            suspend_after: from.suspend_after.as_ref(),
+            attempts: from.attempts.as_ref(),
+            first_byte_timeout: from.first_byte_timeout.as_ref(),
+            request_timeout: from.request_timeout.as_ref(),
+            overall_timeout: from.overall_timeout.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for Bounds<'a> {
+    fn from(from: &'a Entry) -> Self {
+        Self {
+            suspend: from.suspend.as_ref(),
+            suspend_after: None,
+            attempts: None,
+            first_byte_timeout: from.first_byte_timeout.as_ref(),
+            request_timeout: from.request_timeout.as_ref(),
+            overall_timeout: from.overall_timeout.as_ref(),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::edits;
 use super::endpoints::{Declared, Known, Provider, sorted};
-use super::limits::Bounds;
+use super::rules::Common;
 use crate::api::Environment;
 use crate::body::BodyEdits;
 use crate::config::decode::At;
@@ -14,7 +15,7 @@ use crate::config::words::{instead, shown};
 use crate::health::Registry;
 use crate::policy::round_robin::RoundRobin;
 use crate::policy::weighted::Weighted;
-use crate::policy::{Limits, ModelName, Policy, Target, Turns};
+use crate::policy::{Limits, ModelName, Policy, Stateful, Target, Turns};
 
 /// The heaviest weight: sums of all weights stay far from overflowing.
 const HEAVIEST: u64 = 1_000_000;
@@ -44,11 +45,43 @@ impl<'a, 'b> Names<'a, 'b> {
         environment: Environment,
         report: &mut Report,
     ) -> Option<Policy> {
-        let (order, rotation) = match raw.get()? {
-            raw::Policy::RoundRobin(rotation) => (Order::RoundRobin, rotation),
-            raw::Policy::WeightedRoundRobin(rotation) => (Order::Weighted, rotation),
+        let common = match raw.get()? {
+            raw::Policy::RoundRobin(rotation) | raw::Policy::WeightedRoundRobin(rotation) => Common::from(rotation),
+            raw::Policy::Failover(failover) => Common::from(failover),
         };
-        let limits = Bounds::from(rotation).over(self.defaults, report);
+        let limits = common.bounds.over(self.defaults, report);
+        let targets = match raw.get()? {
+            raw::Policy::RoundRobin(rotation) => self.rotation(rotation, Order::RoundRobin, environment, report),
+            raw::Policy::WeightedRoundRobin(rotation) => self.rotation(rotation, Order::Weighted, environment, report),
+            raw::Policy::Failover(failover) => {
+                let compiled = self.failover(failover, limits, environment, report);
+                compiled.map(|(targets, entries)| (targets, Turns::Failover(entries)))
+            }
+        };
+        let stateful = common.stateful_endpoint;
+        let stateful = stateful.map_or(Some(None), |name| self.stateful(name, environment, report).map(Some));
+        let budget = common.budget(report);
+        let (targets, turns) = targets?;
+        Some(Policy {
+            targets,
+            turns,
+            limits,
+            budget,
+            all_suspended: common.all_suspended(),
+            inspect_first_event: common.inspects_first_event(),
+            next_on_context_length: common.goes_on_when_too_long(),
+            decision_headers: common.tells_clients(),
+            stateful: stateful?,
+        })
+    }
+
+    fn rotation(
+        &mut self,
+        rotation: &'a raw::Rotation,
+        order: Order,
+        environment: Environment,
+        report: &mut Report,
+    ) -> Option<(Vec<Target>, Turns)> {
         let list = rotation.targets.get()?;
         if list.is_empty() {
             let help = "name at least one, such as `{ model: gpt-4o, endpoint: openai }`".to_owned();
@@ -63,12 +96,56 @@ impl<'a, 'b> Names<'a, 'b> {
             Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
             Order::Weighted => Turns::Weighted(Weighted::new(weights)),
         };
-        Some(Policy { targets, turns, limits, stateful: None })
+        Some((targets, turns))
     }
 
-    fn target(&mut self, raw: &'a At<raw::Target>, environment: Environment, report: &mut Report) -> Option<Target> {
-        let raw = raw.get()?;
-        let known = self.endpoint(&raw.endpoint, environment, report)?;
+    /// A target for each model of an endpoint's provider.
+    pub(super) fn any_model(
+        &mut self,
+        name: &'a str,
+        place: Place,
+        environment: Environment,
+        report: &mut Report,
+    ) -> Option<Vec<Target>> {
+        let known = self.endpoint(name, place, environment, report)?;
+        let (_, provider) = self.providers.get(known.provider?)?;
+        let (key, endpoint) = known.endpoint.as_ref()?;
+        let models = provider.models.as_ref()?.iter().map(|model| ModelName::new(model));
+        let target = |model| Target {
+            state: self.registry.target(key, &model),
+            model,
+            endpoint: Arc::clone(endpoint),
+            edits: BodyEdits::default(),
+        };
+        Some(models.map(target).collect())
+    }
+
+    /// The endpoint that keeps state, with every model of its provider: a stored response may name any.
+    fn stateful(&mut self, name: &'a At<String>, environment: Environment, report: &mut Report) -> Option<Stateful> {
+        let known = self.endpoint(name.get()?, name.place, environment, report)?;
+        let (_, provider) = self.providers.get(known.provider?)?;
+        let models = provider.models.as_ref()?.iter().map(|model| ModelName::new(model)).collect();
+        let (_, endpoint) = known.endpoint.as_ref()?;
+        Some(Stateful { endpoint: Arc::clone(endpoint), models })
+    }
+
+    pub(super) fn target(
+        &mut self,
+        raw: &'a At<raw::Target>,
+        environment: Environment,
+        report: &mut Report,
+    ) -> Option<Target> {
+        self.target_of(raw.get()?, environment, report)
+    }
+
+    pub(super) fn target_of(
+        &mut self,
+        raw: &'a raw::Target,
+        environment: Environment,
+        report: &mut Report,
+    ) -> Option<Target> {
+        let edits = raw.body.as_ref().map_or_else(BodyEdits::default, |body| edits::edits(body, report));
+        let known = self.endpoint(raw.endpoint.get()?, raw.endpoint.place, environment, report)?;
         let provider = known.provider.and_then(|name| self.providers.get(name));
         let model = raw.model.get()?;
         if let Some((_, Provider { name, models: Some(models), .. })) = provider
@@ -81,27 +158,30 @@ impl<'a, 'b> Names<'a, 'b> {
         let (key, endpoint) = known.endpoint.as_ref()?;
         let model = ModelName::new(model);
         let state = self.registry.target(key, &model);
-        Some(Target { model, endpoint: Arc::clone(endpoint), edits: BodyEdits::default(), state })
+        Some(Target { model, endpoint: Arc::clone(endpoint), edits, state })
     }
 
     fn endpoint(
         &mut self,
-        name: &'a At<String>,
+        text: &'a str,
+        place: Place,
         environment: Environment,
         report: &mut Report,
     ) -> Option<&'b Known<'a>> {
-        let text = name.get()?;
         let endpoints = self.endpoints;
-        let Some((_, known)) = endpoints.get(text.as_str()) else {
-            let help = instead(text, sorted(endpoints));
-            report.error_with(name.place, format!("unknown endpoint {}", shown(text)), help);
+        let Some((_, known)) = endpoints.get(text) else {
+            if endpoints.complete {
+                let help = instead(text, sorted(endpoints));
+                report.error_with(place, format!("unknown endpoint {}", shown(text)), help);
+            }
             return None;
         };
         self.used.insert(text);
-        if let Some(reserved) = known.reserved.filter(|reserved| *reserved != environment) {
-            let message = format!("endpoint {} is reserved for {}", shown(text), reserved.name());
+        if let Some((reserved, there)) = known.reserved.filter(|(reserved, _)| *reserved != environment) {
+            let there = report.told(there, place);
+            let message = format!("endpoint {} is reserved for {}, at {there}", shown(text), reserved.name());
             let help = format!("use another one for {}, or leave out its `environment`", environment.name());
-            report.error_with(name.place, message, help);
+            report.error_with(place, message, help);
         }
         Some(known)
     }
@@ -116,7 +196,7 @@ fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
         };
         let Some(first) = seen.insert((model, endpoint), at.place) else { continue };
         let (model, endpoint) = (shown(model), shown(endpoint));
-        let message = format!("{model} at {endpoint} is a target already, at {}:{}", first.line, first.column);
+        let message = format!("{model} at {endpoint} is a target already, at {}", report.told(first, at.place));
         let help = match order {
             Order::RoundRobin => "for a larger share use `weighted_round_robin` and give it a `weight`",
             Order::Weighted => "keep one, with the sum of their weights",

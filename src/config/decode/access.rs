@@ -50,7 +50,7 @@ impl<'de> MapAccess<'de> for Named<'de> {
     type Error = Mistake;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mistake> {
-        let Some(entry) = self.rest.next() else { return Ok(None) };
+        let Some(entry) = self.rest.find(|entry| !entry.key.is_merge_key()) else { return Ok(None) };
         self.value = Some(&entry.value);
         seed.deserialize(self.parent.child(&entry.key)).map(Some)
     }
@@ -80,9 +80,9 @@ impl<'de> Fields<'de> {
         meant: Vec<&'static str>,
         fields: &'static [&'static str],
     ) -> Self {
-        let there = |field: &&&str| !known.iter().any(|entry| entry.key.text() == **field);
+        let there = |field: &&&str| !known.iter().any(|entry| entry.key.name() == **field);
         let missing: Vec<_> = fields.iter().filter(there).map(|&field| (field, None)).collect();
-        let all = known.iter().map(|entry| (entry.key.text(), Some(&entry.value))).chain(missing);
+        let all = known.iter().map(|entry| (entry.key.name(), Some(&entry.value))).chain(missing);
         Self { parent, rest: all.collect::<Vec<_>>().into_iter(), current: None, meant }
     }
 }
@@ -162,7 +162,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Mistake> {
-        let name: StrDeserializer<'de, Mistake> = self.key.text().into_deserializer();
+        let name: StrDeserializer<'de, Mistake> = self.key.name().into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
 }
@@ -173,14 +173,14 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     fn unit_variant(self) -> Result<(), Mistake> {
         match self.value {
             None => Ok(()),
-            Some(_) => self.decoder.wrong(shown(self.key.text())),
+            Some(_) => self.decoder.wrong(shown(self.key.name())),
         }
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Mistake> {
         match self.value {
             Some(value) => seed.deserialize(self.decoder.child(value)),
-            None => self.decoder.wrong(format!("`{{ {}: … }}`", self.key.text())),
+            None => self.decoder.wrong(format!("`{{ {}: … }}`", self.key.name())),
         }
     }
 
@@ -191,7 +191,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Mistake> {
         match self.value {
             Some(value) => self.decoder.child(value).deserialize_struct("", fields, visitor),
-            None => self.decoder.wrong(format!("`{{ {}: … }}`", self.key.text())),
+            None => self.decoder.wrong(format!("`{{ {}: … }}`", self.key.name())),
         }
     }
 }

@@ -26,12 +26,30 @@ impl<T> At<T> {
     pub fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
+
+    pub(in crate::config) fn new(place: Place, value: Option<T>) -> Self {
+        Self { place, value }
+    }
+
+    pub(in crate::config) fn into_value(self) -> Option<T> {
+        self.value
+    }
 }
 
 impl<T> Named<T> {
     /// Every name with its value.
     pub(in crate::config) fn iter(&self) -> impl Iterator<Item = (Place, &str, Option<&T>)> {
         self.0.iter().filter_map(|(name, value)| Some((name.place, name.get()?.as_str(), value.get())))
+    }
+
+    /// Every name with its value and the place of that.
+    pub(in crate::config) fn entries(&self) -> impl Iterator<Item = (&At<String>, &At<T>)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// All maps in one.
+    pub(in crate::config) fn concat(maps: Vec<Self>) -> Self {
+        Self(maps.into_iter().flat_map(|map| map.0).collect())
     }
 }
 
@@ -51,10 +69,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<At<T>, A::Error> {
+        let file = access.next_element()?.unwrap_or_default();
         let line = access.next_element()?.unwrap_or_default();
         let column = access.next_element()?.unwrap_or_default();
         let value = access.next_element().ok().flatten(); // an error has been recorded by `Access`
-        Ok(At { place: Place { line, column }, value })
+        Ok(At { place: Place { file, line, column }, value })
     }
 }
 
@@ -82,7 +101,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
     }
 }
 
-/// Hands [`AtVisitor`] the line, the column and the value, in this order, and records what is wrong with the value.
+/// Hands [`AtVisitor`] the file's number, the line, the column and the value, in this order, and records what is wrong with the value.
 pub(super) struct Access<'de> {
     source: Source<'de>,
     handed: usize,
@@ -124,8 +143,9 @@ impl<'de> SeqAccess<'de> for Access<'de> {
         self.handed += 1;
         let number = |number: usize| -> UsizeDeserializer<Mistake> { number.into_deserializer() };
         match self.handed {
-            1 => seed.deserialize(number(self.place().line)).map(Some),
-            2 => seed.deserialize(number(self.place().column)).map(Some),
+            1 => seed.deserialize(number(self.place().file)).map(Some),
+            2 => seed.deserialize(number(self.place().line)).map(Some),
+            3 => seed.deserialize(number(self.place().column)).map(Some),
             _ => self.value(seed).map(Some),
         }
     }

@@ -24,9 +24,10 @@ enum Kind {
 }
 
 fn decode_shelf(yaml: &str) -> (Option<Shelf>, String) {
-    let mut report = Report::new("");
-    let root = crate::config::yaml::parse(yaml, &mut report).expect("YAML");
-    let (shelf, report) = decode(&root, &["poems"], report);
+    let mut report = Report::default();
+    let file = report.add_file("", std::path::Path::new(""), yaml);
+    let root = crate::config::yaml::parse(yaml, file, &mut report).expect("YAML");
+    let (shelf, report) = decode(&root, &["poems"], &[(&["kind"], "in a book")], report);
     (shelf, report.into_problems().to_string())
 }
 
@@ -44,13 +45,13 @@ fn values_know_their_places() {
     let shelf = shelf.expect("decoded");
     assert_eq!(shelf.name.get().map(String::as_str), Some("top"));
     let books = shelf.books.get().expect("a list");
-    assert_eq!(books[1].place, Place { line: 5, column: 5 });
+    assert_eq!(books[1].place, Place { file: 0, line: 5, column: 5 });
     let [first, second] = [0, 1].map(|index| books[index].get().expect("a book"));
-    assert_eq!(second.title.place, Place { line: 5, column: 14 });
+    assert_eq!(second.title.place, Place { file: 0, line: 5, column: 14 });
     assert!(matches!(first.kind.as_ref().and_then(At::get), Some(Kind::Series(volume)) if volume.get() == Some(&3)));
     assert!(matches!(second.kind.as_ref().and_then(At::get), Some(Kind::Novel)));
     let labels: Vec<_> = shelf.labels.as_ref().and_then(At::get).expect("labels").iter().collect();
-    assert_eq!(labels, [(Place { line: 6, column: 11 }, "x", Some(&1))]);
+    assert_eq!(labels, [(Place { file: 0, line: 6, column: 11 }, "x", Some(&1))]);
 }
 
 #[test]
@@ -94,6 +95,18 @@ fn the_wrong_shape_is_told_with_the_right_one() {
     );
     check(
         "name: a\nbooks:\nlabels: 3",
-        &[":2:1: error: expected a list, found nothing", ":3:9: error: expected a map of names, found the number `3`"],
+        &[
+            ":2:1: error: expected a list, found nothing; is what belongs to it commented out, or not indented?",
+            ":3:9: error: expected a map of names, found the number `3`",
+        ],
     );
+}
+
+#[test]
+fn a_key_of_another_place_is_told_where_it_belongs() {
+    check(
+        "{ name: a, books: [], kind: novel }",
+        &[":1:23: error: key `kind` does not belong here; it belongs in a book"],
+    );
+    check("{ name:a, books: [] }", &[":1:3: error: unknown key `name:a`; put a space after the `:` of `name:`"]);
 }

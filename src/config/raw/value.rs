@@ -3,23 +3,35 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::config::decode::{At, SHORT_FORM};
+use crate::config::decode::{At, JSON, SHORT_FORM};
 use crate::config::words::shown;
 use crate::endpoint::Secret;
 
 /// A duration such as `30s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interval(pub Duration);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
+pub struct Interval(#[schemars(with = "String", regex(pattern = DURATION))] pub Duration);
+
+/// One or more numbers with units, after the durations of `humantime`.
+const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w)\s*)+$";
 
 /// A target's share of the turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
 pub struct Weight(pub u64);
 
 /// A number of things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
 pub struct Count(pub u64);
+
+/// Any value, as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
+pub struct Json(#[schemars(with = "serde_json::Value")] pub String);
 
 /// An operation of an API.
 #[derive(Clone, Debug)]
@@ -31,11 +43,14 @@ pub enum Operation {
 }
 
 /// A path below the base path, and methods.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct PathMethods {
-    /// The path.
+    /// The path; `{…}` stands for one segment.
+    #[schemars(regex(pattern = "^/"))]
     pub path: At<String>,
     /// The methods; `POST` when absent.
+    #[schemars(length(min = 1))]
     pub methods: Option<At<Vec<At<String>>>>,
 }
 
@@ -108,12 +123,43 @@ impl Visitor<'_> for WholeVisitor {
         Ok(number)
     }
 
+    fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<u64>().ok());
+        let help = percent.map(|number| format!("; write `{number}`: only proportions count")).unwrap_or_default();
+        Err(E::custom(format!("expected a whole number, found {}{help}", shown(text))))
+    }
+
     fn visit_i64<E: Error>(self, number: i64) -> Result<u64, E> {
         Err(E::custom(format!("expected a whole number from 0 up, found `{number}`{}", self.negative)))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
         Err(E::custom(format!("expected a whole number, found `{number}`{}", self.decimal)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(JSON, JsonVisitor).map(Self)
+    }
+}
+
+/// Takes the JSON text that the decoder has made.
+struct JsonVisitor;
+
+impl Visitor<'_> for JsonVisitor {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_string<E: Error>(self, json: String) -> Result<String, E> {
+        Ok(json)
+    }
+
+    fn visit_str<E: Error>(self, json: &str) -> Result<String, E> {
+        Ok(json.to_owned())
     }
 }
 

@@ -72,13 +72,16 @@ fn number(text: &str) -> Option<Meaning<'static>> {
 }
 
 /// A syntax error for a person: what the parser says of the line, in words that help to mend it.
-pub(super) fn syntax(info: &str, line: &str) -> String {
+pub(super) fn syntax(info: &str, line: &str, line_before: &str) -> String {
     let indent = &line[..line.len() - line.trim_start().len()];
     let plain = match info {
         _ if info.contains("tab") || (indent.contains('\t') && info.starts_with("mapping values")) => {
             "a tab stands where only spaces can; indent with spaces"
         }
         "while parsing node, found unknown anchor" => "no `&` before this `*` gives the value that it repeats",
+        "mapping values are not allowed in this context" if lacks_space(line_before) => {
+            "no key can stand here; put a space after the `:` of the line above"
+        }
         "mapping values are not allowed in this context" => {
             "no key can stand here; check the indentation, and quote a text that holds `: `"
         }
@@ -94,8 +97,19 @@ pub(super) fn syntax(info: &str, line: &str) -> String {
         }
         "while parsing a flow mapping, did not find expected ',' or '}'" => "a `{` is not closed, or a `,` is missing",
         "while parsing a flow sequence, expected ',' or ']'" => "a `[` is not closed, or a `,` is missing",
-        "while scanning a quoted scalar, found unexpected end of stream" => "a quote is not closed",
+        "while scanning a quoted scalar, found unexpected end of stream" | "invalid indentation in quoted scalar" => {
+            "a quote is not closed"
+        }
+        "invalid indentation in flow construct" => "a `{` or a `[` further up is not closed; or indent this line",
         other => other,
     };
     format!("this is no YAML: {plain}")
+}
+
+/// Whether a line is a key whose value begins right after the colon, which makes both one text.
+fn lacks_space(line: &str) -> bool {
+    line.trim().split_once(':').is_some_and(|(key, value)| {
+        let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        is_word && !key.is_empty() && !value.is_empty() && !value.starts_with(' ')
+    })
 }

@@ -1,0 +1,11 @@
+//! A policy file is any bytes: loading and compiling them gives a policy or problems, and never panics.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use model_router::config;
+use model_router::health::Registry;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = config::read_bytes("policy.yaml", bytes, &Registry::default());
+});
