@@ -1,8 +1,8 @@
 //! A policy of the reader's own: a few requests to its real providers. Nothing is made to fail.
 
-use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs};
 
 use http::Method;
 use model_router::api::{Api, Environment, HostPattern};
@@ -19,6 +19,7 @@ use crate::stage::{Example, Stage};
 use crate::urls;
 use crate::view::{self, View};
 
+const POLICY_FILES: [&str; 3] = ["yaml", "yml", "json"];
 const CHAT: &str = "/chat/completions";
 /// Real models may think for a while.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -36,8 +37,7 @@ struct Round {
 }
 
 pub(crate) async fn show(file: &Path) -> Result<Stage, String> {
-    let snapshot = read(file)?;
-    let source = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let (snapshot, source) = read(file)?;
     let clusters = urls::clusters(&snapshot, &source)?;
     let stage = Stage::own(file, &clusters, example(&snapshot)).await;
     say(&format!("Envoy {} at {} with the policy {}.", stage.envoy_version().await?, stage.addr(), file.display()));
@@ -57,10 +57,16 @@ pub(crate) async fn show(file: &Path) -> Result<Stage, String> {
     Ok(stage)
 }
 
-fn read(file: &Path) -> Result<Snapshot, String> {
+/// The policy, and the text of its files.
+fn read(path: &Path) -> Result<(Snapshot, String), String> {
     let secrets = Secrets::new(env::vars_os(), MissingSecrets::Refuse);
-    let compiled = config::read(&[file.to_owned()], &secrets, &Registry::default(), 1).result;
-    Ok(compiled.map_err(|problems| format!("{} can't be used\n{problems}", file.display()))?.snapshot)
+    let reading = config::read(&[path.to_owned()], &secrets, &Registry::default(), 1);
+    let compiled = reading.result.map_err(|problems| format!("{} can't be used\n{problems}", path.display()))?;
+    // Key files and directories are among them as well.
+    let is_policy =
+        |file: &&PathBuf| *file == path || file.extension().is_some_and(|ext| POLICY_FILES.iter().any(|e| ext == *e));
+    let texts = reading.files.iter().filter(is_policy).filter_map(|file| fs::read_to_string(file).ok());
+    Ok((compiled.snapshot, texts.collect::<Vec<_>>().join("\n")))
 }
 
 /// Sends each round's requests and shows the answers. How many were not served.

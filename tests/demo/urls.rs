@@ -14,7 +14,10 @@ use crate::rig::clusters::Cluster;
 /// One cluster for each that the policy's targets need.
 pub(crate) fn clusters(snapshot: &Snapshot, file: &str) -> Result<Vec<Cluster>, String> {
     let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
-    let endpoints = policies.flat_map(|policy| &policy.targets).map(|target| &target.endpoint);
+    let endpoints = policies.flat_map(|policy| {
+        let stateful = policy.stateful.iter().map(|stateful| &stateful.endpoint);
+        policy.targets.iter().map(|target| &target.endpoint).chain(stateful)
+    });
     let by_cluster: BTreeMap<_, _> = endpoints.map(|endpoint| (&endpoint.cluster, endpoint)).collect();
     let urls = urls(file);
     by_cluster.into_iter().map(|(cluster, endpoint)| Cluster::from_url(cluster, url_of(endpoint, &urls)?)).collect()
