@@ -10,7 +10,7 @@ FUZZ_TARGETS := body exchange policy
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: help envoy test test-envoys test-memory fuzz demo lint fmt
+.PHONY: help envoy test test-envoys test-memory cost fuzz demo lint fmt
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) #
 
 test-memory: envoy ## Send 200 slow uploads of 20 MB at once, and say what they cost
 	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 memory
+
+cost: envoy ## Measure what attempts and inspection cost, as ratios from one run
+	$(CARGO) build --release --locked --bins
+	MODEL_ROUTER_BIN=target/release/model-router $(CARGO) test --release --locked --test it -- --ignored --nocapture cost_of
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (600), on the stable compiler: cargo install cargo-fuzz
 	@cd fuzz && for target in $(FUZZ_TARGETS); do \

@@ -8,6 +8,7 @@ mod rig;
 
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod check;
+mod cost; // What attempts and inspection cost, as ratios from one run.
 mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
 mod failover; // A client notices nothing of a target that fails.
