@@ -13,6 +13,7 @@ mod envoy_files; // What we ship for Envoy is valid, and safe while the router i
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
 mod failover; // A client notices nothing of a target that fails.
 mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
+mod hop; // The connection that all clients share: what one client or provider does costs nobody else an answer.
 mod inspection; // The start of an answer, looked at before the client gets it.
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod mutual_tls; // The router on another host.

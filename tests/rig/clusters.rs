@@ -56,7 +56,7 @@ impl Cluster {
     fn yaml(&self) -> String {
         let name = &self.name;
         let (discovery, endpoint, more) = match &self.upstream {
-            Upstream::Plain(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), ""),
+            Upstream::Plain(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), HTTP1),
             Upstream::Http2(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), HTTP2),
             Upstream::Named { host, port, tls } => {
                 let discovery = "type: LOGICAL_DNS\n  dns_lookup_family: V4_PREFERRED".to_owned();
@@ -94,12 +94,21 @@ const TLS: &str = "  transport_socket:
     envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
       \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
       auto_config: {}
+      common_http_protocol_options: { max_headers_count: 500, max_response_headers_kb: 60 }
+";
+
+const HTTP1: &str = "  typed_extension_protocol_options:
+    envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+      \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+      explicit_http_config: { http_protocol_options: {} }
+      common_http_protocol_options: { max_headers_count: 500, max_response_headers_kb: 60 }
 ";
 
 const HTTP2: &str = "  typed_extension_protocol_options:
     envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
       \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
       explicit_http_config: { http2_protocol_options: {} }
+      common_http_protocol_options: { max_headers_count: 500, max_response_headers_kb: 60 }
 ";
 
 /// The whole file.
