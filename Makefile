@@ -5,10 +5,12 @@ DEFAULT_ENVOY := 1.40.0
 ENVOY_VERSIONS := 1.38.3 1.39.3 1.40.0
 PYTHON ?= python3
 CARGO ?= cargo
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS := body exchange policy
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: help envoy test test-envoys demo lint fmt
+.PHONY: help envoy test test-envoys test-memory cost fuzz demo lint fmt
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +39,22 @@ test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) #
 		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop || exit 1; \
 	done
 
+test-memory: envoy ## Send 200 slow uploads of 20 MB at once, and say what they cost
+	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 memory
+
+cost: envoy ## Measure what attempts and inspection cost, as ratios from one run
+	$(CARGO) build --release --locked --bins
+	MODEL_ROUTER_BIN=target/release/model-router $(CARGO) test --release --locked --test it -- --ignored --nocapture cost_of
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (600), on the stable compiler: cargo install cargo-fuzz
+	@cd fuzz && for target in $(FUZZ_TARGETS); do \
+		echo "== $$target"; \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target --sanitizer none -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
 demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
-	$(CARGO) build --release --locked
-	$(CARGO) run --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
+	$(CARGO) build --release --locked --bins --example demo
+	@$(CARGO) run --quiet --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
 
 lint: ## Check format, lints and documentation
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \

@@ -10,6 +10,9 @@ use members::Members;
 /// Deeper nesting is refused; serde_json's own limit (it refuses the 128th level), and more than any provider takes.
 const MAX_DEPTH: usize = 127;
 
+/// The longest message about a body.
+const MAX_MESSAGE_CHARS: usize = 200;
+
 /// Changes of a body's top-level members, in this order: removals, renamings, values set. Never `model`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BodyEdits {
@@ -56,8 +59,11 @@ impl<'a> BodyFacts<'a> {
         if body.is_empty() {
             return Err(BodyError("the request has no body; expected a JSON object".into()));
         }
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(BodyError("the request's body cannot be used: expected a JSON object".into()));
+        }
         let members = Members::parse(body)
-            .map_err(|error| BodyError(format!("the request's body cannot be used: {}", plain(&error))))?;
+            .map_err(|error| BodyError(format!("the request's body cannot be used: {}", short(&error))))?;
         if nests_too_deep(body) {
             return Err(BodyError(format!("the request's body nests deeper than {MAX_DEPTH} levels")));
         }
@@ -83,9 +89,13 @@ impl<'a> BodyFacts<'a> {
     }
 }
 
-/// A parser's message, without a hint at Rust's words for JSON's types.
-fn plain(error: &serde_json::Error) -> String {
-    error.to_string().replace("invalid type: sequence", "a JSON array")
+/// A parser's message; some repeat the text that they are about.
+fn short(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// Whether a valid JSON text nests too deep. Strings, which are nearly all of a prompt, are skipped at memory speed.

@@ -89,6 +89,8 @@ pub enum Event {
     Late,
     /// The router holds as many bytes of bodies as it may.
     OverCapacity,
+    /// The request's body is longer than any message may be.
+    TooLarge,
 }
 
 /// What a message was about, where that is all there is to know.
@@ -232,11 +234,19 @@ impl Exchange {
         }
     }
 
-    /// The stream has ended without a word from us.
+    /// The stream has ended without a word from us: the client left, or the provider broke off an answer that Envoy
+    /// holds, and then Envoy asks for the next attempt by itself. Which it was is known when that attempt comes.
     pub fn abandon(&mut self, now: Instant) {
-        if let State::Inspecting(inspection) = std::mem::replace(&mut self.state, State::Ended)
-            && let Some((stream_id, attempt)) = inspection.abandoned()
-        {
+        let (head, attempt) = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Inspecting(inspection) => inspection.abandoned(),
+            // The headers of that answer may have been lost with the stream.
+            State::AwaitingAnswer { head, sent: Sent::Target(attempt), .. } if head.answer_can_be_held => {
+                (head, *attempt)
+            }
+            _ => return,
+        };
+        let inspected = attempt.trial.route.policy().inspect_first_event;
+        if let Some(stream_id) = head.stream_id.filter(|_| inspected) {
             self.router.abandon(stream_id, attempt, now);
         }
     }
@@ -250,6 +260,9 @@ impl Exchange {
             }
             (State::Reading { head, .. }, Event::Late) => refuse(&head, &Refusal::Late),
             (State::Reading { head, .. }, Event::OverCapacity) => refuse(&head, &Refusal::OverCapacity),
+            (State::Reading { head, .. }, Event::TooLarge) => {
+                refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes))
+            }
             (reading @ State::Reading { .. }, Event::RequestBody { bytes, end_of_stream }) => {
                 self.on_request_body(reading, bytes, end_of_stream, now)
             }
@@ -297,7 +310,7 @@ impl Event {
             Self::ResponseHeaders(_) => Answer::Unchanged(Phase::ResponseHeaders),
             Self::ResponseBody { .. } => Answer::Unchanged(Phase::ResponseBody),
             Self::Other(phase) => Answer::Unchanged(phase),
-            Self::Late | Self::OverCapacity => Answer::Nothing,
+            Self::Late | Self::OverCapacity | Self::TooLarge => Answer::Nothing,
         }
     }
 

@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
 use envoy_types::pb::envoy::service::ext_proc::v3::{ProcessingRequest, ProcessingResponse};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::capacity::{Capacity, Held};
 use crate::exchange::{Event, Exchange, Next};
@@ -33,8 +33,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service, ready to be added to a server. Messages are bounded a little above the longest body, so that a body
-    /// over the limit gets our 413 and not Envoy's 500.
+    /// The service, ready to be added to a server. Messages are bounded a little above the longest body.
     #[must_use]
     pub fn server(router: Arc<Router>, capacity: Arc<Capacity>) -> Counted<ExternalProcessorServer<Self>> {
         let max_message_bytes = capacity.max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
@@ -100,10 +99,13 @@ impl Answers {
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         match Pin::new(&mut self.messages).poll_next(context) {
             Poll::Ready(Some(Ok(message))) => Poll::Ready(message::event(message)),
-            Poll::Ready(Some(Err(status))) if status.code() == tonic::Code::ResourceExhausted => {
-                Poll::Ready(Some(Event::OverCapacity))
-            }
-            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(status))) => Poll::Ready(match status.code() {
+                Code::ResourceExhausted => Some(Event::OverCapacity),
+                // What tonic says of a message above its limit.
+                Code::OutOfRange => Some(Event::TooLarge),
+                _ => None,
+            }),
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => match self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context)) {
                 Some(Poll::Ready(())) => Poll::Ready(Some(Event::Late)),
                 _ => Poll::Pending,

@@ -51,7 +51,7 @@ impl TargetState {
     /// Whether the target may be chosen at `now`, and until when not.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
-        self.endpoint.gate.standing(now).or(|| self.gate.standing(now))
+        self.endpoint.gate.standing(now).or_worse(self.gate.standing(now))
     }
 
     /// Takes the target for one attempt, or says why it can't be had. `lease` bounds how long a probe keeps others out.
@@ -59,6 +59,11 @@ impl TargetState {
     /// # Errors
     /// The standing that keeps the target from being taken.
     pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Standing> {
+        // Before a probe of the endpoint is begun that this target could not make.
+        let standing = self.standing(now);
+        if !standing.is_available() {
+            return Err(standing);
+        }
         let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
         match self.gate.enter(now, lease) {
             Ok(pass) => {

@@ -130,12 +130,13 @@ pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
 ];
 
 /// Query parameters that some provider type takes a credential from; removed for the same reason.
-const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api-key", "api_key", "subscription-key", "access_token"];
+const CREDENTIAL_PARAMETERS: &[&str] =
+    &["key", "api-key", "api_key", "x-api-key", "x-goog-api-key", "subscription-key", "access_token"];
 
 /// Whether a query parameter of this name may carry a credential.
 #[must_use]
 pub fn is_credential_parameter(name: &str) -> bool {
-    CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name))
+    CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name.trim()))
 }
 
 /// Answer headers that tell of the endpoint's account; removed before the client sees the answer.

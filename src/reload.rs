@@ -80,7 +80,7 @@ impl Source {
     }
 
     /// Follows the files for as long as it is polled. `files` are those that the live policy depends on.
-    pub async fn follow(&self, router: &Router, mut files: Vec<PathBuf>, interval: Duration) {
+    pub async fn follow(self: Arc<Self>, router: Arc<Router>, mut files: Vec<PathBuf>, interval: Duration) {
         // Nothing counts as seen: between the first reading and the first look the file may have changed.
         let mut seen = Stamps::new();
         let mut ticks = tokio::time::interval(interval);
@@ -92,7 +92,7 @@ impl Source {
                 continue;
             }
             let next_version = router.snapshot().version + 1;
-            // Compiling thousands of APIs takes a while, and requests must not wait for it.
+            // Compiling thousands of APIs takes a while, and nothing else must wait for it.
             let read = || config::read(&self.paths, &self.secrets, &self.registry, next_version);
             let reading = tokio::task::block_in_place(read);
             if stamps(&files) != before {
@@ -105,7 +105,7 @@ impl Source {
                 continue;
             }
             seen = before;
-            self.apply(router, reading.result);
+            self.apply(&router, reading.result);
         }
     }
 
@@ -135,8 +135,7 @@ impl Source {
 }
 
 /// The files and directories of a policy, as `MODEL_ROUTER_POLICY` names them.
-#[must_use]
-pub fn named(paths: &[PathBuf]) -> String {
+fn named(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     names.join(":")
 }

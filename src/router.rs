@@ -132,6 +132,13 @@ impl Router {
         }
     }
 
+    /// The attempt that has come to wait since the request's headers were here. Where Envoy itself saw an answer break
+    /// off, the end of that stream and the next attempt arrive at the same moment.
+    pub fn waiting(&self, head: &RequestHead, now: Instant) -> Option<Box<Attempt>> {
+        let further = head.attempt_count.is_some_and(|count| count > 1);
+        head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now))
+    }
+
     /// Chooses the target of a request's first attempt.
     ///
     /// # Errors
@@ -267,6 +274,7 @@ fn push_query(path: &mut String, query: &str) {
 
 /// Compared as a provider reads it: decoded.
 fn carries_credential(parameter: &str) -> bool {
-    let name = url::form_urlencoded::parse(parameter.as_bytes()).next();
-    name.is_some_and(|(name, _)| crate::provider::is_credential_parameter(&name))
+    // Some servers take `;` for `&`.
+    let names = parameter.split(';').filter_map(|part| url::form_urlencoded::parse(part.as_bytes()).next());
+    names.into_iter().any(|(name, _)| crate::provider::is_credential_parameter(&name))
 }

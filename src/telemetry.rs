@@ -62,7 +62,13 @@ pub fn answer(head: &RequestHead, attempt: &Attempt, status: u16, outcome: &Outc
 /// The router answered in the place of a provider.
 pub fn refused(head: &RequestHead, refusal: &Refusal) {
     let request_id = head.request_id.as_deref().map(bounded);
-    info!(request_id, method = %head.method, path = bounded(head.path_only()), reason = refusal.code(), "refused");
+    info!(
+        request_id,
+        method = bounded(head.method.as_str()),
+        path = bounded(head.path_only()),
+        reason = refusal.code(),
+        "refused"
+    );
 }
 
 /// `gpt-4o@openai-east: suspended for 12 s`, one for each candidate that came first and could not be had.

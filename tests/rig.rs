@@ -21,6 +21,8 @@ pub(crate) mod load;
 pub(crate) mod process;
 #[path = "rig/provider.rs"]
 pub(crate) mod provider;
+#[path = "rig/remote.rs"]
+mod remote;
 #[path = "rig/router.rs"]
 pub(crate) mod router;
 #[path = "rig/script.rs"]

@@ -124,12 +124,13 @@ impl Api {
     }
 }
 
-/// `host:80` and `[::1]:80` without the port.
+/// `host:80` and `[::1]:80` without the port; `host.` is the same host as `host`.
 fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
+    let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
-    }
+    };
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -189,6 +190,7 @@ mod tests {
         check("POST c.example.com /chat/completions", "below");
         check("POST c.b.example.com /chat/completions", "further");
         check("POST [::1]:80 /v1/chat/completions", "any");
+        check("POST sandbox.example.com.:80 /v1/chat/completions", "exact sandbox");
     }
 
     #[test]

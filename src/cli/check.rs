@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::fail;
 use crate::config::{self, Compiled, MissingSecrets, Problem, Problems, Secrets};
 use crate::health::Registry;
-use crate::reload::named;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,6 +49,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (Err(bad), _) => return fail(format!("{policy} {bad}")),
     }
     ExitCode::SUCCESS
+}
+
+fn named(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
 }
 
 fn good(apis: usize) -> String {

@@ -1,7 +1,8 @@
 //! `model-router serve`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::fail;
@@ -16,6 +18,9 @@ use crate::health::Registry;
 use crate::reload::{self, Source};
 use crate::router::Router;
 use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
+
+/// Lines that wait to be written; further ones are dropped.
+const MAX_LOG_LINES: usize = 16_384;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -79,9 +84,10 @@ enum LogFormat {
 }
 
 pub(super) fn run(arguments: Arguments) -> ExitCode {
-    if let Err(problem) = start_log(arguments.log_format, &arguments.log) {
-        return fail(problem);
-    }
+    let log = match start_log(arguments.log_format, &arguments.log) {
+        Ok(log) => log,
+        Err(problem) => return fail(problem),
+    };
     if let Err(problem) = check_exposure(&arguments) {
         return fail(problem);
     }
@@ -89,7 +95,11 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(format!("can't start: {error}")),
     };
-    match runtime.block_on(serve(arguments)) {
+    let served = runtime.block_on(serve(arguments));
+    // Streams that outlived the drain, and whatever reads a file at the moment.
+    runtime.shutdown_background();
+    drop(log);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(problem),
     }
@@ -141,17 +151,16 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let snapshot = router.snapshot();
     info!(%listen, %admin_listen, policy = source.name(), sha256 = snapshot.hash, "serving");
     drop(snapshot);
-    let following = source.follow(&router, files, arguments.reload_interval);
-    let listeners = (listener, admin_listener);
-    tokio::select! {
-        served = server::serve(listeners, Arc::clone(&router), Arc::clone(&source), bounds, stop) => {
-            served.map_err(|error| format!("stopped serving: {error}"))?;
-        }
-        () = following => {}
-        () = follow_tls(tls, arguments.reload_interval) => {}
+    tokio::spawn(Arc::clone(&source).follow(Arc::clone(&router), files, arguments.reload_interval));
+    if let Some(tls) = tls {
+        tokio::spawn(tls.follow(arguments.reload_interval));
     }
-    remove_socket(&arguments.listen);
-    remove_socket(&arguments.admin_listen);
+    let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
+    let listeners = (listener, admin_listener);
+    server::serve(listeners, router, source, bounds, stop)
+        .await
+        .map_err(|error| format!("stopped serving: {error}"))?;
+    sockets.into_iter().flatten().for_each(SocketFile::remove);
     info!("stopped");
     Ok(())
 }
@@ -165,13 +174,6 @@ impl Arguments {
         };
         let files = TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() };
         Tls::open(files).map(Some).map_err(|problem| format!("mutual TLS can't be set up: {problem}"))
-    }
-}
-
-async fn follow_tls(tls: Option<Arc<Tls>>, interval: Duration) {
-    match tls {
-        Some(tls) => tls.follow(interval).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -195,22 +197,44 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
     })
 }
 
-fn remove_socket(address: &ListenAddress) {
-    if let ListenAddress::Unix(path) = address {
-        // Gone already is as good.
-        let _ = std::fs::remove_file(path);
+/// A socket that this process has made.
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(address: &ListenAddress) -> Option<Self> {
+        let ListenAddress::Unix(path) = address else { return None };
+        identity(path).map(|identity| Self { path: path.clone(), identity })
+    }
+
+    /// Unless another router has put its own in the place: it may have started while this one drained.
+    fn remove(self) {
+        if identity(&self.path) == Some(self.identity) {
+            // Gone already is as good.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
-fn start_log(format: LogFormat, filter: &str) -> Result<(), String> {
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Starts the log. A reader that stalls or goes away must not hold up a request: a thread of its own writes the lines,
+/// and those that it can't keep up with are dropped.
+fn start_log(format: LogFormat, filter: &str) -> Result<WorkerGuard, String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_LOG_LINES);
+    let (writer, guard) = writer.finish(std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     match (format, terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => log.json().init(),
         (LogFormat::Text, _) | (LogFormat::Auto, true) => log.with_ansi(terminal).init(),
     }
-    Ok(())
+    Ok(guard)
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

@@ -62,10 +62,18 @@ fn policy_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Opens a file that ends: to read a pipe could take for ever, and nothing would follow the policy meanwhile.
+pub(super) fn regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    File::open(path)
+}
+
 /// Reads a policy file; `None` if that cannot be done, which is then reported.
 pub(super) fn read(path: &Path, report: &mut Report) -> Option<Text> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));
+    let read = regular(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         whole(path, &format!("cannot read the file: {error}"), report);
         return None;

@@ -88,7 +88,10 @@ impl Mask {
         }
         let mark = mark.unwrap_or_else(|| shown.chars().count() + original[end..at.max(end)].chars().count());
         shown += &original[end..];
-        let harmless = !looks_secret(&shown) && !leaves_secret(&shown) && !self.is_inside(line - 1, &shown);
+        // A mask over the key itself would hide that a credential follows.
+        let keys_stay = secret_keys(original).count() == secret_keys(&shown).count();
+        let harmless =
+            keys_stay && !looks_secret(&shown) && !leaves_secret(&shown) && !self.is_inside(line - 1, &shown);
         harmless.then_some((shown, mark))
     }
 

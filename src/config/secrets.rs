@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -137,7 +136,7 @@ fn key_file(path: &Path, told: &str) -> Result<String, Trouble> {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    super::files::regular(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

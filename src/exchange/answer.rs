@@ -60,7 +60,12 @@ impl Exchange {
                 return (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
             }
         };
-        let outcome = Outcome::of(answer.status, answer.quota, answer.origin);
+        let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
+        let looked_at = attempt.trial.route.policy().inspect_first_event && answer.kind.is_some();
+        if answer.end_of_stream && outcome.is_served() && looked_at {
+            // An answer that can be read and has nothing to read.
+            outcome = Outcome::Failed { asked: None };
+        }
         let time_limit = self.inspection_time(&head, &attempt, &answer, &outcome, begun, now);
         let inspection = Inspection {
             head,
@@ -171,9 +176,7 @@ impl Inspection {
         Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
     }
 
-    /// The stream ended while the answer was held: the provider broke off, or the client left. A further attempt tells
-    /// which, and finds its target here.
-    pub(super) fn abandoned(self) -> Option<(String, Attempt)> {
-        Some((self.head.stream_id?, self.attempt))
+    pub(super) fn abandoned(self) -> (RequestHead, Attempt) {
+        (self.head, self.attempt)
     }
 }

@@ -209,7 +209,10 @@ impl Exchange {
                 if let Some(key) = facts.stateful {
                     return pinned(&whole.head, route, &facts, key).map(|sent| (sent, whole.body.clone()));
                 }
-                self.router.choose(route, &facts, now)?
+                match self.router.waiting(&whole.head, now) {
+                    Some(attempt) => attempt,
+                    None => self.router.choose(route, &facts, now)?,
+                }
             }
         };
         telemetry::decision(&whole.head, &attempt, facts.model.as_deref(), now);

@@ -10,6 +10,7 @@ use super::headers::{TIME_LIMIT, is_json};
 use super::*;
 use crate::config::{self, MissingSecrets, Secrets};
 use crate::health::Registry;
+use crate::inspection::Kind;
 use crate::outcome::Origin;
 use crate::quota::Quota;
 use crate::snapshot::Snapshot;
@@ -152,6 +153,205 @@ fn a_failure_asks_for_another_attempt_which_takes_the_next_candidate_and_no_turn
     assert_eq!(Stream::new(&router).forward(), "west", "the turn after the first's");
 }
 
+/// Whether the targets of production are available, in the order of the policy file.
+fn available(router: &Router, now: Instant) -> Vec<bool> {
+    let snapshot = router.snapshot();
+    let policy = snapshot.apis.iter().next().and_then(|api| api.production.as_ref()).expect("a policy");
+    policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect()
+}
+
+/// Two attempts, of which the first gets a 500; which targets are available then.
+fn after_a_failure_and(second: u16) -> Vec<bool> {
+    let router = router(&POLICY.replace("round_robin: {", "round_robin: { suspend_after: 100,"));
+    let mut stream = Stream::new(&router);
+    stream.forward();
+    assert!(stream.answer(500));
+    let mut stream = Stream::new(&router);
+    stream.forward();
+    assert!(!stream.answer(second));
+    available(&router, stream.now)
+}
+
+#[test]
+fn a_target_is_suspended_when_another_one_serves_the_request_on_which_it_failed() {
+    assert_eq!(after_a_failure_and(200), [false, true]);
+}
+
+#[test]
+fn a_request_that_no_target_serves_suspends_none() {
+    for second in [500, 400, 301] {
+        assert_eq!(after_a_failure_and(second), [true, true], "{second}");
+    }
+}
+
+#[test]
+fn the_failover_policy_goes_by_the_model_asked_for() {
+    let production = POLICY.find("    production:").expect("a policy");
+    let failover = "    production:
+      failover:
+        entries: [ { primary: { model: one, endpoint: west }, fallbacks: [ { model: two, endpoint: east } ] } ]
+";
+    let router = router(&format!("{}{failover}", &POLICY[..production]));
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    let (Answer::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
+    assert_eq!((value(&mutation, private::CLUSTER), sent.as_slice()), ("west", &br#"{"model":"one"}"#[..]));
+    assert!(stream.answer(503));
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    let (Answer::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
+    assert_eq!((value(&mutation, private::CLUSTER), sent.as_slice()), ("east", &br#"{"model":"two"}"#[..]));
+    assert!(!stream.answer(200));
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    assert_eq!(refused(stream.on(body(r#"{"model":"other"}"#))), 404);
+}
+
+#[test]
+fn with_least_bad_a_suspended_target_is_better_than_none() {
+    let router = router(&POLICY.replace("round_robin: {", "round_robin: { all_suspended: least_bad,"));
+    for _ in 0..2 {
+        let mut stream = Stream::new(&router);
+        stream.forward();
+        stream.answer(429);
+    }
+    assert_eq!(available(&router, Instant::now()), [false, false]);
+    assert_eq!(Stream::new(&router).forward(), "east", "whose suspension ends first");
+}
+
+#[test]
+fn attempts_end_with_the_time_for_all_of_them() {
+    let router = router(&POLICY.replace("round_robin: {", "round_robin: { overall_timeout: 5s,"));
+    let mut stream = Stream::new(&router);
+    stream.on(request(head()));
+    let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("sent") };
+    assert_eq!(value(&mutation, TIME_LIMIT), "5000");
+    stream.now += Duration::from_secs(5);
+    assert!(!stream.answer(504));
+}
+
+#[test]
+fn a_client_is_told_who_served_it_unless_the_policy_says_otherwise() {
+    for (option, told) in [("", true), ("decision_headers: false,", false)] {
+        let router = router(&POLICY.replace("round_robin: {", &format!("round_robin: {{ {option}")));
+        let mut stream = Stream::new(&router);
+        stream.forward();
+        let (Answer::ResponseHeaders(mutation), _) = stream.on(answered(200)) else { panic!("answered") };
+        let served =
+            [("x-model-router-model", "one"), ("x-model-router-endpoint", "east"), ("x-model-router-attempts", "1")];
+        let served: Vec<_> = served.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        assert_eq!(mutation.set, if told { served } else { vec![] });
+    }
+}
+
+#[test]
+fn more_attempts_than_the_policy_allows_are_refused() {
+    let router = router(&POLICY.replace("round_robin: {", "round_robin: { attempts: 2,"));
+    let attempt = |count| request(RequestHead { attempt_count: Some(count), ..head() });
+    assert!(matches!(Stream::new(&router).on(attempt(2)).0, Answer::RequestHeaders(_)));
+    assert_eq!(refused(Stream::new(&router).on(attempt(3))), 502);
+}
+
+/// The headers of an answer whose start can be looked at.
+fn held(stream: &mut Stream, status: u16, kind: Kind) -> (Answer, Next) {
+    stream.on(request(RequestHead { answer_can_be_held: true, ..head() }));
+    stream.on(body("{}"));
+    let (quota, origin) = (Quota::default(), Origin::Provider);
+    let answer = AnswerHead { status, quota, origin, unwanted: vec![], end_of_stream: false, kind: Some(kind) };
+    stream.on(Event::ResponseHeaders(answer))
+}
+
+fn chunk(stream: &mut Stream, text: &str, end_of_stream: bool) -> (Answer, Next) {
+    stream.on(Event::ResponseBody { bytes: text.into(), end_of_stream })
+}
+
+/// Whether these headers of an answer ask for another attempt.
+fn asks_again((answer, next): (Answer, Next)) -> bool {
+    match (answer, next) {
+        (Answer::ResponseHeaders(mutation), Next::End) => mutation.set.contains(&(private::RETRY, "1".to_owned())),
+        other => panic!("not decided: {other:?}"),
+    }
+}
+
+#[test]
+fn an_errors_body_says_more_than_its_status() {
+    for (status, text, again, available_after) in [
+        (429, r#"{"error":{"code":"insufficient_quota"}}"#, true, [false, true]),
+        (404, r#"{"error":{"code":"model_not_found"}}"#, true, [false, true]),
+        (429, r#"{"error":{"code":"rate_limit_exceeded","message":"Request too large"}}"#, false, [true, true]),
+        (400, r#"{"error":{"code":"context_length_exceeded"}}"#, false, [true, true]),
+        (500, "oops", true, [true, true]),
+    ] {
+        let router = router(POLICY);
+        let mut stream = Stream::new(&router);
+        assert!(matches!(held(&mut stream, status, Kind::Json), (Answer::Hold(_), Next::More)));
+        assert_eq!(chunk(&mut stream, "", false), (Answer::Nothing, Next::More));
+        assert_eq!(asks_again(chunk(&mut stream, text, true)), again, "{text}");
+        assert_eq!(available(&router, stream.now), available_after, "{text}");
+    }
+}
+
+#[test]
+fn a_request_too_long_for_one_model_goes_on_where_the_policy_says_so() {
+    let router = router(&POLICY.replace("round_robin: {", "round_robin: { next_on: [context_length],"));
+    let mut stream = Stream::new(&router);
+    held(&mut stream, 400, Kind::Json);
+    assert!(asks_again(chunk(&mut stream, r#"{"error":{"code":"context_length_exceeded"}}"#, true)));
+    assert_eq!(available(&router, stream.now), [true, true]);
+}
+
+fn inspecting() -> Arc<Router> {
+    router(&POLICY.replace("round_robin: {", "round_robin: { inspect_first_event: true,"))
+}
+
+#[test]
+fn a_success_that_begins_with_an_error_is_a_failure() {
+    for (kind, text, ended, again) in [
+        (Kind::Events, "data: {\"choices\":[]}\n\n", false, false),
+        (Kind::Events, "data: {\"error\":{}}\n\n", false, true),
+        (Kind::Events, "", true, true),
+        (Kind::Json, r#"{"error":{}}"#, true, true),
+        (Kind::Json, r#"{"choices":[]}"#, true, false),
+    ] {
+        let mut stream = Stream::new(&inspecting());
+        assert!(matches!(held(&mut stream, 200, kind), (Answer::Hold(_), Next::More)));
+        assert_eq!(asks_again(chunk(&mut stream, text, ended)), again, "{text}");
+    }
+}
+
+#[test]
+fn a_success_that_stalls_is_a_failure_and_an_error_that_stalls_is_what_it_was() {
+    let mut stream = Stream::new(&inspecting());
+    held(&mut stream, 200, Kind::Events);
+    assert!(stream.exchange.deadline().is_some());
+    assert!(asks_again(stream.on(Event::Late)));
+    let mut stream = Stream::new(&inspecting());
+    held(&mut stream, 400, Kind::Json);
+    assert!(!asks_again(stream.on(Event::Late)));
+}
+
+#[test]
+fn what_cannot_be_held_or_has_no_second_chance_is_not_looked_at() {
+    let mut stream = Stream::new(&inspecting());
+    stream.forward();
+    assert!(!stream.answer(200));
+    let mut stream = Stream::new(&router(POLICY));
+    let (answer, next) = held(&mut stream, 200, Kind::Events);
+    assert!(matches!((answer, next), (Answer::ResponseHeaders(_), Next::End)), "the policy does not ask for it");
+}
+
+#[test]
+fn an_answer_that_breaks_off_while_it_is_held_leaves_the_next_attempt_ready() {
+    let router = inspecting();
+    let mut stream = Stream::new(&router);
+    held(&mut stream, 200, Kind::Events);
+    stream.exchange.abandon(stream.now);
+    let mut second = Stream::new(&router);
+    assert_eq!(second.forward(), "west");
+    assert!(!second.answer(200));
+    assert_eq!(available(&router, second.now), [false, true], "the other one served, so this one broke off");
+}
+
 #[test]
 fn an_attempt_keeps_the_snapshot_of_the_first() {
     let router = router(POLICY);
@@ -260,6 +460,7 @@ fn query_parameters_lose_credentials_and_nothing_else() {
         ("?a&&b=?", "?a&&b=?"),
         ("?monkey=1", "?monkey=1"),
         ("?b&%6bey=x", "?b"),
+        ("?a;key=x&+api_key=y&b", "?b"),
     ] {
         stream.exchange.state = State::Begun;
         stream.on(request(RequestHead { path: format!("/v1/chat/completions{query}"), ..head() }));

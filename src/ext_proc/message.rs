@@ -292,6 +292,27 @@ mod tests {
     }
 
     #[test]
+    fn envoys_own_answers_are_told_by_details_and_flags() {
+        for (details, flags, expected) in [
+            ("via_upstream", 0.0, Origin::Provider),
+            ("via_upstream", 32.0, Origin::Provider),
+            ("cluster_not_found", 0.0, Origin::EnvoyRefused),
+            ("upstream_reset_before_response_started{remote_connection_failure}", 32.0, Origin::EnvoyRefused),
+            ("no_healthy_upstream", 2.0, Origin::EnvoyRefused),
+            ("upstream_reset_before_response_started{overflow}", 128.0, Origin::EnvoyOverflow),
+            ("response_timeout", 4.0, Origin::Envoy),
+        ] {
+            let value = |kind| google::Value { kind: Some(kind) };
+            let attributes = [
+                ("response.code_details".to_owned(), value(Kind::StringValue(details.to_owned()))),
+                ("response.flags".to_owned(), value(Kind::NumberValue(flags))),
+            ];
+            assert_eq!(origin(&attributes.into_iter().collect()), expected, "{details}");
+        }
+        assert_eq!(origin(&std::collections::HashMap::new()), Origin::Provider, "the filter sends no attributes");
+    }
+
+    #[test]
     fn an_unknown_message_is_no_event() {
         assert!(event(ProcessingRequest::default()).is_none());
     }

@@ -25,16 +25,17 @@ impl Standing {
         matches!(self, Self::Ready | Self::ProbeDue)
     }
 
-    /// This standing unless it is the best, else the other: the worse of a target's and its endpoint's.
+    /// The worse of two: who is kept out by both is kept out for longer.
     #[must_use]
-    pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
+    pub(super) fn or_worse(self, other: Self) -> Self {
+        if other.rank() > self.rank() { other } else { self }
+    }
+
+    fn rank(self) -> (u8, Option<Instant>) {
         match self {
-            Self::Ready => other(),
-            Self::ProbeDue => match other() {
-                Self::Ready => Self::ProbeDue,
-                other => other,
-            },
-            closed => closed,
+            Self::Ready => (0, None),
+            Self::ProbeDue => (1, None),
+            Self::Probing(until) | Self::Suspended(until) => (2, Some(until)),
         }
     }
 }

@@ -58,7 +58,10 @@ fn live_or<K: Clone + Eq + Hash, V>(map: &mut HashMap<K, Weak<V>>, key: &K, new:
     if let Some(live) = map.get(key).and_then(Weak::upgrade) {
         return live;
     }
-    map.retain(|_, value| value.strong_count() > 0);
+    // Before it would grow, so that each entry is looked at a few times in all.
+    if map.len() == map.capacity() {
+        map.retain(|_, value| value.strong_count() > 0);
+    }
     let value = Arc::new(new());
     map.insert(key.clone(), Arc::downgrade(&value));
     value

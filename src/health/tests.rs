@@ -262,3 +262,76 @@ fn counts_tell_what_came_of_the_attempts() {
     life.answer(&[200, 200, 400, 503]);
     assert_eq!(life.target.counts(), Counts { dispatched: 4, served: 2, failed: 1 });
 }
+
+/// An endpoint with two models, of which the first is suspended for 60 s and the endpoint for 2 s.
+fn two_models() -> (Life, Arc<TargetState>) {
+    let key = EndpointKey { name: "east".into(), fingerprint: [0; 32] };
+    let registry = Registry::default();
+    let mut life = Life::new();
+    life.target = registry.target(&key, &ModelName::new("one"));
+    let other = registry.target(&key, &ModelName::new("other"));
+    life.take().settle(&asking(429, 60), &life.limits, life.now);
+    other.take(life.now, LEASE).expect("available").settle(&asking(401, 2), &life.limits, life.now);
+    (life, other)
+}
+
+#[test]
+fn a_target_that_two_things_keep_out_is_out_for_the_longer() {
+    let (life, other) = two_models();
+    assert_eq!(life.standing(), "suspended 60");
+    assert_eq!(other.standing(life.now), Standing::Suspended(life.now + Duration::from_secs(2)));
+    assert_eq!(life.target.take(life.now, LEASE).expect_err("suspended"), life.target.standing(life.now));
+}
+
+#[test]
+fn a_suspended_target_does_not_begin_its_endpoints_probe() {
+    let (mut life, other) = two_models();
+    life.pass(2);
+    assert!(life.target.take(life.now, LEASE).is_err());
+    assert_eq!(other.standing(life.now), Standing::ProbeDue);
+}
+
+#[test]
+fn an_endpoints_probe_that_fails_in_any_way_suspends_it_again() {
+    for outcome in [asking(503, 9), Outcome::of(503, Quota::default(), Origin::EnvoyRefused)] {
+        let (mut life, other) = two_models();
+        life.pass(2);
+        other.take(life.now, LEASE).expect("the probe").settle(&outcome, &life.limits, life.now);
+        assert!(matches!(other.endpoint.gate.standing(life.now), Standing::Suspended(_)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_success_of_a_probe_that_has_lost_its_lease_opens_nothing() {
+    let mut life = Life::new();
+    life.answer(&[429]);
+    life.pass(30);
+    let stuck = life.take();
+    life.pass(LEASE.as_secs());
+    let second = life.take();
+    life.settle(stuck, 200);
+    assert_eq!(life.standing(), "probing");
+    drop(second);
+}
+
+#[test]
+fn a_request_that_has_nowhere_else_to_go_is_a_probe_before_its_time() {
+    let life = Life::new();
+    life.answer(&[429]);
+    let probe = life.target.take_suspended(life.now, LEASE);
+    let another = life.target.take_suspended(life.now, LEASE);
+    assert!(probe.is_probe() && !another.is_probe());
+    life.settle(another, 503);
+    assert_eq!(life.standing(), "probing", "what is no probe decides nothing");
+    life.settle(probe, 200);
+    assert_eq!(life.standing(), "ready");
+}
+
+#[test]
+fn an_outcome_in_doubt_is_held_against_the_target_when_another_one_served() {
+    let life = Life::new();
+    let grudge = life.take().doubt(&life.limits).expect("a grudge");
+    assert_eq!(life.standing(), "ready");
+    grudge.outdone(life.now);
+    assert_eq!(life.standing(), "suspended 30");
+}

@@ -126,6 +126,18 @@ mod tests {
     }
 
     #[test]
+    fn a_set_in_use_keeps_its_cycle_in_a_crowd() {
+        let turns = Weighted::new(vec![2, 1, 1, 1, 1, 1, 1, 1]);
+        let mut sequence = String::new();
+        for set in 4..100_u32 {
+            sequence += &taken(&turns, &[2, 3, 4, 5, 6, 7], 1);
+            let available: Vec<_> = (0..8).map(|bit| set & (1 << bit) != 0).collect();
+            turns.candidates(&available);
+        }
+        assert_eq!(sequence.matches('A').count(), 64);
+    }
+
+    #[test]
     fn a_crowd_of_sets_is_bounded() {
         let turns = Weighted::new(vec![1; 8]);
         for set in 0..256_u32 {

@@ -27,17 +27,16 @@ struct Waiting {
 impl Attempts {
     /// Takes the attempt that waits under an id.
     pub(super) fn take(&self, id: &str, now: Instant) -> Option<Box<Attempt>> {
-        let (put, attempt) = self.lock().by_id.remove(id)?;
+        let mut waiting = self.lock();
+        waiting.sweep(now);
+        let (put, attempt) = waiting.by_id.remove(id)?;
         (now.saturating_duration_since(put) < MAX_AGE).then_some(attempt)
     }
 
-    /// Whether one more may wait. Now and then this drops those that never arrived, which frees their probes.
+    /// Whether one more may wait.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let mut waiting = self.lock();
-        if waiting.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= MAX_AGE) {
-            waiting.swept = Some(now);
-            waiting.by_id.retain(|_, (put, _)| now.saturating_duration_since(*put) < MAX_AGE);
-        }
+        waiting.sweep(now);
         waiting.by_id.len() < MAX_WAITING
     }
 
@@ -48,5 +47,15 @@ impl Attempts {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().expect("no panic while the attempts are held")
+    }
+}
+
+impl Waiting {
+    /// Now and then drops those that never arrived, which frees their probes.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= MAX_AGE) {
+            self.swept = Some(now);
+            self.by_id.retain(|_, (put, _)| now.saturating_duration_since(*put) < MAX_AGE);
+        }
     }
 }

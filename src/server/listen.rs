@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::server::TlsStream;
@@ -116,7 +117,9 @@ async fn refuse_if_served(path: &Path) -> io::Result<()> {
 /// between being bound and being restricted.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file's path"))?;
-    let directory = path.with_file_name(format!(".model-router.{}", std::process::id()));
+    // In a container the process id is the same every time, and a directory that a kill left behind would be in the way.
+    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let directory = path.with_file_name(format!(".model-router.{}.{nanos}", std::process::id()));
     fs::DirBuilder::new().mode(0o700).create(&directory)?;
     let temporary = directory.join(name);
     let bound = UnixListener::bind(&temporary).and_then(|listener| {

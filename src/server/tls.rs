@@ -69,7 +69,7 @@ impl Tls {
     }
 
     /// Follows the files for as long as it is polled; what cannot be used changes nothing and is logged.
-    pub async fn follow(&self, interval: Duration) {
+    pub async fn follow(self: Arc<Self>, interval: Duration) {
         let files = self.files.all();
         let mut seen = stamps(&files);
         let mut ticks = tokio::time::interval(interval);

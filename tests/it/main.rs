@@ -8,13 +8,16 @@ mod rig;
 
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod check;
+mod cost; // What attempts and inspection cost, as ratios from one run.
 mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
 mod failover; // A client notices nothing of a target that fails.
 mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
 mod hop; // The connection that all clients share: what one client or provider does costs nobody else an answer.
+mod inspection; // The start of an answer, looked at before the client gets it.
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod mutual_tls; // The router on another host.
+mod outage; // Outages at scale: the failover policy, several routers, a dead router, the retry budget.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
 mod pool; // Models of one pool that take different parameters.
 mod reload; // The policy file, edited while requests come in.

@@ -12,7 +12,11 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::check::{admin, channel, production};
 use crate::rig::ask::chat;
 use crate::rig::client::stream;
+use crate::rig::clusters::Cluster;
 use crate::rig::envoy::Topology;
+use crate::rig::envoy::{Envoy, RouterAddr};
+use crate::rig::load::{Tally, load};
+use crate::rig::provider::Provider;
 use crate::rig::router::{Router, Settings, binary};
 use crate::rig::script::{Completion, Script};
 use crate::rig::{Rig, eventually};
@@ -177,4 +181,84 @@ async fn targets_are_listed_once_with_all_their_users() {
     let targets = admin(&router).await.list_targets(ListTargetsRequest {}).await.unwrap().into_inner().targets;
     assert_eq!(targets.len(), 1);
     assert_eq!(targets[0].used_by, ["chat/production", "chat/sandbox"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_reader_stalls_or_leaves_holds_up_no_request() {
+    for reader in [Reader::Stalls, Reader::Leaves] {
+        let provider = Provider::named("east").await;
+        let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        let url = format!("http://{}", provider.addr());
+        std::fs::write(file.path(), production(ONE).replace("{{east}}", &url)).unwrap();
+        let socket = file.path().with_extension("sock");
+        let mut router = Command::new(binary())
+            .args(["serve", "--log-format", "json", "--admin-listen", "127.0.0.1:0"])
+            .arg("--policy")
+            .arg(file.path())
+            .arg("--listen")
+            .arg(format!("unix:{}", socket.display()))
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = router.stderr.take();
+        let stalled = match reader {
+            Reader::Stalls => stderr,
+            Reader::Leaves => None,
+        };
+        eventually("the socket", async || socket.exists().then_some(())).await;
+        let clusters = [Cluster::plain("east", provider.addr())];
+        let envoy = Envoy::start(Topology::Failover, &RouterAddr::Unix(socket.clone()), &clusters).await;
+        // Some hundred bytes for each request: far more than a pipe takes.
+        let answers = load(envoy.addr(), 1_000, 8, |_| chat("any")).await;
+        assert_eq!(Tally::of(&answers).statuses.get(&200), Some(&1_000));
+        let id = router.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        eventually("the end", async || router.try_wait().unwrap()).await;
+        drop(stalled);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Reader {
+    Stalls,
+    Leaves,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_that_drains_leaves_its_successors_socket_alone() {
+    let settings = Settings { listen: "unix:{dir}/router.sock".into(), ..Settings::default() };
+    let mut rig = Rig::start_with(Topology::Failover, &production(ONE), &["east", "west"], settings).await;
+    rig.provider("east").answer(Script::ok().after(Duration::from_millis(1_500)));
+    let addr = rig.envoy.addr();
+    let waiting = tokio::spawn(async move { crate::rig::client::send(addr, chat("any")).await });
+    eventually("the provider to think", async || (rig.provider("east").hits() == 1).then_some(())).await;
+    let RouterAddr::Unix(socket) = rig.router.address() else { panic!("a socket") };
+    rig.router.process().signal("TERM");
+    rig.router.logged("the drain", |line| line.contains("stopping")).await;
+    let settings = Settings { listen: format!("unix:{}", socket.display()), ..Settings::default() };
+    let successor = eventually("the successor", async || {
+        // Until the first router has let go of the socket, it is another process's.
+        std::os::unix::net::UnixStream::connect(&socket).is_err().then_some(())
+    });
+    successor.await;
+    let _successor = Router::start_with(&policy(), settings).await;
+    assert_eq!(waiting.await.unwrap().status, 200);
+    eventually("the end", async || rig.router.process().ended()).await;
+    assert!(socket.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_no_regular_file_holds_up_nothing() {
+    let args = vec!["--reload-interval".into(), "5ms".into()];
+    let mut router = Router::start_with(&policy(), Settings { args, ..Settings::default() }).await;
+    let file = router.policy_file();
+    std::fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let refused = eventually("the refusal", async || crate::check::status(&router).await.last_refused_reload).await;
+    assert!(
+        refused.report.contains("no regular file") || refused.report.contains("No such file"),
+        "{}",
+        refused.report
+    );
+    assert_eq!(router.stop().await.code(), Some(0));
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod clients;
+mod memory;
 
 use crate::rig::Rig;
 use crate::rig::clusters::Cluster;

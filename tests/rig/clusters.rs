@@ -17,8 +17,8 @@ enum Upstream {
     Plain(SocketAddr),
     /// A scripted provider: HTTP/2, no TLS.
     Http2(SocketAddr),
-    /// A real one: TLS as in the shipped `envoy/clusters.yaml`.
-    Tls { host: String, port: u16 },
+    /// A real one, by name: TLS as in the shipped `envoy/clusters.yaml`, or none for a model server nearby.
+    Named { host: String, port: u16, tls: bool },
 }
 
 impl Cluster {
@@ -34,22 +34,23 @@ impl Cluster {
 
     /// A provider on the network.
     pub(crate) fn tls(name: &str, host: &str, port: u16) -> Self {
-        Self { name: name.to_owned(), upstream: Upstream::Tls { host: host.to_owned(), port } }
+        Self { name: name.to_owned(), upstream: Upstream::Named { host: host.to_owned(), port, tls: true } }
     }
 
-    /// By the URL of an endpoint: `https://host/…`, or `http://127.0.0.1:port/…`.
+    /// By the URL of an endpoint: `https://host/…`, or `http://host:port/…`.
     pub(crate) fn from_url(name: &str, url: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("endpoint `{name}`: `{url}` {why}");
         let parsed = Url::parse(url).map_err(|e| wrong(&e.to_string()))?;
         let host = parsed.host_str().ok_or_else(|| wrong("has no host"))?;
         let port = parsed.port_or_known_default().ok_or_else(|| wrong("has no port"))?;
-        match parsed.scheme() {
-            "https" => Ok(Self::tls(name, host, port)),
-            _ => {
-                let ip = host.parse().map_err(|_| wrong("is neither https nor an IP address"))?;
-                Ok(Self::plain(name, SocketAddr::new(ip, port)))
-            }
+        if parsed.scheme() == "https" {
+            return Ok(Self::tls(name, host, port));
         }
+        let upstream = match host.trim_matches(['[', ']']).parse() {
+            Ok(ip) => Upstream::Plain(SocketAddr::new(ip, port)),
+            Err(_) => Upstream::Named { host: host.to_owned(), port, tls: false },
+        };
+        Ok(Self { name: name.to_owned(), upstream })
     }
 
     fn yaml(&self) -> String {
@@ -57,9 +58,9 @@ impl Cluster {
         let (discovery, endpoint, more) = match &self.upstream {
             Upstream::Plain(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), HTTP1),
             Upstream::Http2(addr) => ("type: STATIC".to_owned(), endpoint(&addr.ip().to_string(), addr.port()), HTTP2),
-            Upstream::Tls { host, port } => {
+            Upstream::Named { host, port, tls } => {
                 let discovery = "type: LOGICAL_DNS\n  dns_lookup_family: V4_PREFERRED".to_owned();
-                (discovery, format!("hostname: {host}, {}", endpoint(host, *port)), TLS)
+                (discovery, format!("hostname: {host}, {}", endpoint(host, *port)), if *tls { TLS } else { "" })
             }
         };
         format!(

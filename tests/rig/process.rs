@@ -37,6 +37,13 @@ impl Process {
         self.child.try_wait().expect("a child of ours can be waited for")
     }
 
+    /// The most memory that it has had so far, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs, on Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells the peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");

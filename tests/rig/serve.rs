@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::remote;
 use super::script::{self, Completion, Script};
 
 /// Requests kept with their bodies; later ones are only counted.
@@ -97,6 +98,11 @@ impl Drop for InFlight {
 
 /// An error makes hyper close the connection without an answer.
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
+    if request.uri().path() == remote::PATH {
+        let body = whole(request.into_body()).await?;
+        let (status, text) = remote::obey(&shared, &body);
+        return Ok(respond(&shared.name, status, &[], full(text.into())));
+    }
     shared.hits.fetch_add(1, Ordering::SeqCst);
     let guard = InFlight::new(Arc::clone(&shared));
     let request = record(&shared, request).await?;
@@ -123,7 +129,7 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
 
 async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded, io::Error> {
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, BODY_MAX_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
+    let body = whole(body).await?;
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = Instant::now();
     let recorded = Recorded { method: parts.method, path, version: parts.version, headers: parts.headers, body, at };
@@ -134,6 +140,10 @@ async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded,
         }
     }
     Ok(recorded)
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, io::Error> {
+    Ok(Limited::new(body, BODY_MAX_BYTES).collect().await.map_err(io::Error::other)?.to_bytes())
 }
 
 fn complete(name: &str, request: &Recorded, completion: Completion, guard: InFlight) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! What should become of a body, by serde_json's `Value` and a second parser; and whether it does.
 
-use model_router::body::BodyFacts;
+use model_router::body::{BodyEdits, BodyFacts};
 use serde_json::Value;
 
 use super::second::{self, Member};
@@ -42,6 +42,7 @@ pub(super) fn check(body: &[u8]) -> Verdict {
         Ok(facts) => {
             assert!(verdict.accepts(), "accepted, should be {verdict:?}: {}", show(body));
             check_edit(body, &facts.with_model("new"));
+            check_edits(body, &facts.edited("new", &edits()));
         }
         Err(error) => assert!(!verdict.accepts(), "{error}, should be {verdict:?}: {}", show(body)),
     }
@@ -64,6 +65,50 @@ fn check_edit(body: &[u8], edited: &[u8]) {
     assert!(edited == expected, "{} became {}", show(body), show(edited));
     let model = second::model(&tame_surrogates(edited)).expect("the second parser reads what was edited");
     assert_eq!(model.as_deref(), Some("new"), "{}", show(edited));
+}
+
+fn edits() -> BodyEdits {
+    BodyEdits {
+        remove: vec!["stream".into()],
+        rename: vec![("max_tokens".into(), "max_completion_tokens".into())],
+        set: vec![("a".into(), "[1]".into())],
+    }
+}
+
+/// The members, by their texts and in their order, are those that the edits should leave.
+#[track_caller]
+fn check_edits(body: &[u8], edited: &[u8]) {
+    let mut expected = Vec::new();
+    let before = members(body);
+    let is_there = |key: &str| before.iter().any(|(found, ..)| found == key);
+    if !is_there("model") {
+        expected.push((br#""model""#.to_vec(), br#""new""#.to_vec()));
+    }
+    for (key, key_text, value) in &before {
+        match key.as_str() {
+            "model" => expected.push((key_text.clone(), br#""new""#.to_vec())),
+            "stream" => {}
+            "max_tokens" if is_there("max_completion_tokens") => {}
+            "max_tokens" => expected.push((br#""max_completion_tokens""#.to_vec(), value.clone())),
+            "a" => expected.push((key_text.clone(), b"[1]".to_vec())),
+            _ => expected.push((key_text.clone(), value.clone())),
+        }
+    }
+    if !is_there("a") {
+        expected.push((br#""a""#.to_vec(), b"[1]".to_vec()));
+    }
+    let found: Vec<(Vec<u8>, Vec<u8>)> = members(edited).into_iter().map(|(_, key, value)| (key, value)).collect();
+    assert!(found == expected, "{} became {}", show(body), show(edited));
+}
+
+/// Key, the key's text and the value's text of each member, as the second parser finds them.
+fn members(body: &[u8]) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let members = second::members(&tame_surrogates(body)).expect("the second parser reads it");
+    let texts = |member: Member| {
+        let key = key(body, &member).expect("a key that a string can hold");
+        (key, body[member.key].to_vec(), body[member.value].to_vec())
+    };
+    members.into_iter().map(texts).collect()
 }
 
 fn expected(body: &[u8]) -> Verdict {

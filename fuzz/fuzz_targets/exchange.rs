@@ -1,0 +1,275 @@
+//! Any messages in any order on streams that share a router: each gets its answer, and nothing is held for ever.
+
+#![no_main]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use libfuzzer_sys::fuzz_target;
+use model_router::capacity::Capacity;
+use model_router::config;
+use model_router::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
+use model_router::health::Registry;
+use model_router::inspection::Kind;
+use model_router::outcome::Origin;
+use model_router::quota::Quota;
+use model_router::router::{RequestHead, Router};
+
+const POLICY: &[u8] = b"
+unmatched: continue
+providers: { openai: { type: openai, models: [one, two] } }
+endpoints:
+  east: { provider: openai, url: 'https://east.test/up/v1', api_key: { value: key-east } }
+  west: { provider: openai, url: 'https://west.test', api_key: { value: key-west } }
+apis:
+  - name: pinned
+    base_path: /pinned/v1
+    production: { round_robin: { stateful_endpoint: west, targets: [ { model: one, endpoint: east } ] } }
+  - name: chat
+    base_path: /v1
+    production:
+      weighted_round_robin:
+        inspect_first_event: true
+        targets:
+          - { model: one, endpoint: east, weight: 2 }
+          - { model: two, endpoint: west, weight: 1 }
+";
+
+const MAX_BODY_BYTES: usize = 64;
+const MAX_REQUESTS: usize = 2;
+const BODIES: [&str; 8] = [
+    "{}",
+    "{",
+    "}",
+    "[",
+    r#"{"model":"one"}"#,
+    r#"{"previous_response_id":"r","model":"two"}"#,
+    "",
+    r#"{"stream":true,"#,
+];
+const PATHS: [&str; 6] =
+    ["/v1/chat/completions", "/v1/chat/completions?a=1&key=x", "/v1/files", "/pinned/v1/files", "/v1/models", "/x"];
+const ANSWERS: [&str; 5] = [
+    "",
+    r#"{"error":{"code":"insufficient_quota"}}"#,
+    "data: {\"choices\":[]}\n\n",
+    "data: {\"error\":{\"message\":\"overloaded\"}}\n\n",
+    ": wait\n\n",
+];
+const STATUSES: [u16; 8] = [200, 204, 302, 400, 401, 429, 500, 503];
+
+/// Streams at once; one more than may be in flight.
+const STREAMS: usize = 3;
+
+struct Stream {
+    exchange: Exchange,
+    mode: BodyMode,
+}
+
+struct World {
+    router: Arc<Router>,
+    capacity: Arc<Capacity>,
+    streams: [Option<Stream>; STREAMS],
+    now: Instant,
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut world = World::new();
+    for step in bytes.chunks_exact(2) {
+        world.step(step[0], step[1]);
+    }
+    world.check_nothing_is_held();
+});
+
+impl World {
+    fn new() -> Self {
+        let registry = Arc::new(Registry::default());
+        let snapshot = config::read_bytes("policy.yaml", POLICY, &registry).expect("a good policy").snapshot;
+        let capacity = Capacity::new(MAX_BODY_BYTES, MAX_REQUESTS, 1 << 20);
+        Self {
+            router: Arc::new(Router::new(snapshot, registry)),
+            capacity,
+            streams: Default::default(),
+            now: Instant::now(),
+        }
+    }
+
+    /// One message on one stream, which begins with it if it is not there. `detail` fills the message in.
+    fn step(&mut self, what: u8, detail: u8) {
+        let (slot, kind) = (usize::from(what) % STREAMS, usize::from(what) / STREAMS);
+        if kind % 12 == 11 {
+            self.now += Duration::from_millis(u64::from(detail) * 100);
+            return;
+        }
+        let mode = if detail & 1 == 0 { BodyMode::Buffered } else { BodyMode::FullDuplex };
+        let exchange = || Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
+        let mut stream = self.streams[slot].take().unwrap_or_else(|| Stream { exchange: exchange(), mode });
+        let event = event(kind % 12, detail, stream.mode);
+        let asked = Asked::of(&event);
+        let (answer, next) = stream.exchange.on(event, self.now);
+        check(&asked, &answer, stream.mode);
+        match next {
+            // Now and then Envoy ends the stream: the client left, or the provider broke off.
+            Next::More if detail % 16 == 15 => stream.exchange.abandon(self.now),
+            Next::More => self.streams[slot] = Some(stream),
+            // The service drops the exchange here; a message that it is told all the same is never routed.
+            Next::End => {
+                assert!(!matches!(answer, Answer::Hold(_)), "held for ever");
+                let (late, _) = stream.exchange.on(self::event(kind % 12, detail, stream.mode), self.now);
+                assert!(mutation(&late).is_none_or(|mutation| cluster(mutation).is_none()), "{late:?}");
+            }
+        }
+    }
+
+    /// With every stream gone, all places are free, and after an hour so are all targets.
+    fn check_nothing_is_held(mut self) {
+        self.streams = Default::default();
+        let places: Vec<_> = (0..MAX_REQUESTS).map(|_| self.capacity.enter()).collect();
+        assert!(places.iter().all(Option::is_some), "a place is lost");
+        drop(places);
+        self.now += Duration::from_secs(3_600);
+        let mut exchange = Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
+        let (path, body_mode) = (PATHS[0].into(), BodyMode::Buffered);
+        let head = RequestHead { method: Method::POST, path, ..RequestHead::default() };
+        exchange.on(Event::RequestHeaders { head, unwanted: vec![], end_of_stream: false, body_mode }, self.now);
+        let (answer, _) = exchange.on(Event::RequestBody { bytes: b"{}".into(), end_of_stream: true }, self.now);
+        assert!(mutation(&answer).is_some_and(|mutation| cluster(mutation).is_some()), "{answer:?}");
+    }
+}
+
+fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
+    let pick = usize::from(detail >> 1);
+    match kind {
+        0..3 => {
+            let method = if pick % 5 == 0 { Method::GET } else { Method::POST };
+            let stream_id = (pick % 3 > 0).then(|| format!("request-{}", pick % 3));
+            let path = PATHS[if kind == 0 { 0 } else { pick % PATHS.len() }].to_owned();
+            let content_length = (pick % 7 == 0).then_some(pick);
+            let answer_can_be_held = pick % 2 == 0;
+            let head =
+                RequestHead { method, path, stream_id, content_length, answer_can_be_held, ..RequestHead::default() };
+            let unwanted = vec!["authorization", private::CLUSTER];
+            Event::RequestHeaders { head, unwanted, end_of_stream: pick % 11 == 10, body_mode }
+        }
+        3..6 => {
+            // Buffered, there is one message.
+            let end_of_stream = body_mode == BodyMode::Buffered || pick % 3 != 0;
+            Event::RequestBody { bytes: BODIES[pick % BODIES.len()].into(), end_of_stream }
+        }
+        6 | 7 => {
+            let retry_after = (pick % 3 == 0).then(|| Duration::from_secs(u64::from(detail)));
+            let quota = Quota { retry_after, exhausted: (pick % 5 == 0).then(|| Duration::from_secs(9)) };
+            let origin = [Origin::Provider, Origin::EnvoyRefused, Origin::EnvoyOverflow, Origin::Envoy][pick % 4];
+            let status = STATUSES[pick % STATUSES.len()];
+            let kind = [None, Some(Kind::Json), Some(Kind::Events)][pick % 3];
+            let (unwanted, end_of_stream) = (vec!["set-cookie"], pick % 11 == 10);
+            Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, kind })
+        }
+        8 => Event::Other(Phase::RequestTrailers),
+        9 if pick % 4 > 0 => {
+            Event::ResponseBody { bytes: ANSWERS[pick % ANSWERS.len()].into(), end_of_stream: pick % 4 == 1 }
+        }
+        9 => Event::Other(Phase::ResponseTrailers),
+        _ => match pick % 3 {
+            0 => Event::Late,
+            1 => Event::OverCapacity,
+            _ => Event::TooLarge,
+        },
+    }
+}
+
+/// What a message was, kept for its answer.
+#[derive(Debug)]
+enum Asked {
+    RequestHeaders,
+    RequestBody(Vec<u8>),
+    ResponseHeaders,
+    ResponseBody,
+    Other(Phase),
+    /// No message of Envoy's.
+    Unasked,
+}
+
+impl Asked {
+    fn of(event: &Event) -> Self {
+        match event {
+            Event::RequestHeaders { .. } => Self::RequestHeaders,
+            Event::RequestBody { bytes, .. } => Self::RequestBody(bytes.clone()),
+            Event::ResponseHeaders(_) => Self::ResponseHeaders,
+            Event::ResponseBody { .. } => Self::ResponseBody,
+            Event::Other(phase) => Self::Other(*phase),
+            Event::Late | Event::OverCapacity | Event::TooLarge => Self::Unasked,
+        }
+    }
+
+    fn is_request(&self) -> bool {
+        matches!(self, Self::RequestHeaders | Self::RequestBody(_) | Self::Other(Phase::RequestTrailers))
+    }
+}
+
+/// One answer of the message's kind, or the router's own reply; full duplex, none yet, or one to several messages.
+fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
+    let duplex = mode == BodyMode::FullDuplex;
+    let fits = match (asked, answer) {
+        (Asked::RequestHeaders, Answer::RequestHeaders(_)) => true,
+        (Asked::RequestBody(_), Answer::RequestBody(..)) => !duplex,
+        (Asked::RequestBody(_), Answer::Unchanged(Phase::RequestBody)) => true,
+        (Asked::RequestBody(sent), Answer::Chunk { bytes, .. }) => duplex && bytes == sent,
+        (Asked::ResponseHeaders, Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseHeaders)) => true,
+        // Held back until its body, or the deadline, decides.
+        (Asked::ResponseHeaders, Answer::Hold(time)) => !time.is_zero() && *time < Duration::from_secs(60),
+        (
+            Asked::ResponseBody,
+            Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseBody) | Answer::Nothing,
+        ) => true,
+        (Asked::Other(phase), Answer::Unchanged(answered)) => phase == answered,
+        (Asked::RequestBody(_), Answer::Request { trailers, .. }) => duplex && !trailers,
+        (Asked::Other(Phase::RequestTrailers), Answer::Request { trailers, .. }) => duplex && *trailers,
+        // A second body message, which Envoy sends only to say that it has ended again.
+        (Asked::RequestBody(_), Answer::Nothing) => true,
+        (Asked::RequestHeaders, Answer::Nothing) => duplex,
+        (Asked::Unasked, Answer::Nothing | Answer::Reply(_) | Answer::ResponseHeaders(_)) => true,
+        (asked, Answer::Reply(_)) => asked.is_request(),
+        _ => false,
+    };
+    assert!(fits, "{asked:?} {mode:?}: {answer:?}");
+    if let (Asked::RequestHeaders, Answer::RequestHeaders(mutation)) | (_, Answer::Request { mutation, .. }) =
+        (asked, answer)
+    {
+        let settled = mutation.remove.contains(&private::CLUSTER) || cluster(mutation).is_some();
+        assert!(settled && mutation.clear_route_cache, "a client's own cluster stays: {mutation:?}");
+    }
+    if let Some(mutation) = mutation(answer) {
+        check_sent(mutation, answer);
+    }
+}
+
+/// What goes to a cluster has that endpoint's credential, and its own length.
+fn check_sent(mutation: &Mutation, answer: &Answer) {
+    let Some(cluster) = cluster(mutation) else { return };
+    assert!(["east", "west"].contains(&cluster), "{cluster}");
+    assert_eq!(value(mutation, "authorization"), Some(&*format!("Bearer key-{cluster}")));
+    assert!(!mutation.remove.contains(&private::CLUSTER) && mutation.clear_route_cache, "{mutation:?}");
+    if let Answer::RequestBody(_, body) | Answer::Request { body, .. } = answer {
+        assert_eq!(value(mutation, "content-length"), Some(&*body.len().to_string()));
+        assert!(serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["model"].is_string()));
+    }
+}
+
+fn mutation(answer: &Answer) -> Option<&Mutation> {
+    match answer {
+        Answer::RequestHeaders(mutation) | Answer::RequestBody(mutation, _) | Answer::Request { mutation, .. } => {
+            Some(mutation)
+        }
+        _ => None,
+    }
+}
+
+fn cluster(mutation: &Mutation) -> Option<&str> {
+    value(mutation, private::CLUSTER)
+}
+
+fn value<'a>(mutation: &'a Mutation, name: &str) -> Option<&'a str> {
+    mutation.set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+}
