@@ -225,7 +225,7 @@ fn with_headers(ask: Ask, count: usize) -> Ask {
 
 async fn two_targets(topology: Topology) -> Rig {
     let targets = "{ model: gpt-4o, endpoint: east }, { model: o1-mini, endpoint: west }";
-    let policy = production(&format!("    round_robin: {{ targets: [ {targets} ] }}"));
+    let policy = production(&format!("    round_robin: {{ suspend_after: 100, targets: [ {targets} ] }}"));
     Rig::start(topology, &policy, &["east", "west"]).await
 }
 
@@ -281,6 +281,31 @@ async fn an_answer_with_many_headers_reaches_the_client() {
             assert_eq!((answer.status, answer.header("x-96")), (200, "v"), "{topology:?} {count}");
         }
         check_no_mutation_rejected(&rig).await;
+    }
+}
+
+/// Around the limit of 60 KiB, to a few bytes. What the one end takes, the connection between the listeners takes too.
+#[tokio::test]
+async fn no_size_of_a_request_passes_one_end_only() {
+    let rig = two_targets(Topology::Failover).await;
+    for bytes in (60_900..61_440).step_by(20) {
+        let answer = rig.send(chat("any").header("x-large", &"~".repeat(bytes))).await;
+        assert!([200, 431].contains(&answer.status), "{bytes}: {}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn no_size_of_an_answer_passes_one_end_only() {
+    let policy = TWO_APIS.replace("targets:", "suspend_after: 100, targets:");
+    let rig = Rig::start(Topology::Failover, &policy, &["east"]).await;
+    for bytes in (61_180..61_440).step_by(20) {
+        // Without a date: Envoy adds one on the way.
+        let large = "~".repeat(bytes);
+        let odd = Odd::start(format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-large: {large}\r\n\r\n{{}}")).await;
+        rig.envoy.set_clusters(&[Cluster::plain("odd", odd.addr)]).await;
+        let answer = rig.send(chat("any").path("/odd/chat/completions")).await;
+        // 500: there was no room for what the router adds. 502: the provider's answer was not taken.
+        assert!([200, 500, 502].contains(&answer.status), "{bytes}: {}", answer.status);
     }
 }
 
