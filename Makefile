@@ -36,7 +36,7 @@ test: envoy ## Run all tests; with a real Envoy where they need one
 test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) ## Run the tests that need Envoy on every version that we support
 	@for version in $(ENVOY_VERSIONS); do \
 		echo "== Envoy $$version"; \
-		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop || exit 1; \
+		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop inspection outage wire || exit 1; \
 	done
 
 test-memory: envoy ## Send 200 slow uploads of 20 MB at once, and say what they cost

@@ -8,7 +8,9 @@ use crate::check::{check_error, production, status_of};
 use crate::rig::ask::chat;
 use crate::rig::client::{leave, stream};
 use crate::rig::envoy::Topology;
+use crate::rig::ext_proc::BodyMode;
 use crate::rig::load::{Tally, load};
+use crate::rig::router::Settings;
 use crate::rig::script::{Completion, Script};
 use crate::rig::{Rig, eventually};
 
@@ -64,20 +66,36 @@ async fn a_target_that_fails_costs_no_client_an_answer_and_is_hit_once_per_probe
     .await;
 }
 
-/// The first target fails like this, and the second one's answer reaches the client.
+/// Two targets that change a body in different ways.
+const UNLIKE: &str = "
+    round_robin:
+      request_timeout: 500ms
+      targets:
+        - { model: gpt-4o, endpoint: east, body: { set: { seed: 1 }, remove: [top_p] } }
+        - { model: o1-mini, endpoint: west, body: { remove: [temperature] } }
+";
+
+/// The first target fails like this, and the second one's answer reaches the client, in both body modes. The second
+/// attempt has nothing of the first.
 async fn check_fails_over(script: Option<Script>) {
-    let rig = rig().await;
-    match script {
-        Some(script) => rig.provider("east").answer(script),
-        None => rig.provider("east").down().await,
+    for mode in [BodyMode::Buffered, BodyMode::FullDuplex] {
+        let edit = |text| mode.edit(text);
+        let settings = Settings::default();
+        let rig = Rig::start_edited(Topology::Failover, &production(UNLIKE), &["east", "west"], settings, edit).await;
+        match &script {
+            Some(script) => rig.provider("east").answer(script.clone()),
+            None => rig.provider("east").down().await,
+        }
+        let body = r#"{"temperature":0.5, "model":"any", "top_p":1e0}"#;
+        let answer = rig.send(chat("any").path("/v1/chat/completions?a=b").body(body)).await;
+        assert_eq!((answer.status, answer.provider(), answer.model()), (200, "west", "o1-mini".to_owned()), "{mode:?}");
+        let request = rig.provider("west").last();
+        assert_eq!(request.body, r#"{ "model":"o1-mini", "top_p":1e0}"#);
+        assert_eq!(request.header("authorization"), "Bearer key-west");
+        assert_eq!(request.path, "/up/v1/chat/completions?a=b");
+        assert_eq!(request.header("host"), rig.provider("west").addr().to_string());
+        assert!(!format!("{:?}", request.headers).contains("east"));
     }
-    let answer = rig.send(chat("any")).await;
-    assert_eq!((answer.status, answer.provider(), answer.model()), (200, "west", "o1-mini".to_owned()));
-    let request = rig.provider("west").last();
-    assert_eq!(request.header("authorization"), "Bearer key-west");
-    assert_eq!(request.path, "/up/v1/chat/completions");
-    assert_eq!(request.header("host"), rig.provider("west").addr().to_string());
-    rig.check_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,12 +179,15 @@ async fn with_every_target_suspended_the_answer_says_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_requests_whose_first_target_fails_are_all_answered_by_the_second() {
-    let rig = rig_with("suspend: 0s,", &["east", "west"]).await;
-    rig.provider("east").answer(Script::status(429));
-    let answers = load(rig.envoy.addr(), 200, 200, |_| chat("any")).await;
-    let tally = Tally::of(&answers);
-    assert_eq!(tally.providers.into_iter().collect::<Vec<_>>(), [("west".to_owned(), 200)], "{:?}", tally.errors);
-    rig.check_clean().await;
+    for script in [Script::status(429), Script::status(500), Script::Reset, Script::Hang] {
+        let rig = rig_with("suspend: 0s, request_timeout: 1s,", &["east", "west"]).await;
+        rig.provider("east").answer(script.clone());
+        let answers = load(rig.envoy.addr(), 200, 200, |_| chat("any")).await;
+        let tally = Tally::of(&answers);
+        let providers: Vec<_> = tally.providers.into_iter().collect();
+        assert_eq!(providers, [("west".to_owned(), 200)], "{script:?}: {:?}", tally.errors);
+        rig.check_clean().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +199,20 @@ async fn a_large_body_fails_over_whole() {
     assert_eq!(answer.provider(), "west");
     assert_eq!(rig.provider("west").last().body, body.replace(r#""any""#, r#""o1-mini""#));
     rig.check_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_fails_over_while_the_policy_is_swapped_keeps_the_one_it_began_with() {
+    let rig = rig().await;
+    rig.provider("east").answer(Script::status(503).after(Duration::from_millis(1_500)));
+    let addr = rig.envoy.addr();
+    let waiting = tokio::spawn(async move { crate::rig::client::send(addr, chat("any")).await });
+    eventually("the first attempt", async || (rig.hits()[0] == 1).then_some(())).await;
+    let policy = production("    round_robin: { targets: [ { model: gpt-4o-mini, endpoint: east } ] }");
+    rig.router.write_policy(&rig.fill(&policy));
+    rig.router.logged("the swap", |line| line.contains("policy applied")).await;
+    let answer = waiting.await.unwrap();
+    assert_eq!((answer.model(), answer.provider()), ("o1-mini".to_owned(), "west"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
