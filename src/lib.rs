@@ -15,14 +15,16 @@
 //! | [`body`] | the model inside a JSON body |
 //! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
 //!
-//! Beside the way: [`capacity`] bounds what is held at once, [`refusal`] is every answer of our own, [`config`] reads policy files, [`snapshot`] is a compiled one, [`reload`] swaps it,
-//! [`admin`] answers operators, [`telemetry`] writes the log.
+//! Beside the way: [`capacity`] bounds what is held at once, [`refusal`] is every answer of our own, [`config`] reads
+//! policy files, [`snapshot`] is a compiled one, [`reload`] swaps it, [`admin`] answers operators, [`telemetry`] writes
+//! the log, [`cli`] is the command line.
 //!
 //! # Invariants
 //!
 //! - Only `ext_proc` and `ext_proc::message` know Envoy's types.
 //! - Policies know no clock, no I/O and no randomness: `now` is a parameter.
-//! - Every message from Envoy gets exactly one answer of its kind; messages after the end are ignored.
+//! - Every message from Envoy gets exactly one answer of its kind, but for full-duplex bodies and answers that are looked
+//!   at; messages after the end are ignored.
 //! - One stream sees one snapshot. A further attempt keeps the snapshot and candidates of the first.
 //! - The state of a target survives a reload and is shared by all APIs; a changed URL or credential starts afresh.
 //! - A model or endpoint that the policy file does not name can never be chosen.

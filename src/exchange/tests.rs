@@ -1,5 +1,9 @@
 //! One stream at a time, without Envoy: what is answered to what, in which order.
 
+mod duplex;
+mod inspection;
+mod stateful;
+
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -252,106 +256,6 @@ fn more_attempts_than_the_policy_allows_are_refused() {
     assert_eq!(refused(Stream::new(&router).on(attempt(3))), 502);
 }
 
-/// The headers of an answer whose start can be looked at.
-fn held(stream: &mut Stream, status: u16, kind: Kind) -> (Answer, Next) {
-    stream.on(request(RequestHead { answer_can_be_held: true, ..head() }));
-    stream.on(body("{}"));
-    let (quota, origin) = (Quota::default(), Origin::Provider);
-    let answer = AnswerHead { status, quota, origin, unwanted: vec![], end_of_stream: false, kind: Some(kind) };
-    stream.on(Event::ResponseHeaders(answer))
-}
-
-fn chunk(stream: &mut Stream, text: &str, end_of_stream: bool) -> (Answer, Next) {
-    stream.on(Event::ResponseBody { bytes: text.into(), end_of_stream })
-}
-
-/// Whether these headers of an answer ask for another attempt.
-fn asks_again((answer, next): (Answer, Next)) -> bool {
-    match (answer, next) {
-        (Answer::ResponseHeaders(mutation), Next::End) => mutation.set.contains(&(private::RETRY, "1".to_owned())),
-        other => panic!("not decided: {other:?}"),
-    }
-}
-
-#[test]
-fn an_errors_body_says_more_than_its_status() {
-    for (status, text, again, available_after) in [
-        (429, r#"{"error":{"code":"insufficient_quota"}}"#, true, [false, true]),
-        (404, r#"{"error":{"code":"model_not_found"}}"#, true, [false, true]),
-        (429, r#"{"error":{"code":"rate_limit_exceeded","message":"Request too large"}}"#, false, [true, true]),
-        (400, r#"{"error":{"code":"context_length_exceeded"}}"#, false, [true, true]),
-        (500, "oops", true, [true, true]),
-    ] {
-        let router = router(POLICY);
-        let mut stream = Stream::new(&router);
-        assert!(matches!(held(&mut stream, status, Kind::Json), (Answer::Hold(_), Next::More)));
-        assert_eq!(chunk(&mut stream, "", false), (Answer::Nothing, Next::More));
-        assert_eq!(asks_again(chunk(&mut stream, text, true)), again, "{text}");
-        assert_eq!(available(&router, stream.now), available_after, "{text}");
-    }
-}
-
-#[test]
-fn a_request_too_long_for_one_model_goes_on_where_the_policy_says_so() {
-    let router = router(&POLICY.replace("round_robin: {", "round_robin: { next_on: [context_length],"));
-    let mut stream = Stream::new(&router);
-    held(&mut stream, 400, Kind::Json);
-    assert!(asks_again(chunk(&mut stream, r#"{"error":{"code":"context_length_exceeded"}}"#, true)));
-    assert_eq!(available(&router, stream.now), [true, true]);
-}
-
-fn inspecting() -> Arc<Router> {
-    router(&POLICY.replace("round_robin: {", "round_robin: { inspect_first_event: true,"))
-}
-
-#[test]
-fn a_success_that_begins_with_an_error_is_a_failure() {
-    for (kind, text, ended, again) in [
-        (Kind::Events, "data: {\"choices\":[]}\n\n", false, false),
-        (Kind::Events, "data: {\"error\":{}}\n\n", false, true),
-        (Kind::Events, "", true, true),
-        (Kind::Json, r#"{"error":{}}"#, true, true),
-        (Kind::Json, r#"{"choices":[]}"#, true, false),
-    ] {
-        let mut stream = Stream::new(&inspecting());
-        assert!(matches!(held(&mut stream, 200, kind), (Answer::Hold(_), Next::More)));
-        assert_eq!(asks_again(chunk(&mut stream, text, ended)), again, "{text}");
-    }
-}
-
-#[test]
-fn a_success_that_stalls_is_a_failure_and_an_error_that_stalls_is_what_it_was() {
-    let mut stream = Stream::new(&inspecting());
-    held(&mut stream, 200, Kind::Events);
-    assert!(stream.exchange.deadline().is_some());
-    assert!(asks_again(stream.on(Event::Late)));
-    let mut stream = Stream::new(&inspecting());
-    held(&mut stream, 400, Kind::Json);
-    assert!(!asks_again(stream.on(Event::Late)));
-}
-
-#[test]
-fn what_cannot_be_held_or_has_no_second_chance_is_not_looked_at() {
-    let mut stream = Stream::new(&inspecting());
-    stream.forward();
-    assert!(!stream.answer(200));
-    let mut stream = Stream::new(&router(POLICY));
-    let (answer, next) = held(&mut stream, 200, Kind::Events);
-    assert!(matches!((answer, next), (Answer::ResponseHeaders(_), Next::End)), "the policy does not ask for it");
-}
-
-#[test]
-fn an_answer_that_breaks_off_while_it_is_held_leaves_the_next_attempt_ready() {
-    let router = inspecting();
-    let mut stream = Stream::new(&router);
-    held(&mut stream, 200, Kind::Events);
-    stream.exchange.abandon(stream.now);
-    let mut second = Stream::new(&router);
-    assert_eq!(second.forward(), "west");
-    assert!(!second.answer(200));
-    assert_eq!(available(&router, second.now), [false, true], "the other one served, so this one broke off");
-}
-
 #[test]
 fn an_attempt_keeps_the_snapshot_of_the_first() {
     let router = router(POLICY);
@@ -470,128 +374,6 @@ fn query_parameters_lose_credentials_and_nothing_else() {
     }
 }
 
-/// Full duplex: the request's headers, then its body in these pieces.
-fn duplex(stream: &mut Stream, head: RequestHead, pieces: &[&str]) -> Vec<Answer> {
-    let unwanted = vec!["authorization"];
-    let headers = Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::FullDuplex };
-    let mut answers = vec![stream.on(headers).0];
-    for (index, piece) in pieces.iter().enumerate() {
-        let end_of_stream = index + 1 == pieces.len();
-        answers.push(stream.on(Event::RequestBody { bytes: piece.as_bytes().to_vec(), end_of_stream }).0);
-    }
-    answers
-}
-
-#[test]
-fn full_duplex_all_is_answered_at_the_end_of_the_body() {
-    let mut stream = Stream::new(&router(POLICY));
-    let mut answers = duplex(&mut stream, head(), &[r#"{"mod"#, r#"el":"x"}"#, ""]);
-    let Some(Answer::Request { mutation, body, trailers: false }) = answers.pop() else { panic!("{answers:?}") };
-    assert_eq!(answers, [Answer::Nothing, Answer::Nothing, Answer::Nothing]);
-    assert_eq!(body, br#"{"model":"one"}"#);
-    assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, "content-length")), ("east", "15"));
-    assert!(mutation.clear_route_cache && mutation.remove.is_empty(), "the authorization is overwritten: {mutation:?}");
-    let again = Event::RequestBody { bytes: vec![], end_of_stream: true };
-    assert_eq!(stream.on(again), (Answer::Nothing, Next::More), "an end that is told twice");
-    assert!(stream.answer(500));
-}
-
-#[test]
-fn full_duplex_trailers_end_a_body() {
-    let mut stream = Stream::new(&router(POLICY));
-    duplex(&mut stream, head(), &["{}", ""]);
-    let mut stream = Stream::new(&router(POLICY));
-    let headers =
-        Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, body_mode: BodyMode::FullDuplex };
-    stream.on(headers);
-    stream.on(Event::RequestBody { bytes: b"{}".to_vec(), end_of_stream: false });
-    let (answer, _) = stream.on(Event::Other(Phase::RequestTrailers));
-    assert!(matches!(answer, Answer::Request { trailers: true, .. }), "{answer:?}");
-}
-
-#[test]
-fn full_duplex_a_body_is_bounded_in_length_and_time() {
-    let router = router(POLICY);
-    let too_long = " ".repeat(600);
-    let answers = duplex(&mut Stream::new(&router), head(), &[&too_long, &too_long]);
-    assert!(matches!(&answers[..], [Answer::Nothing, Answer::Nothing, Answer::Reply(reply)] if reply.status == 413));
-    for (event, status) in [(Event::Late, 408), (Event::OverCapacity, 503)] {
-        let mut stream = Stream::new(&router);
-        let headers = Event::RequestHeaders {
-            head: head(),
-            unwanted: vec![],
-            end_of_stream: false,
-            body_mode: BodyMode::FullDuplex,
-        };
-        stream.on(headers);
-        assert!(stream.exchange.deadline().is_some());
-        assert_eq!(refused(stream.on(event)), status);
-    }
-}
-
-#[test]
-fn full_duplex_what_is_nobodys_passes_chunk_by_chunk() {
-    let router = router(&format!("unmatched: continue\n{POLICY}"));
-    let mut stream = Stream::new(&router);
-    let answers = duplex(&mut stream, RequestHead { path: "/other".into(), ..head() }, &["a", "b"]);
-    let chunk = |bytes: &str, end_of_stream| Answer::Chunk { bytes: bytes.into(), end_of_stream };
-    assert!(matches!(answers[0], Answer::RequestHeaders(_)));
-    assert_eq!(answers[1..], [chunk("a", false), chunk("b", true)]);
-}
-
-const STATEFUL: &str =
-    "    production: { round_robin: { stateful_endpoint: west, targets: [ { model: one, endpoint: east } ] } }";
-
-fn stateful_router() -> Arc<Router> {
-    let production = POLICY.find("    production:").expect("a policy");
-    router(&format!("{}{STATEFUL}\n", &POLICY[..production]))
-}
-
-#[test]
-fn what_exists_at_one_account_is_refused_where_no_account_is_named() {
-    let router = router(POLICY);
-    let files = RequestHead { path: "/v1/files/f1".into(), method: Method::GET, ..head() };
-    assert_eq!(refused(Stream::new(&router).on(request(files))), 400);
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    let (Answer::Reply(reply), _) = stream.on(body(r#"{"previous_response_id":"r"}"#)) else { panic!("refused") };
-    assert_eq!(reply.status, 400);
-    assert!(String::from_utf8(reply.body).expect("UTF-8").contains("stateful_endpoint"));
-}
-
-#[test]
-fn what_exists_at_one_account_goes_there_as_it_is() {
-    let router = stateful_router();
-    for _ in 0..2 {
-        let mut stream = Stream::new(&router);
-        let files = RequestHead {
-            path: "/v1/files?limit=2".into(),
-            content_type: Some("multipart/form-data".into()),
-            ..head()
-        };
-        let (Answer::RequestHeaders(mutation), Next::More) = stream.on(request(files)) else { panic!("sent") };
-        assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, ":path")), ("west", "/files?limit=2"));
-        assert_eq!(value(&mutation, "authorization"), "Bearer key-west");
-        assert!(!mutation.remove.contains(&"authorization"), "what is set is not removed");
-        assert_eq!(stream.on(body("--x")), (Answer::Unchanged(Phase::RequestBody), Next::More));
-        assert!(!stream.answer(500), "never tried elsewhere");
-    }
-}
-
-#[test]
-fn a_body_that_refers_to_state_keeps_its_model_if_the_account_has_it() {
-    let router = stateful_router();
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    let text = r#"{"previous_response_id":"r","model":"two"}"#;
-    let (Answer::RequestBody(mutation, sent), Next::More) = stream.on(body(text)) else { panic!("sent") };
-    assert_eq!((value(&mutation, private::CLUSTER), sent.as_slice()), ("west", text.as_bytes()));
-    assert!(!stream.answer(503));
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    assert_eq!(refused(stream.on(body(r#"{"previous_response_id":"r","model":"three"}"#))), 404);
-}
-
 #[test]
 fn requests_beyond_capacity_are_refused() {
     let router = router(POLICY);
@@ -644,7 +426,7 @@ proptest! {
         stateful: bool,
     ) {
         let mode = if duplex { BodyMode::FullDuplex } else { BodyMode::Buffered };
-        let router = if stateful { stateful_router() } else { router(&format!("unmatched: continue\n{POLICY}")) };
+        let router = if stateful { stateful::stateful_router() } else { router(&format!("unmatched: continue\n{POLICY}")) };
         let mut stream = Stream::new(&router);
         for number in numbers {
             let (event, asked) = event(number, mode);

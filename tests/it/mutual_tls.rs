@@ -85,7 +85,7 @@ async fn envoy(directory: &TempDir, router: &Router, provider: &Provider, owner:
     );
     let clusters = [Cluster::plain("east", provider.addr())];
     let edit = |text: String| {
-        let at = text.find("  - name: model-router\n").expect("the router's cluster");
+        let at = text.rfind("  - name: model-router\n").expect("the router's cluster");
         let at = at + text[at..].find("connect_timeout:").expect("its first setting");
         format!("{}{socket}{}", &text[..at], &text[at..])
     };

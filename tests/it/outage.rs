@@ -201,7 +201,7 @@ fn with_second_router(text: &str, first: &RouterAddr, second: &RouterAddr) -> St
     let (RouterAddr::Tcp(first), RouterAddr::Tcp(second)) = (first, second) else { panic!("TCP") };
     let grpc = "grpc_service: { envoy_grpc: { cluster_name: model-router } }";
     let hashed = "grpc_service: { envoy_grpc: { cluster_name: model-router }, initial_metadata: [{ key: x-affinity, value: \"%REQ(x-model-router-stream)%\" }] }";
-    let at = text.find("  - name: model-router\n").expect("the router's cluster");
+    let at = text.rfind("  - name: model-router\n").expect("the router's cluster");
     let (before, cluster) = text.split_at(at);
     let address = format!("socket_address: {{ address: {}, port_value: {} }}", first.ip(), first.port());
     let both = format!(
