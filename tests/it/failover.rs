@@ -112,6 +112,17 @@ async fn refused_and_reset_connections_are_failed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_envoy_does_not_know_is_failed_over_and_suspends_its_target() {
+    let policy = production(
+        "    round_robin: { targets: [ { model: gpt-4o, endpoint: east }, { model: o1-mini, endpoint: west } ] }",
+    );
+    let policy = policy.replace("{ value: key-east }", "{ value: key-east }, cluster: nowhere");
+    let rig = Rig::start(Topology::Failover, &policy, &["east", "west"]).await;
+    assert_eq!(rig.send(chat("any")).await.provider(), "west");
+    assert_eq!(status_of(&rig.router, "gpt-4o", "east").await, "suspended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_does_not_answer_in_time_is_failed_over() {
     let rig = rig_with("request_timeout: 300ms,", &["east", "west"]).await;
     rig.provider("east").answer(Script::Hang);

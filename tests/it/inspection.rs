@@ -58,6 +58,18 @@ async fn an_answer_that_breaks_off_before_its_first_byte_is_failed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_stalls_before_its_first_event_is_failed_over() {
+    let rig = inspecting().await;
+    let stalled = Completion { before_first: Duration::from_secs(20), ..Completion::default() };
+    rig.provider("east").answer(Script::Ok(stalled));
+    let answer = rig.send(chat("any").streamed()).await;
+    assert_eq!((answer.status, answer.provider()), (200, "west"));
+    assert!(answer.took < Duration::from_secs(10), "the policy's first_byte_timeout is 1 s: {:?}", answer.took);
+    assert_eq!(rig.hits(), [1, 1]);
+    rig.check_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_one_target_an_answer_that_breaks_off_is_not_tried_for_ever() {
     let policy =
         "    round_robin: { inspect_first_event: true, attempts: 3, targets: [ { model: gpt-4o, endpoint: east } ] }";

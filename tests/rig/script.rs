@@ -50,6 +50,8 @@ pub(crate) struct Completion {
     pub(crate) headers: Vec<(String, String)>,
     /// Events of a streamed answer, before `[DONE]`.
     pub(crate) chunks: usize,
+    /// Between the headers and the first event.
+    pub(crate) before_first: Duration,
     /// Between one event and the next.
     pub(crate) gap: Duration,
     /// Break the connection after so many events.
@@ -58,7 +60,14 @@ pub(crate) struct Completion {
 
 impl Default for Completion {
     fn default() -> Self {
-        Self { content: None, headers: Vec::new(), chunks: 4, gap: Duration::ZERO, cut_after: None }
+        Self {
+            content: None,
+            headers: Vec::new(),
+            chunks: 4,
+            before_first: Duration::ZERO,
+            gap: Duration::ZERO,
+            cut_after: None,
+        }
     }
 }
 

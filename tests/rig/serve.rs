@@ -171,6 +171,9 @@ fn events(model: String, content: String, completion: Completion, guard: InFligh
                 let _ = to_client.send(Err(io::Error::other("the script says so"))).await;
                 return;
             }
+            if n == 0 && !completion.before_first.is_zero() {
+                tokio::time::sleep(completion.before_first).await;
+            }
             if n > 0 && !completion.gap.is_zero() {
                 tokio::time::sleep(completion.gap).await;
             }
