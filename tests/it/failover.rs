@@ -54,7 +54,15 @@ async fn a_target_that_fails_costs_no_client_an_answer_and_is_hit_once_per_probe
     assert!(others <= CONCURRENCY, "{others} requests before the suspension");
     assert!(probes >= 1);
     assert_eq!(rig.provider("west").hits(), others + probes);
-    let passed_over = rig.router.log().iter().filter(|line| line.contains("o1-mini@west: suspended for")).count();
+    let passed_over = rig
+        .router
+        .events("decision")
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .iter()
+        .filter(|line| line.contains("o1-mini@west: suspended for"))
+        .count();
     assert!(passed_over > 100, "the decisions say why: {passed_over}");
     println!("hits on the failing target: {others} in flight at first, {probes} probes, 2100 requests");
 

@@ -51,12 +51,13 @@ async fn a_bad_file_changes_nothing_and_is_told_with_all_its_problems() {
     for problem in ["`gpt-4o-minni`", "`eastt`"] {
         assert!(refused.report.contains("policy.yaml:") && refused.report.contains(problem), "{}", refused.report);
     }
-    assert_eq!(rig.router.events("policy refused; the live one stays").len(), 1, "once, not at every look");
     assert_eq!(rig.send(chat("any")).await.model(), "gpt-4o");
 
     rig.router.write_policy(&rig.fill(&one("o1-mini", "west")));
     applied(&rig.router, 2).await;
     assert!(status(&rig.router).await.last_refused_reload.is_none());
+    rig.router.logged("the good policy", |line| line.contains("policy applied")).await;
+    assert_eq!(rig.router.events("policy refused; the live one stays").len(), 1, "once, not at every look");
 }
 
 #[tokio::test(flavor = "multi_thread")]

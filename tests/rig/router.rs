@@ -14,6 +14,9 @@ use super::SOON;
 use super::envoy::RouterAddr;
 use super::process::{Lines, Process, tail};
 
+/// No line for so long, and the log is quiet.
+const QUIET: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// How the router is started.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -89,9 +92,22 @@ impl Router {
         self.lines.all()
     }
 
+    /// The log once it is quiet: a thread of the router's own writes it, and lags behind what it tells of.
+    fn settled_log(&self) -> Vec<String> {
+        let mut log = self.log();
+        loop {
+            std::thread::sleep(QUIET);
+            let now = self.log();
+            if now.len() == log.len() {
+                return now;
+            }
+            log = now;
+        }
+    }
+
     /// The log lines with this message.
     pub(crate) fn events(&self, message: &str) -> Vec<Value> {
-        let parsed = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        let parsed = self.settled_log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
         parsed.filter(|line| line["fields"]["message"] == message).collect()
     }
 
