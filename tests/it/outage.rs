@@ -1,17 +1,17 @@
 //! Outages at scale: the failover policy, several routers, a router's death, and what an outage costs upstream.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::check::{check_error, production, status_of};
 use crate::rig::ask::chat;
-use crate::rig::client::stream;
+use crate::rig::client::{Client, stream};
 use crate::rig::clusters::Cluster;
 use crate::rig::envoy::{Envoy, RouterAddr, Topology};
 use crate::rig::load::{Tally, load};
 use crate::rig::provider::Provider;
-use crate::rig::router::Router;
+use crate::rig::router::{Router, Settings};
 use crate::rig::script::{Completion, Script};
 use crate::rig::{Rig, eventually};
 
@@ -227,4 +227,58 @@ async fn a_restart_forgets_what_it_knew_and_learns_it_again() {
     assert_eq!(status_of(&rig.router, "o1-mini", "west").await, "suspended");
     let again = Router::start(&rig.fill(&production(TWO_IN_TURN))).await;
     assert_eq!(status_of(&again, "o1-mini", "west").await, "ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_500_requests_a_second_an_outage_stays_within_the_budget_and_ends_with_the_first_probe() {
+    for (suspend, most) in [("0s", 2_500 + 500 + 500), ("1s", 2_500)] {
+        let options = format!("suspend: {suspend}\n      retry_budget_percent: 20");
+        let policy = production(&TWO_IN_TURN.replace("suspend: 1s", &options));
+        let rig = Rig::start(Topology::Failover, &policy, &["east", "west"]).await;
+        rig.providers().for_each(|provider| provider.answer(Script::status(503)));
+        let (client, addr) = (Client::new(), rig.envoy.addr());
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
+        let mut requests = Vec::new();
+        for _ in 0..2_500 {
+            ticks.tick().await;
+            let client = client.clone();
+            requests
+                .push(tokio::spawn(async move { client.send(addr, chat("any")).await.map(|answer| answer.status) }));
+        }
+        for request in requests {
+            assert_eq!(request.await.unwrap(), Ok(503));
+        }
+        let attempts: usize = rig.hits().iter().sum();
+        assert!(attempts <= most, "{attempts} attempts");
+        rig.providers().for_each(|provider| provider.answer(Script::ok()));
+        let returned = Instant::now();
+        eventually("an answer", async || (rig.send(chat("any")).await.status == 200).then_some(())).await;
+        let per_request = attempts as f64 / 2_500.0;
+        println!("suspend {suspend}: {per_request:.2} attempts per request, back after {:?}", returned.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_that_is_killed_and_started_again_serves_and_learns_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let listen = format!("unix:{}", directory.path().join("router.sock").display());
+    let settings = Settings { listen, ..Settings::default() };
+    let policy = production(&TWO_IN_TURN.replace("suspend: 1s", "suspend: 60s"));
+    let mut rig = Rig::start_with(Topology::Failover, &policy, &["east", "west"], settings.clone()).await;
+    rig.provider("west").answer(Script::status(503));
+    load(rig.envoy.addr(), 20, 2, |_| chat("any")).await;
+    rig.router.kill();
+    let killed = Instant::now();
+    let again = Router::start_with(&rig.fill(&policy), settings).await;
+    eventually("an answer", async || (rig.send(chat("any")).await.status == 200).then_some(())).await;
+    let back = killed.elapsed();
+    rig.clear();
+    let answers = load(rig.envoy.addr(), 200, 4, |_| chat("any")).await;
+    assert_eq!(Tally::of(&answers).statuses.get(&200), Some(&200));
+    let hits = rig.provider("west").hits();
+    assert!(hits <= 4, "{hits}");
+    assert_eq!(status_of(&again, "o1-mini", "west").await, "suspended");
+    println!(
+        "serving {back:?} after kill -9; the failing target suspended again after {hits} attempts, no client error"
+    );
 }
