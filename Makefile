@@ -7,13 +7,16 @@ PYTHON ?= python3
 CARGO ?= cargo
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := body exchange policy
+CLIENTS := target/clients
+PROVIDER := --manifest-path tests/compose/provider/Cargo.toml
+KUBERNETES := target/kubernetes
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: help envoy test test-envoys test-memory cost fuzz demo lint fmt
+.PHONY: help envoy test test-clients test-compose test-envoys test-kubernetes test-memory cost fuzz demo lint fmt envoy-path
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 envoy: ## Install Envoy under target/ unless ENVOY_BIN or the path has one; ENVOY_VERSION=x.y.z asks for that one
 	@if [ -n "$$ENVOY_BIN" ]; then "$$ENVOY_BIN" --version; \
@@ -33,16 +36,48 @@ target/envoy/%/envoy/_bin/envoy:
 test: envoy ## Run all tests; with a real Envoy where they need one
 	$(CARGO) test --locked
 
+test-clients: envoy $(CLIENTS)/installed ## Call the router with the vendors' own Python clients
+	MODEL_ROUTER_CLIENTS_PYTHON=$(CLIENTS)/bin/python \
+		$(CARGO) test --locked --test it -- --ignored --nocapture official_clients
+
+# Beside the system's packages, in a virtual environment; again when the list changes.
+$(CLIENTS)/installed: tests/clients/requirements.txt
+	@echo "installing the vendors' Python clients under $(CLIENTS)"
+	@rm -rf $(CLIENTS)
+	@$(PYTHON) -m venv $(CLIENTS)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(CLIENTS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+test-compose: envoy ## Run docker-compose.yml with the README's lines, and measure the image; QUICK=1 builds it faster
+	@$(PYTHON) tests/compose/run.py "$$($(MAKE) --silent --no-print-directory envoy-path)"
+
+# The binary that `make envoy` has found or installed.
+envoy-path:
+	@if [ -n "$$ENVOY_BIN" ]; then echo "$$ENVOY_BIN"; \
+	elif [ -z "$(ENVOY_VERSION)" ] && command -v envoy; then :; \
+	else echo "$(CURDIR)/$(call INSTALLED,$(or $(ENVOY_VERSION),$(DEFAULT_ENVOY)))"; fi
+
+test-kubernetes: $(KUBERNETES)/installed ## Check the manifests against Kubernetes' schemas
+	@for version in 1.30.0 $$($(KUBERNETES)/bin/kubernetes-validate --help | sed -n 's/.*Defaults to //p'); do \
+		$(KUBERNETES)/bin/kubernetes-validate --strict --kubernetes-version $$version envoy/kubernetes/*.yaml || exit 1; \
+	done
+
+$(KUBERNETES)/installed: tests/kubernetes/requirements.txt
+	@rm -rf $(KUBERNETES)
+	@$(PYTHON) -m venv $(KUBERNETES)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(KUBERNETES)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) ## Run the tests that need Envoy on every version that we support
 	@for version in $(ENVOY_VERSIONS); do \
 		echo "== Envoy $$version"; \
-		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop inspection outage wire || exit 1; \
+		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop inspection outage wire providers telemetry intelligent wso2 || exit 1; \
 	done
 
 test-memory: envoy ## Send 200 slow uploads of 20 MB at once, and say what they cost
 	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 memory
 
-cost: envoy ## Measure what attempts and inspection cost, as ratios from one run
+cost: envoy ## Measure what attempts, inspection and classification cost, as ratios from one run
 	$(CARGO) build --release --locked --bins
 	MODEL_ROUTER_BIN=target/release/model-router $(CARGO) test --release --locked --test it -- --ignored --nocapture cost_of
 
@@ -57,9 +92,10 @@ demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=f
 	@$(CARGO) run --quiet --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
 
 lint: ## Check format, lints and documentation
-	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; \
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check && $(CARGO) fmt --check $(PROVIDER); \
 	else echo "skipped: rustfmt is not installed (rustup component add rustfmt)"; fi
-	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --locked --all-targets -- -D warnings; \
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --locked --all-targets -- -D warnings \
+		&& $(CARGO) clippy --locked $(PROVIDER) --target-dir target/provider -- -D warnings; \
 	else echo "skipped: clippy is not installed (rustup component add clippy)"; fi
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 

@@ -1,5 +1,6 @@
 //! The admin service: what an operator asks a running router.
 
+mod http;
 mod service;
 
 /// The messages and stubs generated from `proto/`.
@@ -11,4 +12,5 @@ pub mod proto {
     pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/admin.bin"));
 }
 
+pub use http::{Watched, http2_only, routes};
 pub use service::AdminService;

@@ -1,15 +1,15 @@
 //! An API: the requests that share policies, matched by host, base path and operation.
 
+mod host;
 mod index;
-mod pattern;
 
 use std::sync::Arc;
 
-use http::Method;
-
+use crate::operation::Operation;
 use crate::policy::{ModelName, Policy};
+use crate::provider::Shape;
+pub use host::HostPattern;
 pub use index::{Apis, Match};
-pub use pattern::{HostPattern, PathPattern};
 
 /// An API as the policy file declares it, checked.
 #[derive(Debug)]
@@ -39,15 +39,6 @@ pub enum Environment {
     Production,
     /// Trying things out.
     Sandbox,
-}
-
-/// A path below the base path, and the methods that may be used on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// The path, perhaps with placeholders for segments.
-    pub path: PathPattern,
-    /// The methods; never empty.
-    pub methods: Vec<Method>,
 }
 
 /// What happens to a request that no API matches.
@@ -85,6 +76,20 @@ impl Api {
             Environment::Production => self.production.as_ref(),
             Environment::Sandbox => self.sandbox.as_ref(),
         }
+    }
+
+    /// What its clients speak: all its targets are of one shape.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let mut policies = self.production.iter().chain(&self.sandbox);
+        policies.next().map_or(Shape::OpenAi, |policy| policy.targets[0].endpoint.provider.shape)
+    }
+
+    /// Whether a path below the base path is that of the list of models.
+    #[must_use]
+    pub fn lists_models_at(&self, path: &str) -> bool {
+        let targets = self.production.iter().chain(&self.sandbox).flat_map(|policy| &policy.targets);
+        targets.map(|target| &target.endpoint).any(|endpoint| endpoint.provider.is_models(&endpoint.path, path))
     }
 
     /// The models that an environment can serve, each with its provider type's name, in the order of the policy file.

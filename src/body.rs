@@ -1,11 +1,14 @@
-//! A request's JSON body: read once, edited without touching any byte that is not meant to change.
+//! A request's body, JSON or a multipart form: read once, edited without touching any byte that is not meant to change.
 
 mod edit;
 mod members;
+mod multipart;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use members::Members;
+use multipart::Form;
 
 /// Deeper nesting is refused; serde_json's own limit (it refuses the 128th level), and more than any provider takes.
 const MAX_DEPTH: usize = 127;
@@ -31,9 +34,46 @@ pub struct BodyFacts<'a> {
     pub model: Option<String>,
     /// Whether the client asked for a stream of events.
     pub streamed: bool,
-    /// The member by which the request refers to something that exists only at one account.
-    pub stateful: Option<&'static str>,
-    members: Members<'a>,
+    content: Content<'a>,
+}
+
+/// What a body is.
+#[derive(Debug)]
+enum Content<'a> {
+    Json(Members<'a>),
+    Form(Form<'a>),
+    /// Whatever goes on as it is.
+    Opaque(&'a [u8]),
+}
+
+/// What becomes of a body's model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEdit<'m> {
+    name: Cow<'m, str>,
+    /// Whether it is added where there is none.
+    added: bool,
+    /// Top-level members whose own objects repeat it.
+    within: &'static [&'static str],
+}
+
+impl<'m> ModelEdit<'m> {
+    /// The body says which model it is.
+    #[must_use]
+    pub fn set(name: &'m str) -> Self {
+        Self { name: name.into(), added: true, within: &[] }
+    }
+
+    /// Something else says it, and the body may repeat it.
+    #[must_use]
+    pub fn replace(name: impl Into<Cow<'m, str>>) -> Self {
+        Self { name: name.into(), added: false, within: &[] }
+    }
+
+    /// The same, and what these top-level members have: an object, or a list of some.
+    #[must_use]
+    pub fn within(self, members: &'static [&'static str]) -> Self {
+        Self { within: members, ..self }
+    }
 }
 
 /// Why a body is not one that a model could be set in.
@@ -45,9 +85,6 @@ impl fmt::Display for BodyError {
         f.write_str(&self.0)
     }
 }
-
-/// Top-level members of OpenAI's Responses API that refer to what an earlier request left at its account.
-const STATEFUL_KEYS: [&str; 2] = ["previous_response_id", "conversation"];
 
 impl<'a> BodyFacts<'a> {
     /// Reads a body: one JSON object, with at most one top-level `model`.
@@ -71,21 +108,46 @@ impl<'a> BodyFacts<'a> {
         Ok(Self {
             model: members.value("model").and_then(|model| serde_json::from_str(model).ok()),
             streamed: is("stream", "true"),
-            stateful: STATEFUL_KEYS.into_iter().find(|key| members.value(key).is_some() && !is(key, "null")),
-            members,
+            content: Content::Json(members),
         })
+    }
+
+    /// Reads a multipart form with at most one part `model`.
+    ///
+    /// # Errors
+    /// What is wrong with the form or with its content type's boundary.
+    pub fn read_form(body: &'a [u8], content_type: &'a str) -> Result<Self, BodyError> {
+        let form = Form::parse(body, multipart::boundary(content_type)?)?;
+        Ok(Self { model: form.model(), streamed: form.streamed, content: Content::Form(form) })
+    }
+
+    /// A body of which nothing is known, because its model is elsewhere.
+    #[must_use]
+    pub fn opaque(body: &'a [u8]) -> Self {
+        Self { model: None, streamed: false, content: Content::Opaque(body) }
+    }
+
+    /// The first of these top-level members that is there.
+    #[must_use]
+    pub fn member_of(&self, keys: &'static [&'static str]) -> Option<&'static str> {
+        let Content::Json(members) = &self.content else { return None };
+        keys.iter().copied().find(|key| members.value(key).is_some_and(|value| value != "null"))
     }
 
     /// The same body with this model.
     #[must_use]
     pub fn with_model(&self, model: &str) -> Vec<u8> {
-        self.edited(model, &BodyEdits::default())
+        self.edited(&ModelEdit::set(model), &BodyEdits::default())
     }
 
-    /// The same body with this model and these edits.
+    /// The same body with this model and, if it is JSON, these edits.
     #[must_use]
-    pub fn edited(&self, model: &str, edits: &BodyEdits) -> Vec<u8> {
-        edit::edited(&self.members, model, edits)
+    pub fn edited(&self, model: &ModelEdit<'_>, edits: &BodyEdits) -> Vec<u8> {
+        match &self.content {
+            Content::Json(members) => edit::edited(members, model, edits),
+            Content::Form(form) => form.with_model(&model.name, model.added),
+            Content::Opaque(body) => body.to_vec(),
+        }
     }
 }
 
@@ -98,13 +160,13 @@ fn short(error: &serde_json::Error) -> String {
     }
 }
 
-/// Whether a valid JSON text nests too deep. Strings, which are nearly all of a prompt, are skipped at memory speed.
-fn nests_too_deep(json: &[u8]) -> bool {
+/// Whether a text nests too deep, if it is JSON. Strings, which are nearly all of a prompt, are skipped at memory speed.
+pub(crate) fn nests_too_deep(json: &[u8]) -> bool {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(&byte) = json.get(at) {
         match byte {
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
             b'"' => at = end_of_string(json, at + 1),
             _ => {}
         }
@@ -117,8 +179,8 @@ fn nests_too_deep(json: &[u8]) -> bool {
 }
 
 /// Where the quote stands that ends the string which begins at `at`, its own quote excluded.
-fn end_of_string(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = memchr::memchr2(b'"', b'\\', &json[at..]) {
+pub(crate) fn end_of_string(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         if json[at + found] == b'"' {
             return at + found;
         }

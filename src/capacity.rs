@@ -43,6 +43,18 @@ impl Capacity {
         (before < self.max_requests).then_some(place)
     }
 
+    /// Requests in flight.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// An account for the bytes of one stream.
     #[must_use]
     pub fn account(self: &Arc<Self>) -> Arc<Held> {

@@ -1,13 +1,26 @@
 //! The command line: what each subcommand takes, prints, and exits with.
 
+mod admin;
+mod channel;
 mod check;
+mod decisions;
+mod envoy_config;
+mod evaluate;
+mod explain;
+mod health;
+mod import;
+mod policy;
 mod schema;
 mod serve;
 mod status;
+mod suspension;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::api;
 
 /// Turns any Envoy into a multi-model LLM gateway.
 #[derive(Debug, Parser)]
@@ -23,10 +36,26 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Report every problem of a policy; exits with 1 if it can't be used
     Check(check::Arguments),
+    /// Print Envoy's configuration for a policy: a whole one, what to add to one, or the clusters' file
+    EnvoyConfig(Box<envoy_config::Arguments>),
+    /// Ask a policy's classifier about labelled prompts, and report how often it is right
+    Evaluate(evaluate::Arguments),
+    /// Show where a request would go and why, without sending it
+    Explain(explain::Arguments),
+    /// Print the configuration of another gateway as a policy; what has no equivalent goes to stderr
+    Import(import::Arguments),
+    /// Exit with 0 if a running router serves, for health checks of containers
+    Health(health::Arguments),
     /// Print the JSON Schema of a policy file, for editors
     Schema,
-    /// Show a running router's policy and targets
+    /// Show a running router's policy, targets and classifiers
     Status(status::Arguments),
+    /// Show a running router's last decisions, and why each was made
+    Decisions(decisions::Arguments),
+    /// Take an endpoint, or one model of it, out of a running router for a while
+    Suspend(suspension::Suspend),
+    /// End a suspension in a running router, whatever its cause
+    Resume(suspension::Resume),
 }
 
 impl Cli {
@@ -36,14 +65,61 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => serve::run(*arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::EnvoyConfig(arguments) => envoy_config::run(*arguments),
+            Command::Evaluate(arguments) => evaluate::run(&arguments),
+            Command::Explain(arguments) => explain::run(&arguments),
+            Command::Import(arguments) => import::run(&arguments),
+            Command::Health(arguments) => health::run(&arguments),
             Command::Schema => schema::run(),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Decisions(arguments) => decisions::run(&arguments),
+            Command::Suspend(arguments) => suspension::suspend(arguments),
+            Command::Resume(arguments) => suspension::resume(arguments),
         }
     }
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// An environment of an API.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Environment {
+    Production,
+    Sandbox,
+}
+
+impl From<Environment> for api::Environment {
+    fn from(environment: Environment) -> Self {
+        match environment {
+            Environment::Production => Self::Production,
+            Environment::Sandbox => Self::Sandbox,
+        }
+    }
+}
+
+/// What a subcommand that is no service runs in.
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("can't start: {error}"))
 }
 
 /// Prints a problem and gives the exit status for it.
 fn fail(problem: impl std::fmt::Display) -> ExitCode {
     anstream::eprintln!("model-router: {problem}"); // to a person; the log is for the running service
     ExitCode::FAILURE
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("expected more than nothing".into()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -6,20 +6,21 @@
 mod compile;
 mod decode;
 mod excerpt;
-mod files;
-mod mask;
+pub(crate) mod files;
+pub(crate) mod mask;
 mod merge;
-mod problem;
+pub(crate) mod problem;
 pub mod raw;
 mod schema;
 mod secrets;
-mod words;
-mod yaml;
+pub(crate) mod words;
+pub(crate) mod yaml;
 
 use std::path::{Path, PathBuf};
 
-use crate::health::Registry;
-use crate::snapshot::Snapshot;
+use crate::import::apk;
+use crate::registry::Registry;
+use crate::snapshot::{ClusterNames, Snapshot};
 use compile::endpoints::Means;
 pub use decode::{At, Named};
 pub use excerpt::Explained;
@@ -29,6 +30,7 @@ pub use problem::{Problem, Problems, Severity};
 pub use raw::Config;
 pub use schema::schema;
 pub use secrets::{MissingSecrets, Secrets};
+use yaml::Node;
 
 /// A policy as it is written, with the problems found so far.
 #[derive(Debug)]
@@ -104,21 +106,55 @@ pub fn compile(
     if report.has_errors() {
         return Err(report.into_problems());
     }
-    Ok(Compiled { snapshot: Snapshot { apis, version, hash }, warnings: report.into_problems() })
+    Ok(Compiled {
+        snapshot: Snapshot { apis, version, hash, cluster_names: ClusterNames::default() },
+        warnings: report.into_problems(),
+    })
+}
+
+/// Checks a draft as if it were a file, with secrets taken to be there.
+///
+/// # Errors
+/// All problems, warnings included, if one of them is an error.
+pub(crate) fn check(draft: &Node, report: Report) -> Result<Problems, Problems> {
+    let (config, report) = decode::decode(draft, raw::LATER, raw::ELSEWHERE, report);
+    let Some(config) = config else { return Err(report.into_problems()) };
+    let loaded = Loaded { config, hash: String::new(), report };
+    let compiled = compile(loaded, &Secrets::assumed(), &Registry::default(), 1, &mut Vec::new())?;
+    Ok(compiled.warnings)
 }
 
 /// Parses all files and puts them together. `None` stands for one that could not be read, which has been reported.
+///
+/// Kubernetes manifests make up one file of the policy, whatever files they are in.
 fn parse(texts: Vec<Option<Text>>, mut report: Report) -> Result<Loaded, Problems> {
-    let (mut roots, mut configs) = (Vec::new(), Vec::new());
-    for text in texts.iter().flatten() {
-        let Some(root) = yaml::parse(&text.text, text.file, &mut report) else { continue };
+    let (mut roots, mut manifests, mut complete) = (Vec::new(), Vec::new(), !texts.is_empty());
+    for text in &texts {
+        let documents =
+            text.as_ref().and_then(|text| yaml::documents(&text.text, text.file, apk::is_manifest, &mut report));
+        match documents {
+            Some(documents) if documents.first().is_some_and(apk::is_manifest) => manifests.extend(documents),
+            Some(documents) => roots.extend(documents),
+            None => complete = false,
+        }
+    }
+    if let Some(first) = manifests.first() {
+        let draft = apk::translate(&manifests, &mut report);
+        if draft.apis.is_empty() && roots.is_empty() && !report.has_errors() {
+            apk::nothing(first, &mut report);
+        }
+        // What was wrong is missing in the draft, which is no mistake of its own.
+        complete &= !report.has_errors();
+        roots.push(draft.root(first.place));
+    }
+    let mut configs = Vec::new();
+    for root in &roots {
         let config;
-        (config, report) = decode::decode(&root, raw::LATER, raw::ELSEWHERE, report);
-        roots.push(root);
+        (config, report) = decode::decode(root, raw::LATER, raw::ELSEWHERE, report);
         configs.extend(config);
     }
     let all: Option<Vec<Text>> = texts.into_iter().collect();
-    match all.filter(|texts| !texts.is_empty() && texts.len() == configs.len()) {
+    match all.filter(|_| complete && roots.len() == configs.len()) {
         Some(texts) => {
             let config = merge::merge(configs, &roots, &mut report);
             Ok(Loaded { config, hash: files::hash(&texts), report })

@@ -1,9 +1,13 @@
 //! An endpoint: one base URL of a provider with one credential, served by one Envoy cluster.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use url::Host;
+
 use crate::health::EndpointState;
+use crate::operation::Operation;
 use crate::provider::ProviderType;
 
 /// A value that must never be printed: `Debug` shows a mask and there is no `Display`.
@@ -17,16 +21,58 @@ impl Secret {
         Self(value)
     }
 
-    /// The value itself, for the one header that carries it.
+    /// The value itself, for the one place that carries it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
+/// What stands for a secret that is not looked up.
+const ASSUMED: &str = "assumed";
+
+impl Secret {
+    /// Stands for a secret that is taken to be there.
+    #[must_use]
+    pub fn assumed() -> Self {
+        Self(ASSUMED.to_owned())
+    }
+
+    /// Whether it only stands for one.
+    #[must_use]
+    pub fn is_assumed(&self) -> bool {
+        self.0 == ASSUMED
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<secret>")
+    }
+}
+
+/// Where an endpoint is on the network: what Envoy's cluster needs of its URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether it is spoken to over TLS (`https`).
+    pub tls: bool,
+    /// Its name, in ASCII and lower case, or its address.
+    pub host: Host,
+    /// Its port; that of the scheme where the URL gives none.
+    pub port: u16,
+}
+
+impl Origin {
+    /// `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", self.scheme(), self.host, self.port)
     }
 }
 
@@ -39,12 +85,48 @@ pub struct Endpoint {
     pub provider: &'static ProviderType,
     /// The Envoy cluster that serves it.
     pub cluster: String,
+    /// Where that cluster must lead.
+    pub origin: Origin,
     /// Host, and port where the URL gives one, for `:authority`.
     pub authority: String,
     /// Path of the URL without a trailing slash; what an API's base path is replaced by.
     pub path: String,
-    /// The header that carries the credential, complete (`authorization`, `Bearer …`); `None` sends none.
-    pub credential: Option<(&'static str, Secret)>,
+    /// The operations that it has for requests that name a model, as paths below its own.
+    pub operations: Vec<Operation>,
+    /// What proves to it who asks.
+    pub credential: Credential,
     /// What is known of its standing; shared across reloads while URL and credential stay.
     pub state: Arc<EndpointState>,
+}
+
+/// What proves to an endpoint who asks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// Nothing: a server nearby that wants none.
+    None,
+    /// A header, its value complete (`authorization`, `Bearer …`).
+    Header(Cow<'static, str>, Secret),
+    /// A query parameter, by its name and value as they are before they are encoded.
+    Query(String, Secret),
+    /// The client's own, which otherwise never goes on.
+    Passthrough,
+    /// A signature that Envoy makes in the endpoint's cluster, after everything else has been written.
+    AwsSigV4(AwsSigV4),
+}
+
+/// What an AWS signature is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsSigV4 {
+    /// The region, such as `us-east-1`.
+    pub region: String,
+    /// The service's name in signatures, such as `bedrock`.
+    pub service: String,
+}
+
+impl Credential {
+    /// Whether it is the client's own.
+    #[must_use]
+    pub fn is_clients(&self) -> bool {
+        *self == Self::Passthrough
+    }
 }

@@ -2,19 +2,21 @@
 
 mod answer;
 mod headers;
+mod reading;
 mod request;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::capacity::{Capacity, Place};
+use crate::classifier::{Classification, Question};
 use crate::refusal::{Refusal, Reply};
 use crate::router::{Attempt, RequestHead, Route, Router};
-use crate::telemetry;
 pub use answer::AnswerHead;
 use answer::Inspection;
 pub use headers::{unwanted_answer_header, unwanted_request_header};
-use request::Admitted;
+use request::{Admitted, Classifying};
 
 /// The headers that Envoy and the router keep between themselves.
 pub mod private {
@@ -34,8 +36,10 @@ pub mod private {
     pub const SERVED_ENDPOINT: &str = "x-model-router-endpoint";
     /// On an answer to a client: how many attempts it took.
     pub const SERVED_ATTEMPTS: &str = "x-model-router-attempts";
+    /// On an answer to a client: what came of classifying its request.
+    pub const SERVED_CLASSIFICATION: &str = "x-model-router-classification";
     /// Those that a client sees: no provider may send them.
-    pub const SERVED: [&str; 3] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS];
+    pub const SERVED: [&str; 4] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS, SERVED_CLASSIFICATION];
 }
 
 /// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
@@ -85,6 +89,8 @@ pub enum Event {
     },
     /// A message of which only the kind matters.
     Other(Phase),
+    /// The [question](Exchange::question) has been answered.
+    Classified(Classification),
     /// What was awaited, within [`Exchange::deadline`], did not come.
     Late,
     /// The router holds as many bytes of bodies as it may.
@@ -149,11 +155,13 @@ pub enum Answer {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mutation {
     /// Names and values; each overwrites.
-    pub set: Vec<(&'static str, String)>,
+    pub set: Vec<(Cow<'static, str>, String)>,
     /// Names.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<Cow<'static, str>>,
     /// Makes Envoy match its routes again, which it does only if there is something else to change as well.
     pub clear_route_cache: bool,
+    /// What Envoy can write into its log: dynamic metadata, which its filter takes if it is told to.
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 /// Whether the router has anything more to say on a stream. It ends a stream as soon as it has not: a stream left open
@@ -172,6 +180,8 @@ pub struct Exchange {
     router: Arc<Router>,
     capacity: Arc<Capacity>,
     place: Option<Place>,
+    /// When the request's headers came.
+    began: Option<Instant>,
     state: State,
 }
 
@@ -186,6 +196,8 @@ enum State {
         mutation: Mutation,
         body: Vec<u8>,
     },
+    /// The request is whole; its target depends on the answer to a question.
+    Classifying(Box<Classifying>),
     /// The body goes on as it is; then the answer's headers are awaited where the request was sent by us.
     Passing {
         head: RequestHead,
@@ -215,13 +227,30 @@ impl Exchange {
     /// A new stream.
     #[must_use]
     pub fn new(router: Arc<Router>, capacity: Arc<Capacity>) -> Self {
-        Self { router, capacity, place: None, state: State::Begun }
+        Self { router, capacity, place: None, began: None, state: State::Begun }
     }
 
-    /// Whether a body is being read.
+    /// Whether a body is held.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        matches!(self.state, State::Reading { .. })
+        matches!(self.state, State::Reading { .. } | State::Classifying(_))
+    }
+
+    /// The question that has to be answered, by [`Event::Classified`], before the request can go on; given once.
+    pub fn question(&mut self) -> Option<Question> {
+        match &mut self.state {
+            State::Classifying(classifying) => classifying.question.take(),
+            _ => None,
+        }
+    }
+
+    /// The attempt whose answer is awaited.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&Attempt> {
+        match &self.state {
+            State::AwaitingAnswer { sent: Sent::Target(attempt), .. } => Some(attempt),
+            _ => None,
+        }
     }
 
     /// How long what is awaited may take, where Envoy has no timer of its own or must not decide.
@@ -258,16 +287,19 @@ impl Exchange {
             (State::Begun, Event::RequestHeaders { head, unwanted, end_of_stream, body_mode }) => {
                 self.on_request_headers(head, unwanted, end_of_stream, body_mode, now)
             }
-            (State::Reading { head, .. }, Event::Late) => refuse(&head, &Refusal::Late),
-            (State::Reading { head, .. }, Event::OverCapacity) => refuse(&head, &Refusal::OverCapacity),
+            (State::Reading { head, .. }, Event::Late) => self.refuse(&head, &Refusal::Late),
+            (State::Reading { head, .. }, Event::OverCapacity) => self.refuse(&head, &Refusal::OverCapacity),
             (State::Reading { head, .. }, Event::TooLarge) => {
-                refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes))
+                self.refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes))
             }
             (reading @ State::Reading { .. }, Event::RequestBody { bytes, end_of_stream }) => {
                 self.on_request_body(reading, bytes, end_of_stream, now)
             }
             (reading @ State::Reading { .. }, Event::Other(Phase::RequestTrailers)) => {
                 self.on_request_trailers(reading, now)
+            }
+            (State::Classifying(classifying), Event::Classified(classification)) => {
+                self.on_classified(*classifying, classification, now)
             }
             (State::Passing { head, route, mode }, Event::RequestBody { bytes, end_of_stream }) => {
                 self.pass_body(head, route, mode, (bytes, end_of_stream), now)
@@ -288,7 +320,7 @@ impl Exchange {
             (State::Inspecting(inspection), Event::Late) => self.on_late_answer(inspection, now),
             // Buffered, trailers come between body and answer; full duplex, an end of the body may be told twice.
             (
-                state @ State::AwaitingAnswer { .. },
+                state @ (State::AwaitingAnswer { .. } | State::Classifying(_)),
                 event @ (Event::Other(Phase::RequestTrailers) | Event::RequestBody { .. }),
             ) => {
                 self.state = state;
@@ -310,7 +342,7 @@ impl Event {
             Self::ResponseHeaders(_) => Answer::Unchanged(Phase::ResponseHeaders),
             Self::ResponseBody { .. } => Answer::Unchanged(Phase::ResponseBody),
             Self::Other(phase) => Answer::Unchanged(phase),
-            Self::Late | Self::OverCapacity | Self::TooLarge => Answer::Nothing,
+            Self::Classified(_) | Self::Late | Self::OverCapacity | Self::TooLarge => Answer::Nothing,
         }
     }
 
@@ -323,9 +355,12 @@ impl Event {
     }
 }
 
-fn refuse(head: &RequestHead, refusal: &Refusal) -> (Answer, Next) {
-    telemetry::refused(head, refusal);
-    (Answer::Reply(refusal.reply()), Next::End)
+impl Exchange {
+    /// Envoy sends our answer to the client and asks no provider.
+    fn refuse(&self, head: &RequestHead, refusal: &Refusal) -> (Answer, Next) {
+        self.router.telemetry.refused(head, refusal);
+        (Answer::Reply(refusal.reply(head.shape)), Next::End)
+    }
 }
 
 #[cfg(test)]

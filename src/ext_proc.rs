@@ -4,6 +4,7 @@ mod counted;
 mod message;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,12 +19,19 @@ use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::capacity::{Capacity, Held};
+use crate::classifier::Classification;
 use crate::exchange::{Event, Exchange, Next};
 use crate::router::Router;
 pub use counted::Counted;
 
 /// What a gRPC message has beside the body that it carries.
 const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
+
+/// The event of a request's headers, as if Envoy had sent them: for who explains a request.
+#[must_use]
+pub fn request_headers(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Event {
+    message::request_headers_of(headers, end_of_stream)
+}
 
 /// The service that Envoy's filter calls.
 #[derive(Debug)]
@@ -55,6 +63,7 @@ impl ExternalProcessor for Service {
             held,
             ready: VecDeque::new(),
             deadline: None,
+            classifying: None,
         }))
     }
 }
@@ -68,6 +77,17 @@ pub struct Answers {
     held: Arc<Held>,
     ready: VecDeque<ProcessingResponse>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The answer to the exchange's question. Envoy waits for ours meanwhile, as long as its `message_timeout` is.
+    classifying: Option<Classifying>,
+}
+
+/// A question being asked.
+struct Classifying(Pin<Box<dyn Future<Output = Classification> + Send>>);
+
+impl fmt::Debug for Classifying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Classifying")
+    }
 }
 
 impl Stream for Answers {
@@ -106,14 +126,25 @@ impl Answers {
                 _ => None,
             }),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => match self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context)) {
-                Some(Poll::Ready(())) => Poll::Ready(Some(Event::Late)),
-                _ => Poll::Pending,
-            },
+            Poll::Pending => self.poll_own(context),
+        }
+    }
+
+    /// What happens on our side.
+    fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let classified = self.classifying.as_mut().map(|Classifying(answer)| answer.as_mut().poll(context));
+        if let Some(Poll::Ready(classification)) = classified {
+            self.classifying = None;
+            return Poll::Ready(Some(Event::Classified(classification)));
+        }
+        match self.deadline.as_mut().map(|deadline| deadline.as_mut().poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Some(Event::Late)),
+            _ => Poll::Pending,
         }
     }
 
     fn abandon(&mut self) {
+        self.classifying = None;
         if let Some(mut exchange) = self.exchange.take() {
             exchange.abandon(Instant::now());
         }
@@ -127,6 +158,9 @@ impl Answers {
             // Once for all that is awaited: a drip of chunks does not put it off.
             Some(_) if self.deadline.is_some() => {}
             Some(duration) => self.deadline = Some(Box::pin(tokio::time::sleep(duration))),
+        }
+        if let Some(question) = exchange.question() {
+            self.classifying = Some(Classifying(Box::pin(question.answer())));
         }
         if next == Next::End {
             self.exchange = None;

@@ -1,7 +1,6 @@
 //! Health: which targets and endpoints may be chosen, and what answers do to that.
 
-mod gate;
-mod registry;
+pub(crate) mod gate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,6 @@ use crate::outcome::Outcome;
 use crate::policy::{Limits, ModelName};
 pub use gate::Standing;
 use gate::{Gate, Lasting, Pass, Trigger};
-pub use registry::{EndpointKey, Registry};
 
 /// What is known of an endpoint: whether it accepts its credential.
 #[derive(Debug)]
@@ -34,6 +32,7 @@ pub struct TargetState {
     dispatched: AtomicU64,
     served: AtomicU64,
     failed: AtomicU64,
+    suspensions: AtomicU64,
 }
 
 /// How often a target was chosen, and with what result, since it became known.
@@ -45,9 +44,17 @@ pub struct Counts {
     pub served: u64,
     /// Answers, and connections without one, that speak against it.
     pub failed: u64,
+    /// How often it was suspended, by itself.
+    pub suspensions: u64,
 }
 
 impl TargetState {
+    /// A target that nothing is known of yet.
+    pub(crate) fn new(model: ModelName, endpoint: Arc<EndpointState>) -> Self {
+        let (dispatched, served, failed, suspensions) = Default::default();
+        Self { model, endpoint, gate: Gate::default(), dispatched, served, failed, suspensions }
+    }
+
     /// Whether the target may be chosen at `now`, and until when not.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
@@ -84,6 +91,20 @@ impl TargetState {
         Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
     }
 
+    /// Takes the target out for so long, by hand; at the end it is probed as after any suspension.
+    pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
+        self.gate.close(duration, now);
+        let (model, endpoint, suspended_ms) = (self.model.as_str(), &*self.endpoint.name, millis(duration));
+        warn!(model, endpoint, suspended_ms, reason, "target suspended by hand");
+    }
+
+    /// Ends its suspension, by hand.
+    pub fn resume(&self) {
+        if self.gate.open() {
+            info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target resumed by hand");
+        }
+    }
+
     fn served(&self, pass: Pass) {
         if self.gate.served(pass) {
             info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target restored");
@@ -92,6 +113,7 @@ impl TargetState {
 
     fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) {
         if let Some(suspended) = self.gate.failed(pass, trigger, lasting, now) {
+            self.suspensions.fetch_add(1, Ordering::Relaxed);
             let suspended_ms = millis(suspended);
             warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
         }
@@ -111,11 +133,30 @@ impl TargetState {
             dispatched: self.dispatched.load(Ordering::Relaxed),
             served: self.served.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            suspensions: self.suspensions.load(Ordering::Relaxed),
         }
     }
 }
 
 impl EndpointState {
+    /// An endpoint that nothing is known of yet.
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self { name, gate: Gate::default() }
+    }
+
+    /// Takes the endpoint out for so long, by hand.
+    pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
+        self.gate.close(duration, now);
+        warn!(endpoint = &*self.name, suspended_ms = millis(duration), reason, "endpoint suspended by hand");
+    }
+
+    /// Ends its suspension, by hand.
+    pub fn resume(&self) {
+        if self.gate.open() {
+            info!(endpoint = &*self.name, "endpoint resumed by hand");
+        }
+    }
+
     fn served(&self, pass: Pass) {
         if self.gate.served(pass) {
             info!(endpoint = &*self.name, "endpoint restored");
@@ -186,11 +227,15 @@ impl Dispatch {
                 target.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
-        // A `suspend` of zero means never, whatever the answer asks for.
-        if limits.suspend.is_zero() {
+        let suspend = match outcome {
+            Outcome::RateLimited { .. } | Outcome::ServedLast { .. } => limits.quota_suspend.unwrap_or(limits.suspend),
+            _ => limits.suspend,
+        };
+        // Zero means never, whatever the answer asks for.
+        if suspend.is_zero() {
             return None;
         }
-        let lasting = outcome.asked().map_or(Lasting::Growing(limits.suspend), Lasting::Asked);
+        let lasting = outcome.asked().map_or(Lasting::Growing(suspend), Lasting::Asked);
         match outcome {
             Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
             Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, lasting, now),

@@ -1,6 +1,10 @@
 //! Looking at the start of an answer: errors that look like success, and error codes that say more than a status.
 
+use std::time::Duration;
+
 use serde_json::Value;
+
+use crate::quota;
 
 /// More of an answer than this is never looked at.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -32,6 +36,8 @@ pub struct ErrorFacts {
     pub codes: Vec<String>,
     /// Whether its message is about a request that is too large for the model's limits.
     pub too_large: bool,
+    /// How long it asks to wait.
+    pub wait: Option<Duration>,
 }
 
 impl Kind {
@@ -112,17 +118,25 @@ impl ErrorFacts {
     #[must_use]
     pub fn read(body: &[u8]) -> Self {
         let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        Self::of(value.get("error").filter(|error| !error.is_null()).unwrap_or(&value))
+        // Google's streams, asked for as JSON, are a list.
+        let value = value.get(0).unwrap_or(&value);
+        Self::of(value.get("error").filter(|error| !error.is_null()).unwrap_or(value))
     }
 
     fn of(error: &Value) -> Self {
-        let codes = ["code", "type"].into_iter().filter_map(|key| match error.get(key)? {
-            Value::String(code) => Some(code.clone()),
+        let codes = ["code", "type", "status", "__type"].into_iter().filter_map(|key| match error.get(key)? {
+            // AWS puts a namespace before a `#`.
+            Value::String(code) => Some(code.rsplit('#').next().unwrap_or(code).to_owned()),
             Value::Number(code) => Some(code.to_string()),
             _ => None,
         });
+        // Google's `google.rpc.ErrorInfo` and `RetryInfo`.
+        let details = || error.get("details").and_then(Value::as_array).into_iter().flatten();
+        let reasons = details().filter_map(|detail| Some(detail.get("reason")?.as_str()?.to_owned()));
+        let wait = details().find_map(|detail| quota::duration(detail.get("retryDelay")?.as_str()?));
+        let codes = codes.chain(reasons);
         let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
-        Self { codes: codes.collect(), too_large: message.to_ascii_lowercase().starts_with("request too large") }
+        Self { codes: codes.collect(), too_large: message.to_ascii_lowercase().starts_with("request too large"), wait }
     }
 }
 
@@ -131,7 +145,7 @@ mod tests {
     use super::*;
 
     fn bad(codes: &[&str]) -> Start {
-        Start::Bad(ErrorFacts { codes: codes.iter().map(|&code| code.to_owned()).collect(), too_large: false })
+        Start::Bad(ErrorFacts { codes: codes.iter().map(|&code| code.to_owned()).collect(), ..ErrorFacts::default() })
     }
 
     fn check(kind: Kind, text: &str, ended: bool, expected: &Start) {
@@ -207,11 +221,28 @@ mod tests {
                 &["rate_limit_exceeded"],
                 true,
             ),
+            (
+                r#"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
+                &["400", "INVALID_ARGUMENT", "API_KEY_INVALID"],
+                false,
+            ),
+            (r#"[{"error":{"status":"UNAVAILABLE"}}]"#, &["UNAVAILABLE"], false),
+            (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, &["overloaded_error"], false),
+            (r#"{"__type":"com.amazon.coral.service#ThrottlingException"}"#, &["ThrottlingException"], false),
             ("<html>", &[], false),
             ("[]", &[], false),
         ] {
             let codes = codes.iter().map(|&code| code.to_owned()).collect();
-            assert_eq!(ErrorFacts::read(body.as_bytes()), ErrorFacts { codes, too_large }, "{body}");
+            let expected = ErrorFacts { codes, too_large, wait: None };
+            assert_eq!(ErrorFacts::read(body.as_bytes()), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn google_says_how_long_to_wait_in_the_body() {
+        let body = r#"{"error":{"code":429,"details":[{"@type":"x"},{"retryDelay":"34.5s"},{"retryDelay":"1s"}]}}"#;
+        assert_eq!(ErrorFacts::read(body.as_bytes()).wait, Some(Duration::from_millis(34_500)));
+        let body = r#"{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":7}]}}"#;
+        assert_eq!(ErrorFacts::read(body.as_bytes()).wait, None);
     }
 }

@@ -8,16 +8,19 @@
 //! | [`ext_proc`] | one gRPC stream per request; the only module, with its `message`, that knows Envoy's types |
 //! | [`exchange`] | what one stream goes through, as `Event -> Answer` |
 //! | [`router`] | choosing a target, remembering attempts, learning from answers |
-//! | [`api`] | which API and environment a request belongs to |
+//! | [`api`], [`operation`] | which API, environment and operation a request belongs to |
+//! | [`content`], [`classifier`] | the words of a request, and the LLM that sorts requests by them; all that is awaited |
 //! | [`policy`] | in which order targets are tried |
 //! | [`health`] | which targets are suspended |
+//! | [`decision`] | what was decided and why, for log, metrics, Envoy's log and operators |
 //! | [`outcome`], [`quota`], [`inspection`] | what an answer says of its target |
 //! | [`body`] | the model inside a JSON body |
 //! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
 //!
-//! Beside the way: [`capacity`] bounds what is held at once, [`refusal`] is every answer of our own, [`config`] reads
-//! policy files, [`snapshot`] is a compiled one, [`reload`] swaps it, [`admin`] answers operators, [`telemetry`] writes
-//! the log, [`cli`] is the command line.
+//! Beside the way: [`explain`] and [`evaluate`] try a policy out, [`capacity`] bounds what is held at once, [`registry`]
+//! keeps what is known of endpoints, targets and classifiers across reloads, [`refusal`] is every answer of our own, [`config`] reads
+//! policy files, [`import`] other gateways', [`snapshot`] is a compiled one, [`reload`] swaps it, [`admin`] answers operators, [`telemetry`] writes
+//! log and metrics, [`envoy_config`] writes Envoy's side for a policy, [`cli`] is the command line.
 //!
 //! # Invariants
 //!
@@ -36,18 +39,27 @@ pub mod admin;
 pub mod api;
 pub mod body;
 pub mod capacity;
+pub mod classifier;
 pub mod cli;
 pub mod config;
+pub mod content;
+pub mod decision;
 pub mod endpoint;
+pub mod envoy_config;
+pub mod evaluate;
 pub mod exchange;
+pub mod explain;
 pub mod ext_proc;
 pub mod health;
+pub mod import;
 pub mod inspection;
+pub mod operation;
 pub mod outcome;
 pub mod policy;
 pub mod provider;
 pub mod quota;
 pub mod refusal;
+pub mod registry;
 pub mod reload;
 pub mod router;
 pub mod server;

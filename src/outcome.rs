@@ -90,7 +90,20 @@ impl Outcome {
             (Some(Fault::Target), _) => Self::Absent,
             (Some(Fault::Length), _) => Self::TooLong,
             (_, Self::RateLimited { .. }) if facts.too_large => Self::TooLong,
+            (_, Self::RateLimited { asked }) => Self::RateLimited { asked: asked.or(facts.wait) },
             (_, outcome) => outcome,
+        }
+    }
+
+    /// The same where the request went by the client's own credential: what that may do, and how often, says nothing of
+    /// the target.
+    #[must_use]
+    pub fn of_clients_own(self, status: u16) -> Self {
+        match (self, status) {
+            (Self::EndpointFault { .. }, _) | (Self::Failed { .. }, 401..=403) => Self::RequestFault,
+            (Self::RateLimited { .. }, _) => Self::Unsent,
+            (Self::ServedLast { .. }, _) => Self::Served,
+            (outcome, _) => outcome,
         }
     }
 
@@ -190,9 +203,23 @@ mod tests {
             (400, "invalid_type", true, Outcome::RequestFault),
             (503, "", false, Outcome::Failed { asked: None }),
         ] {
-            let facts = ErrorFacts { codes: vec![code.to_owned()], too_large };
+            let facts = ErrorFacts { codes: vec![code.to_owned()], too_large, wait: None };
             let outcome = Outcome::of(status, Quota::default(), Origin::Provider).refined(&facts, openai);
             assert_eq!(outcome, expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn what_a_clients_own_credential_may_do_says_nothing_of_the_target() {
+        let quota = Quota { retry_after: None, exhausted: Some(Duration::ZERO) };
+        for (status, quota, expected) in [
+            (200, quota, Outcome::Served),
+            (401, Quota::default(), Outcome::RequestFault),
+            (403, Quota::default(), Outcome::RequestFault),
+            (429, Quota::default(), Outcome::Unsent),
+            (503, Quota::default(), Outcome::Failed { asked: None }),
+        ] {
+            assert_eq!(Outcome::of(status, quota, Origin::Provider).of_clients_own(status), expected, "{status}");
         }
     }
 

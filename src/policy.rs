@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod failover;
+pub mod intelligent;
 pub mod round_robin;
 pub mod weighted;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::BodyEdits;
+use crate::classifier::Verdict;
 use crate::endpoint::Endpoint;
 use crate::health::TargetState;
 use budget::RetryBudget;
 use failover::Failover;
+use intelligent::Intelligent;
 use round_robin::RoundRobin;
 use weighted::Weighted;
 
@@ -27,6 +30,12 @@ impl ModelName {
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(name.into())
+    }
+
+    /// The same name, without a copy.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The name.
@@ -60,6 +69,8 @@ pub struct Target {
 pub struct Limits {
     /// How long a failing target is not chosen; zero means that nothing is ever suspended.
     pub suspend: Duration,
+    /// The same for a target whose quota is used up; as `suspend` when absent.
+    pub quota_suspend: Option<Duration>,
     /// How many failures in a row, of different requests, suspend a target that no other candidate outdid.
     pub suspend_after: NonZeroU32,
     /// At most so many attempts for one request, the first included.
@@ -76,6 +87,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             suspend: Duration::from_secs(30),
+            quota_suspend: None,
             suspend_after: NonZeroU32::new(3).expect("3 is not zero"),
             attempts: NonZeroU32::new(5).expect("5 is not zero"),
             first_byte_timeout: Duration::from_secs(30),
@@ -145,17 +157,25 @@ pub enum Turns {
     Weighted(Weighted),
     /// By the model asked for: a primary, then its fallbacks.
     Failover(Failover),
+    /// By what a classifier says of the request.
+    Intelligent(Intelligent),
 }
 
 impl Policy {
-    /// The candidates of one request, which asked for this model; takes a turn. `available[i]` says whether target `i`
+    /// The candidates of one request, which asked for this model and was classified so; takes a turn. `available[i]` says whether target `i`
     /// may be chosen now, and the turn belongs to the first of the candidates that may. `None`: the policy serves no
     /// such model.
-    pub fn candidates(&self, requested: Option<&str>, available: &[bool]) -> Option<Candidates> {
+    pub fn candidates(
+        &self,
+        requested: Option<&str>,
+        verdict: Option<&Verdict>,
+        available: &[bool],
+    ) -> Option<Candidates> {
         let order = match &self.turns {
             Turns::RoundRobin(turns) => turns.candidates(available),
             Turns::Weighted(turns) => turns.candidates(available),
             Turns::Failover(entries) => return entries.candidates(requested),
+            Turns::Intelligent(rules) => rules.candidates(verdict),
         };
         Some(Candidates { order, limits: self.limits })
     }
@@ -169,6 +189,7 @@ impl Turns {
             Self::RoundRobin(_) => "round_robin",
             Self::Weighted(_) => "weighted_round_robin",
             Self::Failover(_) => "failover",
+            Self::Intelligent(_) => "intelligent",
         }
     }
 }

@@ -1,19 +1,60 @@
 //! Provider types: what the router knows of each vendor's API, as data in one table.
 
+mod shape;
+mod table;
+
 use http::Method;
+
+use crate::operation::{ModelPlace, Operation, PathPattern, RequestForm};
+pub use shape::Shape;
 
 /// A vendor's API as the router needs to know it. Adding a vendor is adding a row to [`ProviderType::ALL`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct ProviderType {
     /// The name in the policy file (`type: openai`).
     pub name: &'static str,
-    /// The operations that carry a model in a JSON body, as paths below an API's base path.
-    pub operations: &'static [&'static str],
+    /// What its clients speak.
+    pub shape: Shape,
+    /// The operations that carry a model, below the root of the vendor's API.
+    operations: &'static [Row],
+    /// Starts of operations' paths that the URL of an endpoint may have as its end, the longest first.
+    roots: &'static [&'static str],
+    /// How a credential travels unless the policy file says otherwise.
+    pub auth: DefaultAuth,
+    /// Request headers in which a client may send a credential of its own, for `passthrough`.
+    pub client_headers: &'static [&'static str],
+    /// Query parameters of that kind.
+    pub client_parameters: &'static [&'static str],
+    /// What a model's name begins with where a body repeats it although the path has it.
+    pub body_prefix: &'static str,
+    /// Top-level members of a body whose own objects repeat it as well.
+    pub body_members: &'static [&'static str],
     /// Paths below an API's base path of what exists only at the account that made it: a path stands for itself and
     /// all below it, one that ends in a slash only for what is below it.
-    pub stateful: &'static [&'static str],
+    stateful: &'static [&'static str],
+    /// Top-level members of a body that refer to such things.
+    pub stateful_members: &'static [&'static str],
     /// Error codes and types that say whose fault it was.
-    pub faults: &'static [(&'static str, Fault)],
+    faults: &'static [(&'static str, Fault)],
+    /// The vendor's own base URL for OpenAI's API, for pools with others.
+    pub openai_url: Option<&'static str>,
+}
+
+/// An operation in the table: its model is in the path if that has `{model}`, else in the body.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    path: &'static str,
+    streamed: bool,
+    multipart: bool,
+}
+
+/// How a credential travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultAuth {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// This header, which holds nothing else.
+    Header(&'static str),
 }
 
 /// Whose fault an error code says it was.
@@ -27,74 +68,46 @@ pub enum Fault {
     Length,
 }
 
-/// Source: OpenAI's "Error codes" and API reference.
-const OPENAI_FAULTS: &[(&str, Fault)] = &[
-    ("insufficient_quota", Fault::Endpoint),
-    ("billing_hard_limit_reached", Fault::Endpoint),
-    ("account_deactivated", Fault::Endpoint),
-    ("invalid_api_key", Fault::Endpoint),
-    ("model_not_found", Fault::Target),
-    ("context_length_exceeded", Fault::Length),
-    ("string_above_max_length", Fault::Length),
-];
-
-/// Source: answers of Mistral's API (`type`, and `code` as a number).
-const MISTRAL_FAULTS: &[(&str, Fault)] = &[("invalid_model", Fault::Target), ("3051", Fault::Length)];
-
-/// The operations of OpenAI's API that carry `model` in a JSON body.
-/// Source: OpenAI's API reference (`/audio/transcriptions` and the like are multipart and come with it).
-const OPENAI_OPERATIONS: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/embeddings",
-    "/moderations",
-    "/images/generations",
-    "/audio/speech",
-];
-
-/// What OpenAI's API keeps between requests. Source: OpenAI's API reference.
-const OPENAI_STATEFUL: &[&str] = &[
-    "/assistants",
-    "/batches",
-    "/chat/completions/",
-    "/containers",
-    "/conversations",
-    "/evals",
-    "/files",
-    "/fine_tuning",
-    "/responses/",
-    "/threads",
-    "/uploads",
-    "/vector_stores",
-];
+/// The path of the list of models, which the router answers itself.
+const MODELS: &str = "/models";
 
 impl ProviderType {
-    /// Every type that a policy file may name.
-    pub const ALL: &'static [Self] = &[
-        Self { name: "openai", operations: OPENAI_OPERATIONS, stateful: OPENAI_STATEFUL, faults: OPENAI_FAULTS },
-        Self {
-            name: "openai_compatible",
-            operations: OPENAI_OPERATIONS,
-            stateful: OPENAI_STATEFUL,
-            faults: OPENAI_FAULTS,
-        },
-        Self {
-            name: "mistral",
-            operations: &["/chat/completions", "/fim/completions", "/embeddings", "/moderations", "/classifications"],
-            stateful: &["/files", "/batch/jobs", "/fine_tuning", "/agents", "/conversations"],
-            faults: MISTRAL_FAULTS,
-        },
-    ];
-
-    /// Whether a path below an API's base path belongs to what exists only at the account that made it.
+    /// Whether a path belongs to what exists only at the account that made it. It is one below an API's base path, for
+    /// an endpoint whose URL has that other one.
     #[must_use]
-    pub fn is_stateful(&self, path: &str) -> bool {
+    pub fn is_stateful(&self, url_path: &str, path: &str) -> bool {
+        let path = &*self.below_root(url_path, path);
         self.stateful.iter().any(|stateful| match path.strip_prefix(stateful) {
             Some(rest) if stateful.ends_with('/') => !rest.is_empty(),
             Some(rest) => rest.is_empty() || rest.starts_with('/'),
             None => false,
         })
+    }
+
+    /// Whether a path is the list of models; the paths are as before.
+    #[must_use]
+    pub fn is_models(&self, url_path: &str, path: &str) -> bool {
+        self.shape.lists_models() && self.below_root(url_path, path) == MODELS
+    }
+
+    /// The end of an endpoint's path that belongs to the vendor's paths.
+    fn root_of(&self, url_path: &str) -> &'static str {
+        self.roots.iter().find(|root| url_path.ends_with(**root)).copied().unwrap_or_default()
+    }
+
+    fn below_root(&self, url_path: &str, path: &str) -> String {
+        let full = format!("{}{path}", self.root_of(url_path));
+        let below = self.roots.iter().find_map(|root| full.strip_prefix(root).filter(|rest| rest.starts_with('/')));
+        below.unwrap_or(&full).to_owned()
+    }
+
+    /// The operations of an endpoint whose URL has this path, as paths below that. A URL may end in a part of them:
+    /// Azure's `/openai/v1`, say.
+    #[must_use]
+    pub fn operations_at(&self, url_path: &str) -> Vec<Operation> {
+        let root = self.root_of(url_path);
+        let below = |row: &'static Row| Some((row, row.path.strip_prefix(root).filter(|path| path.starts_with('/'))?));
+        self.operations.iter().filter_map(below).map(|(row, path)| row.operation(path)).collect()
     }
 
     /// Whose fault an error of this code was, if that is known.
@@ -106,7 +119,36 @@ impl ProviderType {
     /// The type of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        Self::ALL.iter().find(|kind| kind.name == name)
+        Self::ALL.iter().chain(Self::CUSTOM).find(|kind| kind.name == name)
+    }
+
+    /// What the policy file spells out itself, for clients that speak this.
+    ///
+    /// # Panics
+    /// Never: the table has a row for each shape.
+    #[must_use]
+    pub fn custom(shape: Shape) -> &'static Self {
+        Self::CUSTOM.iter().find(|kind| kind.shape == shape).expect("a row for each shape")
+    }
+
+    /// The names of all types.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().chain(&Self::CUSTOM[..1]).map(|kind| kind.name)
+    }
+
+    /// Whether the policy file must spell everything out.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.name == table::CUSTOM_NAME
+    }
+}
+
+impl Row {
+    fn operation(&self, path: &str) -> Operation {
+        let path = PathPattern::parse(path).expect("the table holds paths");
+        let model = if path.has_model() { ModelPlace::Path } else { ModelPlace::Body };
+        let form = RequestForm { model, streamed: self.streamed, multipart: self.multipart };
+        Operation { path, methods: vec![OPERATION_METHOD], form }
     }
 }
 
@@ -114,7 +156,8 @@ impl ProviderType {
 pub const OPERATION_METHOD: Method = Method::POST;
 
 /// Request headers that may carry a client's credential for, or standing at, some provider. They are removed before a
-/// request is forwarded: the endpoint's own credential is the only one that goes out.
+/// request is forwarded: the endpoint's own credential is the only one that goes out. A client's AWS signature is of
+/// another request once it has been rewritten, so all its parts go.
 pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
     "authorization",
     "proxy-authorization",
@@ -123,6 +166,8 @@ pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
     "x-goog-api-key",
     "x-goog-user-project",
     "x-amz-security-token",
+    "x-amz-date",
+    "x-amz-content-sha256",
     "ocp-apim-subscription-key",
     "openai-organization",
     "openai-project",
@@ -130,8 +175,18 @@ pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
 ];
 
 /// Query parameters that some provider type takes a credential from; removed for the same reason.
-const CREDENTIAL_PARAMETERS: &[&str] =
-    &["key", "api-key", "api_key", "x-api-key", "x-goog-api-key", "subscription-key", "access_token"];
+const CREDENTIAL_PARAMETERS: &[&str] = &[
+    "key",
+    "api-key",
+    "api_key",
+    "x-api-key",
+    "x-goog-api-key",
+    "subscription-key",
+    "access_token",
+    "x-amz-credential",
+    "x-amz-signature",
+    "x-amz-security-token",
+];
 
 /// Whether a query parameter of this name may carry a credential.
 #[must_use]
@@ -143,22 +198,4 @@ pub fn is_credential_parameter(name: &str) -> bool {
 pub const ANSWER_HEADERS_REMOVED: &[&str] = &["set-cookie", "openai-organization"];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_exists_at_one_account_is_known_by_its_path() {
-        let openai = ProviderType::named("openai").expect("a type");
-        for (path, stateful) in [
-            ("/files", true),
-            ("/files/f1/content", true),
-            ("/filesystem", false),
-            ("/responses/r1", true),
-            ("/responses", false),
-            ("/responses/", false),
-            ("/chat/completions", false),
-        ] {
-            assert_eq!(openai.is_stateful(path), stateful, "{path}");
-        }
-    }
-}
+mod tests;

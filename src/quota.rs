@@ -81,12 +81,13 @@ fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let instant = httpdate::parse_http_date(text).ok().or_else(|| humantime::parse_rfc3339_weak(text).ok());
     match instant {
         Some(instant) => Some(instant.duration_since(now).unwrap_or_default()),
-        None => go_duration(text),
+        None => duration(text),
     }
 }
 
-/// Durations as Go writes them: `1h2m3.5s`, `6m0s`, `120ms`.
-fn go_duration(text: &str) -> Option<Duration> {
+/// Durations as Go and protobuf write them: `1h2m3.5s`, `6m0s`, `120ms`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (0.0, text);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;

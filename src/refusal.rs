@@ -1,4 +1,4 @@
-//! A refusal: every answer that the router gives in the place of a provider, in the client API's error shape.
+//! A refusal: every answer that the router gives in the place of a provider, in the error shape of the API that the client speaks.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::api::Environment;
 use crate::body::BodyError;
+use crate::provider::Shape;
 
 /// Why a request goes nowhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,10 +88,28 @@ impl Reply {
 impl Refusal {
     /// The answer to the client. `Retry-After` is in whole seconds, rounded up, so that who obeys it finds a target.
     #[must_use]
-    pub fn reply(&self) -> Reply {
+    pub fn reply(&self, shape: Shape) -> Reply {
         let (status, kind, code, param) = self.classify();
-        let error = json!({ "message": self.message(), "type": kind, "code": code, "param": param });
-        let mut reply = Reply::json(status, &json!({ "error": error }));
+        let message = self.message();
+        let mut reply = match shape {
+            Shape::OpenAi => {
+                let error = json!({ "message": message, "type": kind, "code": code, "param": param });
+                Reply::json(status, &json!({ "error": error }))
+            }
+            Shape::Anthropic => {
+                let error = json!({ "type": anthropic_type(status), "message": message });
+                Reply::json(status, &json!({ "type": "error", "error": error }))
+            }
+            Shape::Gemini => {
+                let error = json!({ "code": status.as_u16(), "message": message, "status": google_status(status) });
+                Reply::json(status, &json!({ "error": error }))
+            }
+            Shape::Bedrock => {
+                let mut reply = Reply::json(status, &json!({ "message": message }));
+                reply.headers.push(("x-amzn-errortype", aws_type(status).to_owned()));
+                reply
+            }
+        };
         let retry_after = match self {
             Self::AllSuspended(remaining) => Some(*remaining),
             Self::OverCapacity => Some(Duration::from_secs(1)),
@@ -136,7 +155,9 @@ impl Refusal {
             Self::NoOperation { method, path } => format!("no model serves `{method} {path}`"),
             Self::UnknownEnvironment => "unknown environment; expected `production` or `sandbox`".into(),
             Self::NoTargets { api, environment } => format!("the API `{api}` has no {} targets", environment.name()),
-            Self::ContentType(found) => format!("unsupported content type `{found}`; expected `application/json`"),
+            Self::ContentType(found) => format!(
+                "unsupported content type `{found}`; expected `application/json`, or `multipart/form-data` where a file is sent"
+            ),
             Self::ContentEncoding(found) => format!("unsupported content encoding `{found}`; send the body unencoded"),
             Self::TooLarge(limit) => format!("the body is longer than {limit} bytes"),
             Self::Body(error) => error.to_string(),
@@ -164,6 +185,42 @@ impl Refusal {
     }
 }
 
+/// Source: Anthropic's "Errors".
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        503 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// Source: `google.rpc.Code` and its mapping to HTTP.
+fn google_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        408 => "DEADLINE_EXCEEDED",
+        500 => "INTERNAL",
+        502.. => "UNAVAILABLE",
+        _ => "INVALID_ARGUMENT",
+    }
+}
+
+/// Source: the errors of `Converse` in the Amazon Bedrock Runtime API reference.
+fn aws_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => "AccessDeniedException",
+        404 => "ResourceNotFoundException",
+        408 => "ModelTimeoutException",
+        500 => "InternalServerException",
+        502.. => "ServiceUnavailableException",
+        _ => "ValidationException",
+    }
+}
+
 /// At least 1.
 fn seconds_rounded_up(duration: Duration) -> u128 {
     duration.as_millis().div_ceil(1000).max(1)
@@ -175,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_the_shape_of_openais_errors() {
-        let reply = Refusal::AllSuspended(Duration::from_millis(2_001)).reply();
+        let reply = Refusal::AllSuspended(Duration::from_millis(2_001)).reply(Shape::OpenAi);
         assert_eq!(reply.status, 503);
         assert_eq!(reply.headers[1], ("retry-after", "3".to_owned()));
         let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
@@ -184,5 +241,22 @@ mod tests {
             "type": "server_error", "code": "all_targets_suspended", "param": null
         });
         assert_eq!(body, json!({ "error": error }));
+    }
+
+    #[test]
+    fn a_refusal_has_the_shape_of_the_api_that_the_client_speaks() {
+        let reply = |shape| Refusal::UnknownModel { asked: "x".into(), served: vec!["y".into()] }.reply(shape);
+        let message = "there is no model `x`; there are `y`";
+        for (shape, expected) in [
+            (Shape::Anthropic, json!({ "type": "error", "error": { "type": "not_found_error", "message": message } })),
+            (Shape::Gemini, json!({ "error": { "code": 404, "message": message, "status": "NOT_FOUND" } })),
+            (Shape::Bedrock, json!({ "message": message })),
+        ] {
+            let reply = reply(shape);
+            assert_eq!(reply.status, 404);
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&reply.body).expect("JSON"), expected);
+            let kind = reply.headers.iter().find(|(name, _)| *name == "x-amzn-errortype");
+            assert_eq!(kind.map(|(_, kind)| &**kind), (shape == Shape::Bedrock).then_some("ResourceNotFoundException"));
+        }
     }
 }

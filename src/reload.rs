@@ -1,5 +1,7 @@
 //! The policy's files, followed: polled, compiled as a whole, swapped at once, or refused and left alone.
 
+mod clusters;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,8 +13,9 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Compiled, MissingSecrets, Problems, Reading, Secrets};
-use crate::health::Registry;
+use crate::registry::Registry;
 use crate::router::Router;
+pub use clusters::Clusters;
 
 /// Where a policy comes from, and what became of the last change there.
 #[derive(Debug)]
@@ -79,14 +82,24 @@ impl Source {
         self.lock().clone()
     }
 
-    /// Follows the files for as long as it is polled. `files` are those that the live policy depends on.
-    pub async fn follow(self: Arc<Self>, router: Arc<Router>, mut files: Vec<PathBuf>, interval: Duration) {
+    /// Follows the files for as long as it is polled. `files` are those that the live policy depends on; `clusters` are
+    /// those of an Envoy that follows in turn.
+    pub async fn follow(
+        self: Arc<Self>,
+        router: Arc<Router>,
+        mut files: Vec<PathBuf>,
+        interval: Duration,
+        mut clusters: Option<Clusters>,
+    ) {
         // Nothing counts as seen: between the first reading and the first look the file may have changed.
         let mut seen = Stamps::new();
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            if let Some(Err(report)) = clusters.as_mut().map(|clusters| clusters.tidy(&router.snapshot())) {
+                error!(%report, "clusters that are not needed any more stay");
+            }
             let before = stamps(&files);
             if before == seen {
                 continue;
@@ -104,29 +117,50 @@ impl Source {
                 files = reading.files;
                 continue;
             }
-            seen = before;
-            self.apply(&router, reading.result);
+            match reading.result {
+                Ok(compiled) => match self.apply(&router, compiled, clusters.as_mut()).await {
+                    Ok(()) => {
+                        seen = before;
+                        self.lock().refused = None;
+                    }
+                    // It is not the policy that is wrong: the next look tries again.
+                    Err(problem) => self.refuse(problem),
+                },
+                Err(problems) => {
+                    seen = before;
+                    self.refuse(problems.to_string());
+                }
+            }
         }
     }
 
-    /// Swaps the policy if it is good and not the live one.
-    fn apply(&self, router: &Router, result: Result<Compiled, Problems>) {
-        let compiled = match result {
-            Ok(compiled) => compiled,
-            Err(problems) => {
-                let report = problems.to_string();
-                error!(file = self.name(), %report, "policy refused; the live one stays");
-                self.lock().refused = Some(Refused { at: SystemTime::now(), report });
-                return;
+    /// Leaves the live policy alone, and says why; once, however often it is tried.
+    fn refuse(&self, report: String) {
+        if self.lock().refused.as_ref().is_some_and(|refused| refused.report == report) {
+            return;
+        }
+        error!(file = self.name(), %report, "policy refused; the live one stays");
+        self.lock().refused = Some(Refused { at: SystemTime::now(), report });
+    }
+
+    /// Swaps the policy if it is not the live one, once Envoy has the clusters for it.
+    async fn apply(
+        &self,
+        router: &Router,
+        mut compiled: Compiled,
+        clusters: Option<&mut Clusters>,
+    ) -> Result<(), String> {
+        let live = router.snapshot();
+        if !compiled.snapshot.is_same(&live) {
+            if let Some(clusters) = clusters {
+                clusters.precede(&mut compiled.snapshot, &live).await?;
             }
-        };
-        if !compiled.snapshot.is_same(&router.snapshot()) {
             log_warnings(&compiled.warnings);
             info!(version = compiled.snapshot.version, sha256 = compiled.snapshot.hash, "policy applied");
             router.replace(compiled.snapshot);
             self.lock().applied_at = SystemTime::now();
         }
-        self.lock().refused = None;
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {

@@ -2,8 +2,10 @@
 
 mod attempts;
 mod models;
+mod path;
 mod trial;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,20 +14,28 @@ use http::Method;
 
 use crate::api::{Api, Environment, Match, Unmatched};
 use crate::body::BodyFacts;
+use crate::classifier::Classification;
+use crate::decision::Decision;
 use crate::endpoint::Endpoint;
-use crate::health::Registry;
+use crate::operation::{ModelPlace, Operation};
 use crate::outcome::Outcome;
-use crate::policy::{AllSuspended, Policy};
+use crate::policy::intelligent::Asked;
+use crate::policy::{AllSuspended, Policy, Turns};
+use crate::provider::Shape;
 use crate::refusal::{Refusal, Reply};
+use crate::registry::Registry;
 use crate::snapshot::Snapshot;
+use crate::telemetry::Telemetry;
 use attempts::Attempts;
-pub use trial::{Attempt, Trial};
+pub use trial::{Attempt, Fate, Trial};
 
 /// What all streams share.
 #[derive(Debug)]
 pub struct Router {
     snapshot: ArcSwap<Snapshot>,
     attempts: Attempts,
+    /// What it tells of its work.
+    pub telemetry: Telemetry,
     /// The state of every endpoint and target.
     pub registry: Arc<Registry>,
 }
@@ -55,6 +65,10 @@ pub struct RequestHead {
     pub answer_can_be_held: bool,
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
+    /// The other headers; once the request is admitted, only one that names its model. Never logged.
+    pub headers: Vec<(String, String)>,
+    /// What the client speaks, as far as that is known.
+    pub shape: Shape,
 }
 
 /// Where a request belongs: its API and environment in one snapshot.
@@ -65,6 +79,8 @@ pub struct Route {
     pub api: Arc<Api>,
     /// The environment.
     pub environment: Environment,
+    /// Which of the API's operations; `None` for what is kept at one account.
+    operation: Option<usize>,
 }
 
 /// What is to be done with a request, decided by its head.
@@ -88,7 +104,8 @@ impl Router {
     /// A router with its first policy.
     #[must_use]
     pub fn new(snapshot: Snapshot, registry: Arc<Registry>) -> Self {
-        Self { snapshot: ArcSwap::from_pointee(snapshot), attempts: Attempts::default(), registry }
+        let (snapshot, attempts) = (ArcSwap::from_pointee(snapshot), Attempts::default());
+        Self { snapshot, attempts, telemetry: Telemetry::default(), registry }
     }
 
     /// The policy that new requests get.
@@ -102,8 +119,25 @@ impl Router {
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// Says what is to be done with a request.
-    pub fn admit(&self, head: &RequestHead, now: Instant) -> Admission {
+    /// Says what is to be done with a request, and notes what it speaks.
+    pub fn admit(&self, head: &mut RequestHead, now: Instant) -> Admission {
+        let headers = std::mem::take(&mut head.headers);
+        let admission = self.admission(head, now);
+        let route = match &admission {
+            Admission::First(route) | Admission::Pinned(route) => Some(route),
+            Admission::Further(attempt) => Some(&attempt.trial.route),
+            Admission::Reply(_) | Admission::Refuse(_) | Admission::Continue => None,
+        };
+        if let Some(route) = route {
+            head.shape = route.api.shape();
+            if let Some(ModelPlace::Header(name)) = route.operation().map(|operation| &operation.form.model) {
+                head.headers.extend(headers.into_iter().filter(|(header, _)| header == name.as_str()));
+            }
+        }
+        admission
+    }
+
+    fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
         if let Some(attempt) = head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
             return Admission::Further(attempt);
         }
@@ -111,17 +145,21 @@ impl Router {
             Some(None) => return Admission::Refuse(Refusal::UnknownEnvironment),
             signal => signal.flatten(),
         };
-        let (snapshot, path) = (self.snapshot(), head.path_only());
+        let (snapshot, path) = (self.snapshot(), without_query(&head.path));
         match snapshot.apis.find(&head.method, &head.authority, path) {
-            Match::Operation { api, environment } => {
-                let route = Route::new(&snapshot, api, either(environment, signal));
+            Match::Operation { api, environment, operation } => {
+                head.shape = api.shape();
+                let mut route = Route::new(&snapshot, api, either(environment, signal));
+                route.operation = Some(operation);
                 route.admit(head)
             }
             Match::Other { apis, environment, operation } => {
                 let environment = either(environment, signal);
-                if head.method == Method::GET && operation == "/models" {
-                    return Admission::Reply(models::list(&apis, environment));
+                let shape = apis.first().map_or(Shape::OpenAi, |api| api.shape());
+                if head.method == Method::GET && apis.iter().any(|api| api.lists_models_at(operation)) {
+                    return Admission::Reply(models::list(&apis, environment, shape));
                 }
+                head.shape = shape;
                 match stateful(&snapshot, &apis, environment, operation) {
                     Some(route) => Admission::Pinned(route),
                     None => Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.into() }),
@@ -135,17 +173,34 @@ impl Router {
     /// The attempt that has come to wait since the request's headers were here. Where Envoy itself saw an answer break
     /// off, the end of that stream and the next attempt arrive at the same moment.
     pub fn waiting(&self, head: &RequestHead, now: Instant) -> Option<Box<Attempt>> {
-        let further = head.attempt_count.is_some_and(|count| count > 1);
+        let further = head.attempt_count.is_none_or(|count| count > 1);
         head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now))
     }
 
-    /// Chooses the target of a request's first attempt.
+    /// What has to be asked about a new request before its target can be chosen, if anything. `body` is a JSON object.
+    #[must_use]
+    pub fn ask(&self, route: &Route, body: &[u8]) -> Option<Asked> {
+        match &route.policy().turns {
+            Turns::Intelligent(rules) => {
+                Some(rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name)))
+            }
+            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        }
+    }
+
+    /// Chooses the target of a request's first attempt, with what was asked about it.
     ///
     /// # Errors
     /// The policy does not serve the model asked for, or every candidate is suspended.
-    pub fn choose(&self, route: Route, facts: &BodyFacts<'_>, now: Instant) -> Result<Box<Attempt>, Refusal> {
+    pub fn choose(
+        &self,
+        route: Route,
+        facts: &BodyFacts<'_>,
+        classification: Option<Classification>,
+        now: Instant,
+    ) -> Result<Box<Attempt>, Refusal> {
         let all_suspended = route.policy().all_suspended;
-        let trial = Trial::begin(route, facts.model.as_deref(), facts.streamed, now)?;
+        let trial = Trial::begin(route, facts, classification, now)?;
         trial
             .next(now)
             .or_else(|trial| match all_suspended {
@@ -158,24 +213,36 @@ impl Router {
     /// Takes note of an attempt's answer. True asks Envoy for another attempt, whose target is chosen already: were it
     /// chosen only when that attempt arrives, the client could lose a real answer for a refusal of ours.
     pub fn observe(&self, attempt: Attempt, outcome: &Outcome, stream_id: Option<&str>, now: Instant) -> bool {
+        let decision = attempt.decision.clone();
         let trial = attempt.settle(outcome, now);
         let fails =
             outcome.is_failure() || (*outcome == Outcome::TooLong && trial.route.policy().next_on_context_length);
-        fails && stream_id.is_some_and(|id| self.wait_for_next(id.to_owned(), trial, now))
+        fails && stream_id.is_some_and(|id| self.wait_for_next(id.to_owned(), trial, decision, outcome.label(), now))
     }
 
     /// The stream ended while the attempt's answer was held: if the provider broke off, Envoy asks again by itself.
     pub fn abandon(&self, stream_id: String, attempt: Attempt, now: Instant) {
-        self.wait_for_next(stream_id, attempt.abandon(), now);
+        let decision = attempt.decision.clone();
+        self.wait_for_next(stream_id, attempt.abandon(), decision, "broken_off", now);
     }
 
-    fn wait_for_next(&self, stream_id: String, trial: Trial, now: Instant) -> bool {
+    fn wait_for_next(
+        &self,
+        stream_id: String,
+        trial: Trial,
+        from: Option<Arc<Decision>>,
+        reason: &'static str,
+        now: Instant,
+    ) -> bool {
         if !self.attempts.has_room(now) || !trial.may_go_on(now) {
             return false;
         }
         let next = trial.next(now);
         let chosen = next.is_ok();
         if let Ok(next) = next {
+            if let Some(from) = from {
+                self.telemetry.goes_on(&from, &next, reason);
+            }
             self.attempts.put(stream_id, next, now);
         }
         chosen
@@ -185,7 +252,10 @@ impl Router {
 /// The route of a path that belongs to what exists only at one account: by the API that says which, if one does.
 fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
     let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
-    let mut stateful = policies.filter(|(_, policy)| policy.targets[0].endpoint.provider.is_stateful(operation));
+    let mut stateful = policies.filter(|(_, policy)| {
+        let endpoint = &policy.targets[0].endpoint;
+        endpoint.provider.is_stateful(&endpoint.path, operation)
+    });
     let first = stateful.next()?;
     let (api, _) =
         stateful.find(|(_, policy)| first.1.stateful.is_none() && policy.stateful.is_some()).unwrap_or(first);
@@ -204,13 +274,17 @@ impl RequestHead {
     /// The path without its query, which may carry a credential.
     #[must_use]
     pub fn path_only(&self) -> &str {
-        self.path.split('?').next().unwrap_or_default()
+        without_query(&self.path)
     }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
 }
 
 impl Route {
     fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment) -> Self {
-        Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment }
+        Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment, operation: None }
     }
 
     /// A first attempt, also where one that came before left nothing here: this router has been started since, or
@@ -225,6 +299,12 @@ impl Route {
         }
     }
 
+    /// The name of the cluster that serves an endpoint.
+    #[must_use]
+    pub fn cluster<'a>(&self, endpoint: &'a Endpoint) -> Cow<'a, str> {
+        self.snapshot.cluster(endpoint)
+    }
+
     /// The policy that the request goes through.
     ///
     /// # Panics
@@ -232,6 +312,12 @@ impl Route {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         self.api.policy(self.environment).expect("a route has a policy")
+    }
+
+    /// The operation that the request is one of.
+    #[must_use]
+    pub fn operation(&self) -> Option<&Operation> {
+        self.api.operations.get(self.operation?)
     }
 
     /// The version of the policy file that the request goes by.
@@ -249,32 +335,4 @@ impl Route {
     fn no_targets(&self) -> Refusal {
         Refusal::NoTargets { api: self.api.name.to_string(), environment: self.environment }
     }
-
-    /// The path at the endpoint: its own, then the client's below the base path, byte for byte but for query
-    /// parameters that carry a credential.
-    #[must_use]
-    pub fn upstream_path(&self, endpoint: &Endpoint, path: &str) -> String {
-        let below = path.strip_prefix(&*self.api.base_path).unwrap_or(path);
-        let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
-        let mut upstream = format!("{}{path}", endpoint.path);
-        if let Some(query) = query {
-            push_query(&mut upstream, query);
-        }
-        upstream
-    }
-}
-
-fn push_query(path: &mut String, query: &str) {
-    let kept = query.split('&').filter(|parameter| !carries_credential(parameter));
-    for (index, parameter) in kept.enumerate() {
-        path.push(if index == 0 { '?' } else { '&' });
-        path.push_str(parameter);
-    }
-}
-
-/// Compared as a provider reads it: decoded.
-fn carries_credential(parameter: &str) -> bool {
-    // Some servers take `;` for `&`.
-    let names = parameter.split(';').filter_map(|part| url::form_urlencoded::parse(part.as_bytes()).next());
-    names.into_iter().any(|(name, _)| crate::provider::is_credential_parameter(&name))
 }

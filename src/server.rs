@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
 use tokio::sync::watch;
+use tonic::service::Routes as GrpcRoutes;
 use tonic::transport::Server;
 use tonic::transport::server::Router as Routes;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
-use crate::admin::{self, AdminService};
+use crate::admin::{self, AdminService, Watched};
 use crate::capacity::Capacity;
 use crate::ext_proc::Service;
 use crate::reload::Source;
@@ -60,11 +61,16 @@ pub async fn serve(
     health.set_serving::<ExternalProcessorServer<Service>>().await;
     let routes = transport(bounds).add_service(health_service.clone());
     let capacity = Capacity::new(bounds.max_body_bytes, bounds.max_requests, bounds.max_bytes);
-    let routes = routes.add_service(Service::server(Arc::clone(&router), capacity));
-    let admin_routes = transport(bounds).add_service(health_service);
-    let admin_routes = admin_routes.add_service(reflection()?).add_service(AdminService::server(router, source));
-
+    let routes = routes.add_service(Service::server(Arc::clone(&router), Arc::clone(&capacity)));
     let (stopping, stopped) = watch::channel(false);
+    let watched =
+        Watched { router: Arc::clone(&router), source: Arc::clone(&source), capacity, stopping: stopped.clone() };
+    // gRPC over HTTP/2 only, and HTTP/1.1 for what reads metrics and health.
+    let grpc =
+        GrpcRoutes::new(health_service).add_service(reflection()?).add_service(AdminService::server(router, source));
+    let admin_routes = admin::routes(watched).merge(admin::http2_only(grpc.into_axum_router()));
+    let admin_routes = transport(bounds).accept_http1(true).add_routes(admin_routes.into());
+
     let serving = async {
         tokio::try_join!(run(routes, listener, stopped.clone()), run(admin_routes, admin_listener, stopped.clone()))
     };

@@ -1,9 +1,10 @@
 //! A snapshot: one policy file, compiled. Immutable, swapped whole, and it cannot be wrong.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::api::Apis;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AwsSigV4, Credential, Endpoint};
 
 /// What the router needs of a policy file.
 #[derive(Debug)]
@@ -14,6 +15,19 @@ pub struct Snapshot {
     pub version: u64,
     /// SHA-256 of the policy file, in hex; of several see [`crate::config::Loaded`].
     pub hash: String,
+    /// How its requests name the clusters of endpoints.
+    pub cluster_names: ClusterNames,
+}
+
+/// How requests name the clusters of endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterNames {
+    /// As the policy file does.
+    #[default]
+    AsGiven,
+    /// With where they lead. While the policy changes and Envoy follows, a name never leads elsewhere than the request
+    /// was meant for, so its key does not either.
+    WithOrigin,
 }
 
 impl Snapshot {
@@ -25,8 +39,25 @@ impl Snapshot {
             && self.endpoints().zip(other.endpoints()).all(|(one, other)| Arc::ptr_eq(&one.state, &other.state))
     }
 
+    /// The name of an endpoint's cluster.
+    #[must_use]
+    pub fn cluster<'a>(&self, endpoint: &'a Endpoint) -> Cow<'a, str> {
+        match self.cluster_names {
+            ClusterNames::AsGiven => Cow::Borrowed(&endpoint.cluster),
+            ClusterNames::WithOrigin => {
+                let Endpoint { cluster, origin, .. } = endpoint;
+                Cow::Owned(match &endpoint.credential {
+                    Credential::AwsSigV4(AwsSigV4 { region, service }) => {
+                        format!("{cluster}@{origin};aws_sigv4={region}/{service}")
+                    }
+                    _ => format!("{cluster}@{origin}"),
+                })
+            }
+        }
+    }
+
     /// The endpoints that requests may be sent to, in the order of the policy, perhaps more than once.
-    fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         policies.flat_map(|policy| {
             let stateful = policy.stateful.iter().map(|stateful| &*stateful.endpoint);

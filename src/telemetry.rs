@@ -1,97 +1,105 @@
-//! The log: one line for each decision, and what came of it. Never a prompt, never a credential.
+//! Telemetry: what the router tells of its work, in the log, in metrics, and of the last decisions. Never a prompt,
+//! never a credential.
 
-use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+mod live;
+mod metrics;
+mod recent;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::endpoint::Endpoint;
-use crate::health::Standing;
+use crate::decision::{Decision, bounded};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
-use crate::router::{Attempt, RequestHead, Route};
+use crate::router::{Attempt, RequestHead};
+pub use live::Live;
+use metrics::Metrics;
+use recent::Recent;
 
-/// The longest part of a client's own words that is logged.
-const MAX_CLIENT_TEXT: usize = 128;
-
-/// A target was chosen.
-pub fn decision(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) {
-    let (route, target) = (&attempt.trial.route, attempt.target());
-    info!(
-        request_id = head.request_id.as_deref().map(bounded),
-        api = &*route.api.name,
-        environment = route.environment.name(),
-        policy = route.policy().turns.name(),
-        requested = requested.map(bounded),
-        model = target.model.as_str(),
-        endpoint = &*target.endpoint.name,
-        attempt = attempt.number(),
-        probe = attempt.is_probe(),
-        passed_over = passed_over(attempt, now),
-        policy_version = route.version(),
-        "decision"
-    );
+/// What has been told since the router started.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    metrics: Metrics,
+    recent: Recent,
 }
 
-/// A request went to the endpoint that keeps its state.
-pub fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) {
-    info!(
-        request_id = head.request_id.as_deref().map(bounded),
-        api = &*route.api.name,
-        environment = route.environment.name(),
-        policy = "stateful_endpoint",
-        endpoint = &*endpoint.name,
-        policy_version = route.version(),
-        "decision"
-    );
-}
+impl Telemetry {
+    /// An attempt, or a request that keeps its own model, goes to an endpoint; so long ago its headers came.
+    pub fn decided(&self, decision: &Arc<Decision>, took: Duration) {
+        let classification = decision.classification.as_ref();
+        info!(
+            request_id = decision.request_id.as_deref(),
+            api = &*decision.api,
+            environment = decision.environment,
+            policy = decision.policy,
+            requested = decision.requested.as_deref(),
+            model = decision.model.as_ref().map(|model| model.as_str()),
+            endpoint = &*decision.endpoint,
+            attempt = decision.attempt,
+            probe = decision.probe,
+            passed_over = decision.passed_over.as_deref(),
+            classification = classification.map(|classification| classification.verdict),
+            rule = classification.and_then(|classification| classification.rule.as_deref()),
+            classifier_error = classification.and_then(|classification| classification.error.as_deref()),
+            classifier_ms = classification.map(|classification| millis(classification.took)),
+            classifier_shared = classification.map(|classification| classification.shared),
+            policy_version = decision.policy_version,
+            "decision"
+        );
+        self.metrics.decided(decision, took);
+        self.recent.push(Arc::clone(decision));
+    }
 
-/// An answer's headers came back. A failure is worth a line; the rest is in Envoy's access log.
-pub fn answer(head: &RequestHead, attempt: &Attempt, status: u16, outcome: &Outcome, took: Duration) {
-    let request_id = head.request_id.as_deref().map(bounded);
-    let (model, endpoint) = (attempt.target().model.as_str(), &*attempt.target().endpoint.name);
-    let (attempt, outcome_label) = (attempt.number(), outcome.label());
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    if outcome.is_failure() {
-        info!(request_id, model, endpoint, attempt, status, outcome = outcome_label, took_ms, "attempt failed");
-    } else {
-        debug!(request_id, model, endpoint, attempt, status, outcome = outcome_label, took_ms, "answered");
+    /// An answer's headers came back. A failure is worth a line; the rest is in Envoy's access log.
+    pub fn answered(&self, decision: &Decision, status: u16, outcome: &Outcome, took: Duration) {
+        let request_id = decision.request_id.as_deref();
+        let (model, endpoint) = (decision.model.as_ref().map(|model| model.as_str()), &*decision.endpoint);
+        let (attempt, took_ms) = (decision.attempt, millis(took));
+        if outcome.is_failure() {
+            info!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "attempt failed");
+        } else {
+            debug!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "answered");
+        }
+        self.metrics.answered(decision, outcome.label(), took);
+    }
+
+    /// Envoy was asked for another attempt, whose target is chosen already.
+    pub fn goes_on(&self, from: &Decision, to: &Attempt, reason: &'static str) {
+        self.metrics.failed_over(from, to.target(), reason);
+    }
+
+    /// The router answered in the place of a provider.
+    pub fn refused(&self, head: &RequestHead, refusal: &Refusal) {
+        info!(
+            request_id = head.request_id.as_deref().map(bounded),
+            method = bounded(head.method.as_str()),
+            path = bounded(head.path_only()),
+            reason = refusal.code(),
+            "refused"
+        );
+        self.metrics.refused(refusal.code());
+    }
+
+    /// A request's body has been read.
+    pub fn body(&self, bytes: usize) {
+        self.metrics.body(bytes);
+    }
+
+    /// The last decisions, newest first.
+    #[must_use]
+    pub fn recent(&self, most: usize) -> Vec<Arc<Decision>> {
+        self.recent.newest(most)
+    }
+
+    /// All metrics as OpenMetrics text, those of the moment included.
+    #[must_use]
+    pub fn openmetrics(&self, live: Live) -> String {
+        self.metrics.encode(live)
     }
 }
 
-/// The router answered in the place of a provider.
-pub fn refused(head: &RequestHead, refusal: &Refusal) {
-    let request_id = head.request_id.as_deref().map(bounded);
-    info!(
-        request_id,
-        method = bounded(head.method.as_str()),
-        path = bounded(head.path_only()),
-        reason = refusal.code(),
-        "refused"
-    );
-}
-
-/// `gpt-4o@openai-east: suspended for 12 s`, one for each candidate that came first and could not be had.
-fn passed_over(attempt: &Attempt, now: Instant) -> Option<String> {
-    let mut text = String::new();
-    for (target, standing) in attempt.passed_over() {
-        let separator = if text.is_empty() { "" } else { "; " };
-        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, reason(standing, now));
-    }
-    (!text.is_empty()).then_some(text)
-}
-
-fn reason(standing: Standing, now: Instant) -> String {
-    match standing {
-        Standing::Suspended(until) => format!("suspended for {} s", until.saturating_duration_since(now).as_secs() + 1),
-        Standing::Probing(_) => "being probed".into(),
-        Standing::Ready | Standing::ProbeDue => "taken by another request".into(),
-    }
-}
-
-fn bounded(text: &str) -> &str {
-    match text.char_indices().nth(MAX_CLIENT_TEXT) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

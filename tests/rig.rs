@@ -7,6 +7,8 @@
 
 #[path = "rig/ask.rs"]
 pub(crate) mod ask;
+#[path = "rig/authority.rs"]
+pub(crate) mod authority;
 #[path = "rig/client.rs"]
 pub(crate) mod client;
 #[path = "rig/clusters.rs"]
@@ -28,9 +30,11 @@ pub(crate) mod router;
 #[path = "rig/script.rs"]
 pub(crate) mod script;
 #[path = "rig/serve.rs"]
-mod serve;
+pub(crate) mod serve;
 #[path = "rig/stub.rs"]
 pub(crate) mod stub;
+#[path = "rig/tls.rs"]
+pub(crate) mod tls;
 #[path = "rig/upload.rs"]
 pub(crate) mod upload;
 
@@ -57,7 +61,8 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Starts everything. In `policy`, `{{east}}` stands for the URL of the endpoint named `east`, without a path.
+    /// Starts everything. In `policy`, `{{east}}` stands for the URL of the endpoint named `east`, without a path,
+    /// `{{east.host}}` and `{{east.port}}` for its parts.
     pub(crate) async fn start(topology: Topology, policy: &str, endpoints: &[&str]) -> Self {
         Self::start_with(topology, policy, endpoints, Settings::default()).await
     }
@@ -117,7 +122,13 @@ impl Rig {
 
 fn fill(policy: &str, providers: &BTreeMap<String, Provider>) -> String {
     let url = |p: &Provider| format!("http://{}", p.addr());
-    providers.iter().fold(policy.to_owned(), |text, (name, p)| text.replace(&format!("{{{{{name}}}}}"), &url(p)))
+    let ends = |text: String, name: &str, p: &Provider| {
+        let text = text.replace(&format!("{{{{{name}.host}}}}"), &p.addr().ip().to_string());
+        text.replace(&format!("{{{{{name}.port}}}}"), &p.addr().port().to_string())
+    };
+    providers
+        .iter()
+        .fold(policy.to_owned(), |text, (name, p)| ends(text, name, p).replace(&format!("{{{{{name}}}}}"), &url(p)))
 }
 
 fn clusters(providers: &BTreeMap<String, Provider>) -> Vec<Cluster> {

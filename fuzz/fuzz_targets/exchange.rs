@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use model_router::capacity::Capacity;
 use model_router::config;
 use model_router::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
-use model_router::health::Registry;
+use model_router::registry::Registry;
 use model_router::inspection::Kind;
 use model_router::outcome::Origin;
 use model_router::quota::Quota;
@@ -164,7 +164,7 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
             let status = STATUSES[pick % STATUSES.len()];
             let kind = [None, Some(Kind::Json), Some(Kind::Events)][pick % 3];
             let (unwanted, end_of_stream) = (vec!["set-cookie"], pick % 11 == 10);
-            Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, kind })
+            Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, error_type: None, kind })
         }
         8 => Event::Other(Phase::RequestTrailers),
         9 if pick % 4 > 0 => {
@@ -199,7 +199,7 @@ impl Asked {
             Event::ResponseHeaders(_) => Self::ResponseHeaders,
             Event::ResponseBody { .. } => Self::ResponseBody,
             Event::Other(phase) => Self::Other(*phase),
-            Event::Late | Event::OverCapacity | Event::TooLarge => Self::Unasked,
+            Event::Late | Event::OverCapacity | Event::TooLarge | Event::Classified(_) => Self::Unasked,
         }
     }
 
@@ -237,7 +237,7 @@ fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
     if let (Asked::RequestHeaders, Answer::RequestHeaders(mutation)) | (_, Answer::Request { mutation, .. }) =
         (asked, answer)
     {
-        let settled = mutation.remove.contains(&private::CLUSTER) || cluster(mutation).is_some();
+        let settled = mutation.remove.iter().any(|name| name == private::CLUSTER) || cluster(mutation).is_some();
         assert!(settled && mutation.clear_route_cache, "a client's own cluster stays: {mutation:?}");
     }
     if let Some(mutation) = mutation(answer) {
@@ -250,7 +250,7 @@ fn check_sent(mutation: &Mutation, answer: &Answer) {
     let Some(cluster) = cluster(mutation) else { return };
     assert!(["east", "west"].contains(&cluster), "{cluster}");
     assert_eq!(value(mutation, "authorization"), Some(&*format!("Bearer key-{cluster}")));
-    assert!(!mutation.remove.contains(&private::CLUSTER) && mutation.clear_route_cache, "{mutation:?}");
+    assert!(!mutation.remove.iter().any(|name| name == private::CLUSTER) && mutation.clear_route_cache, "{mutation:?}");
     if let Answer::RequestBody(_, body) | Answer::Request { body, .. } = answer {
         assert_eq!(value(mutation, "content-length"), Some(&*body.len().to_string()));
         assert!(serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["model"].is_string()));

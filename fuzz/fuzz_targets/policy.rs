@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use model_router::config;
-use model_router::health::Registry;
+use model_router::registry::Registry;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = config::read_bytes("policy.yaml", bytes, &Registry::default());

@@ -1,4 +1,4 @@
-//! Answers from the router's own state; nothing here changes anything.
+//! Answers from the router's own state, and suspensions by hand; nothing here changes the policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +8,15 @@ use tonic::{Request, Response, Status};
 
 use super::proto::admin_server::{Admin, AdminServer};
 use super::proto::{
-    GetStatusRequest, GetStatusResponse, ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, State, Target,
+    self, Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListClassifiersResponse,
+    ListDecisionsRequest, ListDecisionsResponse, ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload,
+    ResumeRequest, ResumeResponse, State, SuspendRequest, SuspendResponse, Target,
 };
 use crate::api::Environment;
+use crate::classifier::ClassifierState;
+use crate::decision::Decision;
 use crate::health::{Standing, TargetState};
+use crate::policy::Turns;
 use crate::reload::Source;
 use crate::router::Router;
 
@@ -56,9 +61,99 @@ impl Admin for AdminService {
         let targets = self.targets().into_values().map(|(state, used_by)| describe(&state, used_by, now)).collect();
         Ok(Response::new(ListTargetsResponse { targets }))
     }
+
+    async fn list_classifiers(
+        &self,
+        _: Request<ListClassifiersRequest>,
+    ) -> Result<Response<ListClassifiersResponse>, Status> {
+        let now = Instant::now();
+        let describe = |(name, (state, used_by)): (String, (Arc<ClassifierState>, _))| {
+            let (counts, (standing, remaining)) = (state.counts(), to_state(state.standing(now), now));
+            let verdicts = counts.verdicts.into_iter().map(|(label, count)| (label.to_owned(), count)).collect();
+            let (calls, shared) = (counts.calls, counts.shared);
+            Classifier { name, state: standing.into(), remaining, calls, shared, verdicts, used_by }
+        };
+        let classifiers = self.classifiers().into_iter().map(describe).collect();
+        Ok(Response::new(ListClassifiersResponse { classifiers }))
+    }
+
+    async fn list_decisions(
+        &self,
+        request: Request<ListDecisionsRequest>,
+    ) -> Result<Response<ListDecisionsResponse>, Status> {
+        let most = match request.into_inner().limit {
+            0 => usize::MAX,
+            limit => limit as usize,
+        };
+        let decisions = self.router.telemetry.recent(most).iter().map(|decision| told(decision)).collect();
+        Ok(Response::new(ListDecisionsResponse { decisions }))
+    }
+
+    async fn suspend(&self, request: Request<SuspendRequest>) -> Result<Response<SuspendResponse>, Status> {
+        let SuspendRequest { endpoint, model, duration, reason } = request.into_inner();
+        let duration = duration.and_then(|duration| Duration::try_from(duration).ok()).unwrap_or_default();
+        if duration.is_zero() || duration > MAX_SUSPENSION {
+            return Err(Status::invalid_argument("a suspension lasts more than nothing and at most 24 hours"));
+        }
+        let (targets, now) = (self.find(&endpoint, &model)?, Instant::now());
+        let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
+        match (&targets[0], model.as_str()) {
+            (target, "") => target.endpoint.suspend(duration, &reason, now),
+            (target, _) => target.suspend(duration, &reason, now),
+        }
+        Ok(Response::new(SuspendResponse {}))
+    }
+
+    async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
+        let ResumeRequest { endpoint, model } = request.into_inner();
+        let targets = self.find(&endpoint, &model)?;
+        if model.is_empty() {
+            targets[0].endpoint.resume();
+        }
+        targets.iter().for_each(|target| target.resume());
+        Ok(Response::new(ResumeResponse {}))
+    }
 }
 
+/// A suspension by hand is for a while: what is to last belongs in the policy file.
+const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest reason that is logged.
+const MAX_REASON_CHARS: usize = 200;
+
 impl AdminService {
+    /// The targets of an endpoint, or one of them.
+    #[allow(clippy::result_large_err)] // tonic's own type.
+    fn find(&self, endpoint: &str, model: &str) -> Result<Vec<Arc<TargetState>>, Status> {
+        let targets = self.targets().into_iter();
+        let fits = |name: &(String, String)| name.0 == endpoint && (model.is_empty() || name.1 == model);
+        let found: Vec<_> = targets.filter(|(name, _)| fits(name)).map(|(_, (state, _))| state).collect();
+        match (found.is_empty(), model) {
+            (false, _) => Ok(found),
+            (true, "") => {
+                Err(Status::not_found(format!("no target of the live policy is at the endpoint `{endpoint}`")))
+            }
+            (true, model) => Err(Status::not_found(format!("the live policy has no target `{model}` at `{endpoint}`"))),
+        }
+    }
+
+    /// Every classifier of the live policy once, with the lists that use it.
+    fn classifiers(&self) -> BTreeMap<String, (Arc<ClassifierState>, Vec<String>)> {
+        let mut classifiers = BTreeMap::new();
+        for api in self.router.snapshot().apis.iter() {
+            for environment in [Environment::Production, Environment::Sandbox] {
+                let Some(Turns::Intelligent(rules)) = api.policy(environment).map(|policy| &policy.turns) else {
+                    continue;
+                };
+                let entry = classifiers
+                    .entry(rules.classifier.name.to_string())
+                    .or_insert_with(|| (Arc::clone(&rules.classifier.state), Vec::new()));
+                entry.1.push(format!("{}/{}", api.name, environment.name()));
+            }
+        }
+        classifiers
+    }
+
     /// Every target of the live policy once, with the lists that name it.
     fn targets(&self) -> BTreeMap<(String, String), (Arc<TargetState>, Vec<String>)> {
         let mut targets = BTreeMap::new();
@@ -77,22 +172,49 @@ impl AdminService {
 
 fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
     let counts = state.counts();
-    let (standing, until) = match state.standing(now) {
-        Standing::Ready => (State::Ready, None),
-        Standing::ProbeDue => (State::ProbeDue, None),
-        Standing::Suspended(until) => (State::Suspended, Some(until)),
-        Standing::Probing(until) => (State::Probing, Some(until)),
-    };
+    let (standing, remaining) = to_state(state.standing(now), now);
     Target {
         model: state.model.to_string(),
         endpoint: state.endpoint.name.to_string(),
         state: standing.into(),
-        remaining: until.map(|until| to_proto(until.saturating_duration_since(now))),
+        remaining,
         dispatched: counts.dispatched,
         served: counts.served,
         failed: counts.failed,
         used_by,
     }
+}
+
+fn told(decision: &Decision) -> proto::Decision {
+    let answer = decision.answer.get().copied();
+    let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
+    proto::Decision {
+        at: Some(decision.at.into()),
+        request_id: text(&decision.request_id),
+        api: decision.api.to_string(),
+        environment: decision.environment.to_owned(),
+        policy: decision.policy.to_owned(),
+        requested: text(&decision.requested),
+        model: decision.model.as_ref().map(ToString::to_string).unwrap_or_default(),
+        endpoint: decision.endpoint.to_string(),
+        attempt: decision.attempt,
+        reason: decision.reason(),
+        policy_version: decision.policy_version,
+        status: answer.map_or(0, |answer| answer.status.into()),
+        outcome: answer.map(|answer| answer.outcome.to_owned()).unwrap_or_default(),
+        took: answer.map(|answer| to_proto(answer.took)),
+        goes_on: answer.is_some_and(|answer| answer.goes_on),
+    }
+}
+
+fn to_state(standing: Standing, now: Instant) -> (State, Option<prost_types::Duration>) {
+    let (state, until) = match standing {
+        Standing::Ready => (State::Ready, None),
+        Standing::ProbeDue => (State::ProbeDue, None),
+        Standing::Suspended(until) => (State::Suspended, Some(until)),
+        Standing::Probing(until) => (State::Probing, Some(until)),
+    };
+    (state, until.map(|until| to_proto(until.saturating_duration_since(now))))
 }
 
 /// Durations here are minutes: the conversion can't overflow.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{Api, Environment, HostPattern, Unmatched};
+use crate::operation::Operation;
 
 /// All APIs of a policy file.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub enum Match<'a> {
         api: &'a Arc<Api>,
         /// The environment that the host stands for.
         environment: Environment,
+        /// Which of its operations.
+        operation: usize,
     },
     /// It is below the base path of these APIs, which share host and base path, but an operation of none.
     Other {
@@ -107,9 +110,9 @@ fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str) -> Option<Match
     let (split, entries) =
         std::iter::once(path.len()).chain(slashes).find_map(|end| Some((end, paths.get(&path[..end])?)))?;
     let operation = &path[split..];
-    let found = entries.iter().find(|entry| entry.api.has(method, operation));
+    let found = entries.iter().find_map(|entry| Some((entry, entry.api.operation_of(method, operation)?)));
     Some(match found {
-        Some(Entry { api, environment }) => Match::Operation { api, environment: *environment },
+        Some((Entry { api, environment }, operation)) => Match::Operation { api, environment: *environment, operation },
         None => {
             let environment = entries[0].environment;
             let apis = entries.iter().filter(|entry| entry.environment == environment).map(|entry| &entry.api);
@@ -119,8 +122,9 @@ fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str) -> Option<Match
 }
 
 impl Api {
-    fn has(&self, method: &Method, path: &str) -> bool {
-        self.operations.iter().any(|operation| operation.methods.contains(method) && operation.path.matches(path))
+    fn operation_of(&self, method: &Method, path: &str) -> Option<usize> {
+        let is_it = |operation: &Operation| operation.methods.contains(method) && operation.path.matches(path);
+        self.operations.iter().position(is_it)
     }
 }
 
@@ -135,18 +139,19 @@ fn without_port(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Operation, PathPattern};
     use super::*;
+    use crate::operation::{ModelPlace, PathPattern, RequestForm};
 
     fn api(name: &str, hosts: &[&str], sandbox_hosts: &[&str], base_path: &str, operation: &str) -> Api {
         let patterns = |hosts: &[&str]| hosts.iter().map(|host| HostPattern::parse(host).expect("valid")).collect();
         let path = PathPattern::parse(operation).expect("valid");
+        let form = RequestForm { model: ModelPlace::Body, streamed: false, multipart: false };
         Api {
             name: name.into(),
             hosts: patterns(hosts),
             sandbox_hosts: patterns(sandbox_hosts),
             base_path: base_path.into(),
-            operations: vec![Operation { path, methods: vec![Method::POST] }],
+            operations: vec![Operation { path, methods: vec![Method::POST], form }],
             production: None,
             sandbox: None,
             forward_headers: Vec::new(),
@@ -169,8 +174,8 @@ mod tests {
         let apis = apis();
         let [method, host, path] = request.split(' ').collect::<Vec<_>>()[..] else { panic!("method host path") };
         let found = match apis.find(&method.parse().expect("a method"), host, path) {
-            Match::Operation { api, environment: Environment::Production } => api.name.to_string(),
-            Match::Operation { api, environment: Environment::Sandbox } => format!("{} sandbox", api.name),
+            Match::Operation { api, environment: Environment::Production, .. } => api.name.to_string(),
+            Match::Operation { api, environment: Environment::Sandbox, .. } => format!("{} sandbox", api.name),
             Match::Other { apis, operation, .. } => {
                 let names: Vec<_> = apis.iter().map(|api| &*api.name).collect();
                 format!("{} without `{operation}`", names.join(" and "))

@@ -1,7 +1,11 @@
 //! Writing a body again with some members changed: all other bytes are copied.
 
-use super::BodyEdits;
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
 use super::members::{Member, Members};
+use super::{BodyEdits, ModelEdit};
 
 /// What becomes of one member.
 enum Fate<'e> {
@@ -13,18 +17,23 @@ enum Fate<'e> {
 
 /// The object with this model and these edits. A member that goes takes the comma before it along; one that is added
 /// comes last, but for the model, which comes first.
-pub(super) fn edited(members: &Members<'_>, model: &str, edits: &BodyEdits) -> Vec<u8> {
-    let model = json_string(model);
+pub(super) fn edited(members: &Members<'_>, model: &ModelEdit<'_>, edits: &BodyEdits) -> Vec<u8> {
+    let repeated: Vec<_> =
+        model.within.iter().filter_map(|key| Some((*key, repeated(members.value(key)?, model)))).collect();
+    let (model, added) = (json_string(&model.name), model.added);
     let mut out = Writer::new(members.text, model.len());
     let has_model = members.all.iter().any(|member| member.key == "model");
     out.copy_to(members.text.iter().position(|&byte| byte == b'{').map_or(0, |brace| brace + 1));
-    if !has_model {
+    if added && !has_model {
         out.write_member("model", &model);
     }
     for member in &members.all {
         match fate(members, member, &model, edits) {
             Fate::Gone => out.skip_to(member.value_range.end),
-            Fate::Kept => out.copy_member(member),
+            Fate::Kept => match repeated.iter().find(|(key, _)| member.key == *key) {
+                Some((_, value)) => out.set_member(member, value),
+                None => out.copy_member(member),
+            },
             Fate::Renamed(key) => out.rename_member(member, key),
             Fate::Set(value) => out.set_member(member, value),
         }
@@ -33,6 +42,28 @@ pub(super) fn edited(members: &Members<'_>, model: &str, edits: &BodyEdits) -> V
         out.write_member(key, value);
     }
     out.finish()
+}
+
+/// A value in which objects repeat the model, be it one or a list, with the new one.
+fn repeated(text: &str, model: &ModelEdit<'_>) -> String {
+    let replace = ModelEdit { name: model.name.clone(), added: false, within: &[] };
+    if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+        for element in elements.iter().map(|element| element.get()) {
+            // A borrowed raw value is a part of the text, so its distance from the start is where it stands.
+            let start = element.as_ptr() as usize - text.as_ptr() as usize;
+            out.push_str(&text[at..start]);
+            out.push_str(&object(element, &replace));
+            at = start + element.len();
+        }
+        return out + &text[at..];
+    }
+    object(text, &replace).into_owned()
+}
+
+fn object<'t>(text: &'t str, model: &ModelEdit<'_>) -> Cow<'t, str> {
+    let Ok(members) = Members::parse(text.as_bytes()) else { return text.into() };
+    String::from_utf8(edited(&members, model, &BodyEdits::default())).map_or(text.into(), Cow::Owned)
 }
 
 fn fate<'e>(members: &Members<'_>, member: &Member<'_>, model: &'e str, edits: &'e BodyEdits) -> Fate<'e> {

@@ -88,7 +88,7 @@ fn the_number_of_members_is_bounded() {
 
 fn check_edits(body: &str, edits: &BodyEdits, expected: &str) {
     let facts = BodyFacts::read(body.as_bytes()).expect("a usable body");
-    assert_eq!(String::from_utf8(facts.edited("new", edits)).expect("UTF-8"), expected, "{body}");
+    assert_eq!(String::from_utf8(facts.edited(&ModelEdit::set("new"), edits)).expect("UTF-8"), expected, "{body}");
 }
 
 #[test]
@@ -119,13 +119,31 @@ fn members_are_set_where_they_stand_or_added() {
 }
 
 #[test]
+fn a_model_is_replaced_where_the_body_repeats_it() {
+    let edit = ModelEdit::replace("new").within(&["requests", "one"]);
+    for (body, expected) in [
+        (
+            r#"{"requests": [ {"model":"a", "x":1e400} , {"y":[]},3,{"z":{"model":"a"},"model":"b"} ],"one":{"model":1 }}"#,
+            r#"{"requests": [ {"model":"new", "x":1e400} , {"y":[]},3,{"z":{"model":"a"},"model":"new"} ],"one":{"model":"new" }}"#,
+        ),
+        (r#"{"requests":"model","other":{"model":"a"}}"#, r#"{"requests":"model","other":{"model":"a"}}"#),
+        (r#"{"requests":[{"model":"a","Model":"b"}]}"#, r#"{"requests":[{"model":"a","Model":"b"}]}"#),
+        (r#"{"model":"a"}"#, r#"{"model":"new"}"#),
+    ] {
+        let edited = BodyFacts::read(body.as_bytes()).expect("usable").edited(&edit, &BodyEdits::default());
+        assert_eq!(String::from_utf8(edited).expect("UTF-8"), expected);
+    }
+}
+
+#[test]
 fn what_refers_to_state_is_told() {
     for (body, stateful) in [
         (r#"{"previous_response_id":"r1"}"#, Some("previous_response_id")),
         (r#"{"conversation":{"id":"c"}}"#, Some("conversation")),
         (r#"{"previous_response_id":null,"x":{"conversation":1}}"#, None),
     ] {
-        assert_eq!(BodyFacts::read(body.as_bytes()).expect("usable").stateful, stateful);
+        const KEYS: &[&str] = &["previous_response_id", "conversation"];
+        assert_eq!(BodyFacts::read(body.as_bytes()).expect("usable").member_of(KEYS), stateful);
     }
 }
 
@@ -177,7 +195,7 @@ proptest! {
         }
         expected.insert(keys[3].clone(), serde_json::json!([true]));
         expected.insert("model".into(), "new".into());
-        let edited = BodyFacts::read(&body).expect("an object").edited("new", &edits);
+        let edited = BodyFacts::read(&body).expect("an object").edited(&ModelEdit::set("new"), &edits);
         prop_assert_eq!(serde_json::from_slice::<Value>(&edited).expect("JSON"), Value::Object(expected));
     }
 

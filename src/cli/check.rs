@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fail;
 use crate::config::{self, Compiled, MissingSecrets, Problem, Problems, Secrets};
-use crate::health::Registry;
+use crate::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -13,11 +13,13 @@ use tracing::{info, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use super::fail;
-use crate::health::Registry;
-use crate::reload::{self, Source};
+use super::{fail, positive_duration};
+use crate::envoy_config::{CA_FILE, ClustersFile};
+use crate::registry::Registry;
+use crate::reload::{self, Clusters, Source};
 use crate::router::Router;
 use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
+use crate::snapshot::Snapshot;
 
 /// Lines that wait to be written; further ones are dropped.
 const MAX_LOG_LINES: usize = 16_384;
@@ -65,6 +67,13 @@ pub(super) struct Arguments {
     /// How often the policy file and the key files are looked at
     #[arg(long, env = "MODEL_ROUTER_RELOAD_INTERVAL", value_name = "DURATION", default_value = "500ms", value_parser = positive_duration)]
     reload_interval: Duration,
+    /// Keep Envoy's clusters in this directory's `clusters.yaml`, as the policy needs them, for an Envoy that follows it
+    /// (file CDS: `envoy-config --clusters-file DIRECTORY/clusters.yaml`)
+    #[arg(long, env = "MODEL_ROUTER_ENVOY_CLUSTERS_DIR", value_name = "DIRECTORY")]
+    envoy_clusters_dir: Option<PathBuf>,
+    /// The authorities that providers' certificates are checked against there (PEM), where Envoy runs
+    #[arg(long, env = "MODEL_ROUTER_ENVOY_CA_FILE", value_name = "PATH", default_value = CA_FILE)]
+    envoy_ca_file: PathBuf,
     /// How the log on stderr is written
     #[arg(long, env = "MODEL_ROUTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     log_format: LogFormat,
@@ -132,10 +141,11 @@ fn check_exposure(arguments: &Arguments) -> Result<(), String> {
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
     let registry = Arc::new(Registry::default());
-    let (source, compiled, files) = Source::open(arguments.policy.clone(), Arc::clone(&registry))
+    let (source, mut compiled, files) = Source::open(arguments.policy.clone(), Arc::clone(&registry))
         .map_err(|problems| format!("the policy can't be used\n{}", problems.explained()))?;
     reload::log_warnings(&compiled.warnings);
     let source = Arc::new(source);
+    let clusters = arguments.clusters(&mut compiled.snapshot).await?;
     let router = Arc::new(Router::new(compiled.snapshot, registry));
     let tls = arguments.tls()?;
     let (listener, listen) = bind("--listen", &arguments.listen, tls.as_ref()).await?;
@@ -151,7 +161,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let snapshot = router.snapshot();
     info!(%listen, %admin_listen, policy = source.name(), sha256 = snapshot.hash, "serving");
     drop(snapshot);
-    tokio::spawn(Arc::clone(&source).follow(Arc::clone(&router), files, arguments.reload_interval));
+    tokio::spawn(Arc::clone(&source).follow(Arc::clone(&router), files, arguments.reload_interval, clusters));
     if let Some(tls) = tls {
         tokio::spawn(tls.follow(arguments.reload_interval));
     }
@@ -166,6 +176,13 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
 }
 
 impl Arguments {
+    /// Written before anything else: an Envoy that is started at the same time waits for no file, it gives up.
+    async fn clusters(&self, snapshot: &mut Snapshot) -> Result<Option<Clusters>, String> {
+        let Some(directory) = &self.envoy_clusters_dir else { return Ok(None) };
+        let file = ClustersFile::new(directory.clone(), self.envoy_ca_file.clone());
+        Clusters::open(file, snapshot).await.map(Some).map_err(|problem| format!("--envoy-clusters-dir: {problem}"))
+    }
+
     fn tls(&self) -> Result<Option<Arc<Tls>>, String> {
         let (Some(certificate), Some(key), Some(client_ca)) =
             (&self.tls_certificate, &self.tls_key, &self.tls_client_ca)
@@ -235,12 +252,4 @@ fn start_log(format: LogFormat, filter: &str) -> Result<WorkerGuard, String> {
         (LogFormat::Text, _) | (LogFormat::Auto, true) => log.with_ansi(terminal).init(),
     }
     Ok(guard)
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("expected more than nothing".into()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
-    }
 }

@@ -1,76 +1,68 @@
 //! `model-router status`.
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
-
+use clap::Args;
+use comfy_table::Table;
 use serde_json::json;
-use tonic::transport::{Channel, Endpoint};
 
-use super::fail;
-use crate::admin::proto::admin_client::AdminClient;
-use crate::admin::proto::{GetStatusRequest, GetStatusResponse, ListTargetsRequest, State, Target};
+use super::admin::{self, Output, instant, table};
+use super::{fail, runtime};
+use crate::admin::proto::{
+    Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListTargetsRequest, State, Target,
+};
 use crate::server::ListenAddress;
-
-/// How long a router may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The router's admin listener: ADDRESS:PORT or unix:PATH
-    #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
-    admin: ListenAddress,
+    #[command(flatten)]
+    router: admin::Address,
     /// How the answer is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// For people
-    Table,
-    /// For programs
-    Json,
+    output: admin::Output,
 }
 
 #[allow(clippy::print_stdout)] // The status is the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(format!("can't start: {error}")),
+        Err(problem) => return fail(problem),
     };
-    match runtime.block_on(ask(&arguments.admin)) {
-        Ok((status, targets)) => {
+    match runtime.block_on(ask(&arguments.router.admin)) {
+        Ok(answers) => {
             match arguments.output {
-                Output::Table => println!("{}\n{}", summary(&status), table(&targets)),
-                Output::Json => println!("{:#}", to_json(&status, &targets)),
+                Output::Table => println!("{}", text(&answers)),
+                Output::Json => println!("{:#}", to_json(&answers)),
             }
             ExitCode::SUCCESS
         }
-        Err(problem) => fail(format!("no answer from the router at {}: {problem}", arguments.admin)),
+        Err(problem) => fail(format!("no answer from the router at {}: {problem}", arguments.router.admin)),
     }
 }
 
-async fn ask(address: &ListenAddress) -> Result<(GetStatusResponse, Vec<Target>), String> {
-    let uri = match address {
-        ListenAddress::Tcp(address) => format!("http://{address}"),
-        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
-    };
-    let endpoint = Endpoint::from_shared(uri).map_err(|error| error.to_string())?;
-    let channel: Channel =
-        endpoint.timeout(TIMEOUT).connect_timeout(TIMEOUT).connect().await.map_err(|error| error_chain(&error))?;
-    let mut admin = AdminClient::new(channel);
-    let status = admin.get_status(GetStatusRequest {}).await.map_err(|error| error.message().to_owned())?;
-    let targets = admin.list_targets(ListTargetsRequest {}).await.map_err(|error| error.message().to_owned())?;
-    Ok((status.into_inner(), targets.into_inner().targets))
+/// What the router tells.
+struct Answers {
+    status: GetStatusResponse,
+    targets: Vec<Target>,
+    classifiers: Vec<Classifier>,
 }
 
-/// An error with its causes: the outermost of a connection's errors says nothing.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+async fn ask(address: &ListenAddress) -> Result<Answers, String> {
+    let mut admin = admin::connect(address).await?;
+    let lost = |status: tonic::Status| status.message().to_owned();
+    let status = admin.get_status(GetStatusRequest {}).await.map_err(lost)?.into_inner();
+    let targets = admin.list_targets(ListTargetsRequest {}).await.map_err(lost)?.into_inner().targets;
+    let classifiers = admin.list_classifiers(ListClassifiersRequest {}).await.map_err(lost)?.into_inner().classifiers;
+    Ok(Answers { status, targets, classifiers })
+}
+
+fn text(answers: &Answers) -> String {
+    let mut text = format!("{}\n{}", summary(&answers.status), target_table(&answers.targets));
+    if !answers.classifiers.is_empty() {
+        text += &format!("\n\n{}", classifier_table(&answers.classifiers));
+    }
+    text
 }
 
 fn summary(status: &GetStatusResponse) -> String {
@@ -90,16 +82,14 @@ fn summary(status: &GetStatusResponse) -> String {
     text
 }
 
-fn table(targets: &[Target]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["model", "endpoint", "state", "for", "dispatched", "served", "failed", "used by"]);
+fn target_table(targets: &[Target]) -> Table {
+    let mut table = table(["model", "endpoint", "state", "for", "dispatched", "served", "failed", "used by"]);
     for target in targets {
         table.add_row([
             target.model.clone(),
             target.endpoint.clone(),
-            state(target).to_owned(),
-            target.remaining.map(|remaining| format!("{} s", remaining.seconds + 1)).unwrap_or_default(),
+            state(target.state()).to_owned(),
+            remaining(target.remaining),
             target.dispatched.to_string(),
             target.served.to_string(),
             target.failed.to_string(),
@@ -109,8 +99,30 @@ fn table(targets: &[Target]) -> Table {
     table
 }
 
-fn state(target: &Target) -> &'static str {
-    match target.state() {
+fn classifier_table(classifiers: &[Classifier]) -> Table {
+    let mut table = table(["classifier", "state", "for", "calls", "shared", "requests", "used by"]);
+    for classifier in classifiers {
+        let mut verdicts: Vec<_> = classifier.verdicts.iter().filter(|(_, count)| **count > 0).collect();
+        verdicts.sort_by_key(|(label, count)| (std::cmp::Reverse(**count), (*label).clone()));
+        table.add_row([
+            classifier.name.clone(),
+            state(classifier.state()).to_owned(),
+            remaining(classifier.remaining),
+            classifier.calls.to_string(),
+            classifier.shared.to_string(),
+            verdicts.iter().map(|(label, count)| format!("{label} {count}")).collect::<Vec<_>>().join(", "),
+            classifier.used_by.join(", "),
+        ]);
+    }
+    table
+}
+
+fn remaining(remaining: Option<prost_types::Duration>) -> String {
+    remaining.map(|remaining| format!("{} s", remaining.seconds + 1)).unwrap_or_default()
+}
+
+fn state(state: State) -> &'static str {
+    match state {
         State::Ready => "ready",
         State::Suspended => "suspended",
         State::ProbeDue => "probe due",
@@ -119,7 +131,7 @@ fn state(target: &Target) -> &'static str {
     }
 }
 
-fn to_json(status: &GetStatusResponse, targets: &[Target]) -> serde_json::Value {
+fn to_json(Answers { status, targets, classifiers }: &Answers) -> serde_json::Value {
     let policy = status.policy.clone().unwrap_or_default();
     let refused = status.last_refused_reload.as_ref();
     json!({
@@ -133,16 +145,16 @@ fn to_json(status: &GetStatusResponse, targets: &[Target]) -> serde_json::Value 
         },
         "last_refused_reload": refused.map(|refused| json!({ "at": instant(refused.at), "report": refused.report })),
         "targets": targets.iter().map(target_json).collect::<Vec<_>>(),
+        "classifiers": classifiers.iter().map(classifier_json).collect::<Vec<_>>(),
     })
 }
 
 fn target_json(target: &Target) -> serde_json::Value {
-    let remaining = target.remaining.and_then(|remaining| Duration::try_from(remaining).ok());
     json!({
         "model": target.model,
         "endpoint": target.endpoint,
-        "state": state(target).replace(' ', "_"),
-        "remaining_ms": remaining.map(|remaining| u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX)),
+        "state": state(target.state()).replace(' ', "_"),
+        "remaining_ms": remaining_ms(target.remaining),
         "dispatched": target.dispatched,
         "served": target.served,
         "failed": target.failed,
@@ -150,8 +162,19 @@ fn target_json(target: &Target) -> serde_json::Value {
     })
 }
 
-/// RFC 3339, to the second.
-fn instant(timestamp: Option<prost_types::Timestamp>) -> String {
-    let time = timestamp.and_then(|timestamp| SystemTime::try_from(timestamp).ok());
-    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
+fn classifier_json(classifier: &Classifier) -> serde_json::Value {
+    json!({
+        "name": classifier.name,
+        "state": state(classifier.state()).replace(' ', "_"),
+        "remaining_ms": remaining_ms(classifier.remaining),
+        "calls": classifier.calls,
+        "shared": classifier.shared,
+        "verdicts": classifier.verdicts,
+        "used_by": classifier.used_by,
+    })
+}
+
+fn remaining_ms(remaining: Option<prost_types::Duration>) -> Option<u64> {
+    let remaining = Duration::try_from(remaining?).ok()?;
+    u64::try_from(remaining.as_millis()).ok()
 }

@@ -6,15 +6,21 @@
 mod apis;
 mod base_url;
 mod claims;
+mod classifiers;
+mod common;
+mod credentials;
 mod edits;
 pub(super) mod endpoints;
 mod failover;
 mod headers;
 mod hosts;
+mod intelligent;
 mod limits;
 mod operations;
 mod policies;
-mod rules;
+mod pool;
+mod providers;
+mod shapes;
 
 use std::collections::HashSet;
 
@@ -24,14 +30,16 @@ use super::raw::{self, Config};
 use super::words::shown;
 use crate::api::{Apis, Unmatched};
 use crate::policy::Limits;
-use endpoints::{Declared, Known, Means, Provider};
+use endpoints::{Declared, Known, Means};
 use limits::Bounds;
 use policies::Names;
+use providers::Provider;
 
 /// Compiles a file; the result may be used only if the report has no error.
 pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Report) -> Apis {
-    let providers = endpoints::providers(config.providers.as_ref().and_then(At::get), report);
+    let providers = providers::providers(config.providers.as_ref().and_then(At::get), report);
     let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, means, report);
+    let classifiers = classifiers::classifiers(config.classifiers.as_ref(), means, report);
     let base = Limits::default();
     let set = config.defaults.as_ref().and_then(At::get);
     let defaults = set.map_or(base, |set| Bounds::from(set).over(base, report));
@@ -40,12 +48,18 @@ pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Repor
         endpoints: &endpoints,
         registry: means.registry,
         defaults,
+        classifiers: &classifiers,
         used: HashSet::new(),
+        used_classifiers: HashSet::new(),
+        named: Vec::new(),
     };
     let apis = apis::apis(config.apis.as_ref(), &mut names, report);
-    let used = names.used;
+    let (used, used_classifiers) = (names.used, names.used_classifiers);
     if !report.has_errors() {
         unused(&providers, &endpoints, &used, report); // with errors it may be the name that is wrong
+        for (name, (place, _)) in classifiers.names.iter().filter(|(name, _)| !used_classifiers.contains(*name)) {
+            report.warning(*place, format!("classifier {} is not used by any policy", shown(name)), None);
+        }
     }
     let unmatched = config.unmatched.as_ref().and_then(At::get);
     Apis::new(apis, unmatched.map_or(Unmatched::default(), |&unmatched| unmatched.into()))

@@ -28,10 +28,15 @@ const AT: &str = "$at";
 pub(super) const SHORT_FORM: &str = "$short_form";
 /// Asks for `visit_string` with the value as JSON text.
 pub(super) const JSON: &str = "$json";
+/// Asks for `visit_map` if the value is a map, else for a list.
+pub(super) const LIST_OR_MAP: &str = "$list_or_map";
 /// Help for a key without a value.
 const NOTHING_BELOW: &str = "is what belongs to it commented out, or not indented?";
-/// An enum of this name holds secrets: nothing below it is ever quoted in a message.
-const SECRET: &str = "ApiKey";
+/// Enums of these names hold secrets, or are where one may be put by mistake: nothing below them is ever quoted.
+const SECRET: [&str; 2] = ["ApiKey", AUTH];
+const AUTH: &str = "Auth";
+const AUTH_FORMS: &str =
+    "`bearer`, `basic`, `passthrough`, `{ header: NAME }`, `{ query: NAME }` or `{ aws_sigv4: { region: REGION } }`";
 
 /// What decoding needs beside the value.
 struct Context {
@@ -189,6 +194,10 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
                 Err((node, expected)) => Self { node, ..self }.wrong(expected),
             },
             (SHORT_FORM, Some(_)) => self.deserialize_str(visitor),
+            (LIST_OR_MAP, _) => match self.node.value {
+                Value::Map(_) => self.deserialize_map(visitor),
+                Value::List(_) | Value::Scalar(_) => self.deserialize_seq(visitor),
+            },
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -242,19 +251,20 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mistake> {
-        let decoder = Self { secret: self.secret || name == SECRET, ..self };
+        let decoder = Self { secret: self.secret || SECRET.contains(&name), ..self };
         match &self.node.value {
             Value::Map(entries) => {
                 let entry = decoder.variant(entries, variants)?;
                 visitor.visit_enum(Variant { key: &entry.key, value: Some(&entry.value), decoder })
             }
-            Value::Scalar(scalar) if !decoder.secret && variants.contains(&scalar.text.as_str()) => {
+            Value::Scalar(scalar) if variants.contains(&scalar.text.as_str()) => {
                 visitor.visit_enum(Variant { key: self.node, value: None, decoder })
             }
             Value::Scalar(scalar) if !decoder.secret => {
                 let help = instead(&scalar.text, variants.iter().copied()).filter(|help| help.starts_with("did"));
                 decoder.wrong_with(any_of(variants.iter().copied()), help)
             }
+            _ if name == AUTH => decoder.wrong(AUTH_FORMS),
             _ => decoder.wrong(choice(variants)),
         }
     }

@@ -15,16 +15,16 @@ const FILE_BYTES: u64 = 16 * 1024 * 1024;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// A policy file's content, and its number in the report.
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) file: usize,
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) file: usize,
     /// Its name without directories.
     name: String,
 }
 
 /// The policy files that these paths name, in order, each once. Directories are added to `seen` before their files.
 /// What cannot be read is reported.
-pub(super) fn find(paths: &[PathBuf], seen: &mut Vec<PathBuf>, report: &mut Report) -> Vec<PathBuf> {
+pub(crate) fn find(paths: &[PathBuf], seen: &mut Vec<PathBuf>, report: &mut Report) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -71,7 +71,7 @@ pub(super) fn regular(path: &Path) -> io::Result<File> {
 }
 
 /// Reads a policy file; `None` if that cannot be done, which is then reported.
-pub(super) fn read(path: &Path, report: &mut Report) -> Option<Text> {
+pub(crate) fn read(path: &Path, report: &mut Report) -> Option<Text> {
     let mut bytes = Vec::new();
     let read = regular(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {

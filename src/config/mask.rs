@@ -23,6 +23,8 @@ pub(super) struct Mask {
     texts: HashSet<String>,
     /// Lines on which a secret begins.
     places: HashSet<usize>,
+    /// Whether the file has Kubernetes Secrets, whose keys have any name.
+    has_secret_objects: bool,
 }
 
 /// Whether what stands below a key of this name may be a credential.
@@ -31,7 +33,7 @@ pub(super) fn is_secret(key: &str) -> bool {
         key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
     let ends = ["key", "keys", "apikye", "secret", "secrets", "token", "password", "authorization", "auth"];
     ends.iter().any(|end| name.ends_with(end))
-        || ["bearer", "credential", "passwd", "passphrase"].iter().any(|part| name.contains(part))
+        || ["bearer", "credential", "passwd", "passphrase", "apikeyvalue"].iter().any(|part| name.contains(part))
         || strsim::osa_distance(&name, "apikey") <= 1
 }
 
@@ -47,7 +49,7 @@ pub(super) fn is_reference(key: &str, text: &str) -> bool {
 }
 
 /// Whether a text looks like a credential, or like a URL with one, wherever it stands.
-pub(super) fn looks_secret(text: &str) -> bool {
+pub(crate) fn looks_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let url = |url: &str| url.split([' ', '"', '\'']).next().unwrap_or_default().contains(['@', '?', '#']);
     let key = |(at, _): (usize, &str)| !lower[..at].ends_with(|before: char| before.is_ascii_alphanumeric());
@@ -58,7 +60,13 @@ impl Mask {
     pub(super) fn new(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.split('\n').map(|line| line.trim_end_matches('\r').to_owned()).collect();
-        Self { lines, texts: HashSet::new(), places: HashSet::new() }
+        let has_secret_objects = text.lines().any(|line| line.contains("kind") && line.contains("Secret"));
+        Self { lines, texts: HashSet::new(), places: HashSet::new(), has_secret_objects }
+    }
+
+    /// Whether what stands below a key of this name belongs to a Kubernetes Secret.
+    pub(super) fn is_secret_object(&self, key: &str) -> bool {
+        self.has_secret_objects && ["data", "stringData"].contains(&key)
     }
 
     /// Keeps a text from being shown; it begins on this line.
@@ -90,8 +98,8 @@ impl Mask {
         shown += &original[end..];
         // A mask over the key itself would hide that a credential follows.
         let keys_stay = secret_keys(original).count() == secret_keys(&shown).count();
-        let harmless =
-            keys_stay && !looks_secret(&shown) && !leaves_secret(&shown) && !self.is_inside(line - 1, &shown);
+        let is_inside = self.is_inside(line - 1, &shown) || self.is_inside_object(line - 1);
+        let harmless = keys_stay && !looks_secret(&shown) && !leaves_secret(&shown) && !is_inside;
         harmless.then_some((shown, mark))
     }
 
@@ -107,6 +115,19 @@ impl Mask {
             }
         }
         apart
+    }
+
+    /// Whether the line is of a document with Kubernetes data, in a file with Secrets. All of such a document is kept
+    /// back: where its values begin and end is not to be told while a bracket, a quote or a space is wrong.
+    fn is_inside_object(&self, index: usize) -> bool {
+        if !self.has_secret_objects {
+            return false;
+        }
+        let is_separator = |line: &String| line.starts_with("---");
+        let start = self.lines[..=index].iter().rposition(is_separator).unwrap_or(0);
+        let length = self.lines[index + 1..].iter().position(is_separator);
+        let end = length.map_or(self.lines.len(), |length| index + 1 + length);
+        self.lines[start..end].iter().any(|line| line.contains("Secret") || mentions_data(line))
     }
 
     /// Whether the line belongs to a secret that an earlier line began, and does not look harmless.
@@ -149,7 +170,7 @@ fn occurrences(line: &str, text: &str) -> Vec<Range<usize>> {
 /// Every key of a line that may stand before a credential, by what follows its colon.
 fn secret_keys(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices(':').filter_map(|(colon, _)| {
-        let before = line[..colon].trim_end().trim_end_matches(['"', '\'']);
+        let before = line[..colon].trim_end().trim_end_matches("&quot;").trim_end_matches(['"', '\'', '\\']);
         let name = before.rsplit(|letter: char| !letter.is_ascii_alphanumeric() && !"-_".contains(letter)).next()?;
         is_secret(name).then(|| line[colon + 1..].trim())
     })
@@ -159,8 +180,19 @@ fn secret_keys(line: &str) -> impl Iterator<Item = &str> {
 fn leaves_secret(line: &str) -> bool {
     secret_keys(line).any(|rest| {
         let opens = rest.is_empty() || rest.starts_with('#') || matches!(rest, "{" | "[" | "|" | ">" | "|-" | ">-");
-        !opens && !rest.starts_with(MASK) && !is_harmless_map(rest)
+        !opens && !rest.starts_with(MASK) && !is_harmless_map(rest) && !is_form(rest)
     })
+}
+
+/// Whether a line has `data` or `stringData`, be it grown together with what stands before.
+fn mentions_data(line: &str) -> bool {
+    line.to_ascii_lowercase().match_indices("data").any(|(at, _)| !line[..at].ends_with("meta"))
+}
+
+/// The name of a way in which credentials travel, alone.
+fn is_form(rest: &str) -> bool {
+    let word = rest.split([',', '}', '#']).next().unwrap_or_default().trim();
+    ["bearer", "basic", "passthrough"].contains(&word)
 }
 
 /// What follows the colon of a key whose credential goes on after the line.

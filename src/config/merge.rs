@@ -11,17 +11,18 @@ use super::yaml::Node;
 /// What must stand in one file at least.
 const NEEDED: [&str; 3] = ["providers", "endpoints", "apis"];
 /// What may stand in one file at most.
-const KEYS: [&str; 5] = ["defaults", "unmatched", "providers", "endpoints", "apis"];
+const KEYS: [&str; 6] = ["defaults", "unmatched", "providers", "endpoints", "classifiers", "apis"];
 
 /// Puts files together; there is at least one. `roots` are their trees.
 pub(super) fn merge(files: Vec<Config>, roots: &[Node], report: &mut Report) -> Config {
     let (mut defaults, mut unmatched) = (None, None);
-    let (mut providers, mut endpoints, mut apis) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut providers, mut endpoints, mut classifiers, mut apis) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for file in files {
         once(&mut defaults, file.defaults, "defaults", report);
         once(&mut unmatched, file.unmatched, "unmatched", report);
         providers.extend(file.providers);
         endpoints.extend(file.endpoints);
+        classifiers.extend(file.classifiers);
         apis.extend(file.apis);
     }
     let present = [!providers.is_empty(), !endpoints.is_empty(), !apis.is_empty()];
@@ -30,6 +31,7 @@ pub(super) fn merge(files: Vec<Config>, roots: &[Node], report: &mut Report) -> 
         unmatched,
         providers: names(providers, "provider", report),
         endpoints: names(endpoints, "endpoint", report),
+        classifiers: names(classifiers, "classifier", report),
         apis: joined(apis, |lists| lists.into_iter().flatten().collect()),
     };
     missing(present, roots, report);

@@ -49,16 +49,16 @@ pub struct Problems {
 
 /// A place in one of the policy's files; line and column from 1, both 0 for the file as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Counts the files of the report, from 0.
-    pub(super) file: usize,
-    pub(super) line: usize,
-    pub(super) column: usize,
+    pub(crate) file: usize,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 /// Collects the problems of one reading, and keeps the texts that they are shown with.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     files: Vec<File>,
     list: Vec<Found>,
     more: usize,
@@ -72,6 +72,8 @@ struct File {
     /// What the paths in it are relative to.
     directory: PathBuf,
     mask: Mask,
+    /// Whether it is where secrets belong: a Kubernetes manifest, say.
+    holds_secrets: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,14 +146,14 @@ impl fmt::Display for Severity {
 
 impl Report {
     /// Adds a file; its number is for the places in it.
-    pub(super) fn add_file(&mut self, name: &str, directory: &Path, text: &str) -> usize {
+    pub(crate) fn add_file(&mut self, name: &str, directory: &Path, text: &str) -> usize {
         let mask = Mask::new(text);
-        self.files.push(File { name: name.into(), directory: directory.to_owned(), mask });
+        self.files.push(File { name: name.into(), directory: directory.to_owned(), mask, holds_secrets: false });
         self.files.len() - 1
     }
 
     /// An error; help may follow in the message, behind the first `; ` that is not part of a quoted value.
-    pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, place: Place, message: impl Into<String>) {
         let message = message.into();
         let is_outside = |at: &usize| message[..*at].matches('`').count() % 2 == 0;
         match message.match_indices("; ").map(|(at, _)| at).find(is_outside) {
@@ -160,27 +162,51 @@ impl Report {
         }
     }
 
-    pub(super) fn error_with(&mut self, place: Place, message: impl Into<String>, help: impl Into<Option<String>>) {
+    pub(crate) fn error_with(&mut self, place: Place, message: impl Into<String>, help: impl Into<Option<String>>) {
         self.add(Severity::Error, place, message.into(), help.into());
     }
 
-    pub(super) fn warning(&mut self, place: Place, message: impl Into<String>, help: impl Into<Option<String>>) {
+    pub(crate) fn warning(&mut self, place: Place, message: impl Into<String>, help: impl Into<Option<String>>) {
         self.add(Severity::Warning, place, message.into(), help.into());
     }
 
     /// A text of the file that is never to be shown, wherever it stands.
-    pub(super) fn conceal(&mut self, place: Place, text: &str) {
+    pub(crate) fn conceal(&mut self, place: Place, text: &str) {
         if let Some(file) = self.files.get_mut(place.file).filter(|_| !text.is_empty()) {
             file.mask.conceal(place.line, text);
         }
     }
 
-    #[cfg(test)]
     pub(super) fn mask(&self, file: usize) -> &Mask {
         &self.files[file].mask
     }
 
-    pub(super) fn has_errors(&self) -> bool {
+    /// Keeps all lines of a file from being shown.
+    pub(crate) fn withhold(&mut self, file: usize) {
+        if let Some(file) = self.files.get_mut(file) {
+            file.mask = Mask::new("");
+        }
+    }
+
+    /// Says of a file that secrets belong in it.
+    pub(crate) fn may_hold_secrets(&mut self, file: usize) {
+        if let Some(file) = self.files.get_mut(file) {
+            file.holds_secrets = true;
+        }
+    }
+
+    /// Whether secrets belong where this place is.
+    pub(super) fn holds_secrets(&self, place: Place) -> bool {
+        self.files.get(place.file).is_some_and(|file| file.holds_secrets)
+    }
+
+    /// `file:line` of a place, for a comment.
+    pub(crate) fn origin(&self, place: Place) -> String {
+        let name = self.files.get(place.file).map_or("", |file| &file.name);
+        format!("{name}:{}", place.line)
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
@@ -190,7 +216,7 @@ impl Report {
     }
 
     /// A place, for a message about another one: the file is named if it is another.
-    pub(super) fn told(&self, place: Place, from: Place) -> String {
+    pub(crate) fn told(&self, place: Place, from: Place) -> String {
         let Place { file, line, column } = place;
         match self.files.get(file) {
             Some(other) if file != from.file => format!("{}:{line}:{column}", other.name),
@@ -198,7 +224,7 @@ impl Report {
         }
     }
 
-    pub(super) fn into_problems(self) -> Problems {
+    pub(crate) fn into_problems(self) -> Problems {
         let Self { files, mut list, more, .. } = self;
         list.sort_by_key(|found| (found.place, found.severity));
         list.dedup(); // what an anchor holds is read once for each alias

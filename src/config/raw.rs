@@ -3,7 +3,8 @@
 //! Enums are externally tagged and nothing is flattened: that is what keeps places true. Every field is an
 //! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
 
-mod failover;
+mod classifier;
+mod policy;
 mod value;
 
 use schemars::JsonSchema;
@@ -12,26 +13,36 @@ use serde::Deserialize;
 use super::decode::{At, Elsewhere, Named};
 use crate::endpoint::Secret;
 use crate::provider::ProviderType;
-pub use failover::{Entry, Failover, OtherModels};
-pub use value::{Count, Interval, Json, Operation, PathMethods, Weight};
+pub use classifier::{AnswerForm, Classifier};
+pub use policy::{AllSuspended, Common, Entry, Failover, Intelligent, NextOn, OtherModels, Rotation, Rule};
+pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
 
 /// Keys that later versions know; a file that uses them is told so.
-pub(super) const LATER: &[&str] = &["classifiers", "intelligent", "semantic"];
+pub(super) const LATER: &[&str] = &["semantic"];
 
 /// Where keys belong, for a file that has them in another place.
 pub(super) const ELSEWHERE: Elsewhere = &[
     (&["targets"], "in a policy, such as `round_robin: { targets: […] }`"),
-    (&["round_robin", "weighted_round_robin", "failover"], "below `production` or `sandbox` of an API"),
+    (&["round_robin", "weighted_round_robin", "failover", "intelligent"], "below `production` or `sandbox` of an API"),
     (
-        &["suspend", "suspend_after", "attempts", "first_byte_timeout", "request_timeout", "overall_timeout"],
+        &[
+            "suspend",
+            "quota_suspend",
+            "suspend_after",
+            "attempts",
+            "first_byte_timeout",
+            "request_timeout",
+            "overall_timeout",
+        ],
         "in a policy, beside `targets`, or in `defaults`",
     ),
     (&["stateful_endpoint"], "in a policy, beside `targets`"),
-    (&["weight", "body"], "in a target, beside `model`"),
-    (&["models", "type"], "in a provider"),
-    (&["api_key", "url", "cluster", "environment"], "in an endpoint"),
+    (&["weight", "body", "family"], "in a target, beside `model`"),
+    (&["models", "type", "shape"], "in a provider"),
+    (&["api_key", "auth", "url", "cluster", "environment"], "in an endpoint"),
     (&["hosts", "sandbox_hosts", "base_path", "operations", "forward_headers", "production", "sandbox"], "in an API"),
-    (&["defaults", "unmatched", "providers", "endpoints", "apis"], "at the top of the file"),
+    (&["rules", "classifier"], "in an `intelligent` policy"),
+    (&["defaults", "unmatched", "providers", "endpoints", "classifiers", "apis"], "at the top of the file"),
 ];
 
 /// A policy of model-router, or one of the files that make it up.
@@ -46,6 +57,8 @@ pub struct Config {
     pub providers: Option<At<Named<Provider>>>,
     /// Base URLs with their credentials, by names that targets use.
     pub endpoints: Option<At<Named<Endpoint>>>,
+    /// LLMs that sort requests for `intelligent` policies, by names that these use.
+    pub classifiers: Option<At<Named<Classifier>>>,
     /// The APIs that clients see.
     pub apis: Option<At<Vec<At<Api>>>>,
 }
@@ -56,6 +69,8 @@ pub struct Config {
 pub struct Defaults {
     /// How long a failing target is not chosen; `0s` is never. 30s when absent.
     pub suspend: Option<At<Interval>>,
+    /// The same for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when absent.
+    pub quota_suspend: Option<At<Interval>>,
     /// Failures in a row, of different requests, that suspend a target. 3 when absent.
     #[schemars(range(min = 1, max = 100))]
     pub suspend_after: Option<At<Count>>,
@@ -87,9 +102,44 @@ pub struct Provider {
     /// Which vendor's API it speaks.
     #[schemars(extend("enum" = provider_types()))]
     pub r#type: At<String>,
-    /// The models that targets may name; no other is ever asked for.
-    #[schemars(required, length(min = 1))]
-    pub models: Option<At<Vec<At<String>>>>,
+    /// The models that targets may name, as a list or as lists by family; no other is ever asked for.
+    #[schemars(required)]
+    pub models: Option<At<Models>>,
+    /// With `type: custom`: what clients speak. `openai` when absent.
+    pub shape: Option<At<Shape>>,
+    /// With `type: custom`: the operations that carry a model, as paths below the endpoint's; `{model}` stands for it.
+    #[schemars(length(min = 1))]
+    pub operations: Option<At<Vec<At<Operation>>>>,
+    /// With `type: custom`: where the model is in requests whose path does not have it. `body` when absent.
+    pub model: Option<At<ModelPlace>>,
+}
+
+/// What the clients of a custom provider speak: it decides the shape of the router's own errors.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// OpenAI's API.
+    OpenAi,
+    /// Anthropic's own.
+    Anthropic,
+    /// Gemini's own.
+    Gemini,
+    /// Bedrock's own.
+    Bedrock,
+}
+
+/// Where the requests of a custom provider name their model.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelPlace {
+    /// The top-level key `model` of a JSON body.
+    Body,
+    /// `{model}` in the path of every operation.
+    Path,
+    /// A header.
+    Header(At<String>),
+    /// A query parameter.
+    Query(At<String>),
 }
 
 /// A base URL with its credential.
@@ -103,6 +153,8 @@ pub struct Endpoint {
     pub url: At<String>,
     /// Where the credential comes from; local servers need none.
     pub api_key: Option<At<ApiKey>>,
+    /// How the credential travels; as the provider's type has it when absent.
+    pub auth: Option<At<Auth>>,
     /// The Envoy cluster; the endpoint's name when absent.
     pub cluster: Option<At<String>>,
     /// Reserves the endpoint for one environment.
@@ -120,6 +172,35 @@ pub enum ApiKey {
     File(At<String>),
     /// The credential itself.
     Value(At<Secret>),
+}
+
+/// How a credential travels.
+// Its name is known to the decoder, which quotes nothing that stands below it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// `authorization: Basic …`, of a key `user:password`.
+    Basic,
+    /// The client's own credential goes on, and the endpoint has none.
+    Passthrough,
+    /// A header of this name.
+    Header(At<String>),
+    /// A query parameter of this name.
+    Query(At<String>),
+    /// Envoy signs, in the endpoint's cluster.
+    AwsSigv4(At<AwsSigv4>),
+}
+
+/// What an AWS signature is for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AwsSigv4 {
+    /// The region, such as `us-east-1`.
+    pub region: At<String>,
+    /// The service's name in signatures; `bedrock` when absent.
+    pub service: Option<At<String>>,
 }
 
 /// An environment of an API.
@@ -170,61 +251,8 @@ pub enum Policy {
     WeightedRoundRobin(Rotation),
     /// By the model that the client asks for: a primary, then its fallbacks.
     Failover(Failover),
-}
-
-/// What happens to a request while every candidate is suspended.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AllSuspended {
-    /// 503, with the time until one is back.
-    Refuse,
-    /// The one whose suspension ends first is tried.
-    LeastBad,
-}
-
-/// What is the request's own fault and goes on to the next candidate all the same.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NextOn {
-    /// It is too long for the model.
-    ContextLength,
-}
-
-/// Targets that take turns, and bounds.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Rotation {
-    /// How long a failing target is not chosen; `0s` is never. 30s when absent.
-    pub suspend: Option<At<Interval>>,
-    /// Failures in a row, of different requests, that suspend a target. 3 when absent.
-    #[schemars(range(min = 1, max = 100))]
-    pub suspend_after: Option<At<Count>>,
-    /// Attempts for one request, the first included. 5 when absent.
-    #[schemars(range(min = 1, max = 10))]
-    pub attempts: Option<At<Count>>,
-    /// Until the answer's headers, when the request asked for a stream. 30s when absent.
-    pub first_byte_timeout: Option<At<Interval>>,
-    /// Until the answer's headers otherwise: they come after generation. 300s when absent.
-    pub request_timeout: Option<At<Interval>>,
-    /// Until the headers of the last attempt's answer. 600s when absent.
-    pub overall_timeout: Option<At<Interval>>,
-    /// Further attempts for a hundred requests, beyond a reserve for sudden outages. 100 when absent.
-    #[schemars(range(max = 1000))]
-    pub retry_budget_percent: Option<At<Count>>,
-    /// What happens to a request while every candidate is suspended; `refuse` when absent.
-    pub all_suspended: Option<At<AllSuspended>>,
-    /// Whether a success is looked at until its first event: some errors come under a 200. No when absent.
-    pub inspect_first_event: Option<At<bool>>,
-    /// What is the request's own fault and goes on to the next candidate all the same.
-    pub next_on: Option<At<Vec<At<NextOn>>>>,
-    /// Whether clients are told which target served them. Yes when absent.
-    pub decision_headers: Option<At<bool>>,
-    /// Where requests go that exist only at the account that made them: files, batches, stored responses. They are
-    /// refused when absent.
-    pub stateful_endpoint: Option<At<String>>,
-    /// The targets.
-    #[schemars(length(min = 1))]
-    pub targets: At<Vec<At<Target>>>,
+    /// By what a classifier says of the request: the target of a rule, then the default.
+    Intelligent(Box<Intelligent>),
 }
 
 /// A model at an endpoint.
@@ -233,6 +261,8 @@ pub struct Rotation {
 pub struct Target {
     /// A model of the endpoint's provider.
     pub model: At<String>,
+    /// The model's family, where the provider lists its models by family.
+    pub family: Option<At<String>>,
     /// The name of an endpoint.
     pub endpoint: At<String>,
     /// Its share of the turns under `weighted_round_robin`: 1 when absent, 0 for a fallback.
@@ -255,5 +285,5 @@ pub struct Edits {
 }
 
 fn provider_types() -> Vec<&'static str> {
-    ProviderType::ALL.iter().map(|kind| kind.name).collect()
+    ProviderType::names().collect()
 }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::decode::{At, Named};
-use super::raw::{Config, Operation, PathMethods};
+use super::raw::{Config, Models, Operation, PathMethods};
 use crate::endpoint::Secret;
 
 /// The schema as JSON text, draft 2020-12.
@@ -97,6 +97,20 @@ impl JsonSchema for Operation {
         json_schema!({
             "description": "A path below the base path, for `POST`; or a path with methods.",
             "anyOf": [{ "type": "string", "pattern": "^/" }, methods],
+        })
+    }
+}
+
+impl JsonSchema for Models {
+    fn schema_name() -> Cow<'static, str> {
+        "Models".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let list = json_schema!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+        json_schema!({
+            "description": "A list of models; or lists of models by family.",
+            "anyOf": [list, { "type": "object", "additionalProperties": list, "minProperties": 1 }],
         })
     }
 }

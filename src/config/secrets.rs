@@ -11,8 +11,6 @@ use super::raw::ApiKey;
 use super::words::shown;
 use crate::endpoint::Secret;
 
-/// What stands for a secret that is not looked up.
-const ASSUMED: &str = "assumed";
 /// A longer key file holds something else.
 const KEY_FILE_BYTES: u64 = 64 * 1024;
 
@@ -52,11 +50,16 @@ impl Secrets {
         Self { variables: HashMap::new(), missing: MissingSecrets::Warn, assumed: true }
     }
 
+    /// Whether nothing but the policy file itself may be looked at.
+    pub(super) fn are_assumed(&self) -> bool {
+        self.assumed
+    }
+
     /// The key, unless there is trouble, which is reported. A key file is added to `files`.
     pub(super) fn key(&self, source: &At<ApiKey>, files: &mut Vec<PathBuf>, report: &mut Report) -> Option<Secret> {
         let (place, found) = match source.get()? {
             ApiKey::Env(name) => (name.place, self.variable(name.get()?)),
-            ApiKey::File(path) if self.assumed => (path.place, Ok(ASSUMED.to_owned())),
+            ApiKey::File(path) if self.assumed => (path.place, Ok(Secret::assumed().expose().to_owned())),
             ApiKey::File(path) => {
                 let path_in_file = path.get()?;
                 let full = report.directory(path.place).join(path_in_file);
@@ -66,7 +69,9 @@ impl Secrets {
             }
             ApiKey::Value(value) => {
                 let help = "write `{ env: NAME }` or `{ file: PATH }`".to_owned();
-                report.warning(value.place, "a key in the policy file is read by all who read the file", help);
+                if !report.holds_secrets(value.place) {
+                    report.warning(value.place, "a key in the policy file is read by all who read the file", help);
+                }
                 (value.place, Ok(value.get()?.expose().to_owned()))
             }
         };
@@ -100,7 +105,7 @@ impl Secrets {
         // A key that was put in the place of the name is not printed: a key has lower-case letters.
         let told = if name.bytes().any(|byte| byte.is_ascii_lowercase()) { "named here".into() } else { shown(name) };
         if self.assumed {
-            return Ok(ASSUMED.to_owned());
+            return Ok(Secret::assumed().expose().to_owned());
         }
         match self.variables.get(OsStr::new(name)).map(|value| value.to_str()) {
             None => Err(Trouble::Missing(format!("the environment variable {told} is not set"))),

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::api::{Environment, Match};
+use crate::endpoint::{Credential, Secret};
 use crate::policy::{Policy, Turns};
 
 /// Provider and endpoints that most of the policies below share: two lines.
@@ -89,9 +90,9 @@ apis: [{{ name: a, sandbox: {{ round_robin: {{ suspend: 0s, suspend_after: 9, ta
     assert_eq!(told, ["m east", "l west"]);
     let east = &targets[0].endpoint;
     assert_eq!((&*east.authority, &*east.path), ("east.example.com", "/v1"));
-    let (header, value) = east.credential.as_ref().expect("a credential");
-    assert_eq!((*header, value.expose()), ("authorization", "Bearer sesame"));
-    assert_eq!(targets[1].endpoint.credential, None);
+    let bearer = Credential::Header("authorization".into(), Secret::new("Bearer sesame".into()));
+    assert_eq!(east.credential, bearer);
+    assert_eq!(targets[1].endpoint.credential, Credential::None);
 }
 
 #[test]
@@ -243,7 +244,7 @@ fn apis_that_could_take_the_same_request_are_errors() {
     check(
         "hosts: [A.example]",
         "hosts: [c.example, a.example]",
-        ":5:11: error: APIs `b` and `a` (at 4:11) both take `POST /chat/completions` and 2 more on host `a.example`",
+        ":5:11: error: APIs `b` and `a` (at 4:11) both take `POST /chat/completions` and 3 more on host `a.example`",
     );
     check(
         "hosts: [c.example], sandbox_hosts: ['*.b.example']",

@@ -27,7 +27,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 ];
 
 /// The value in backticks, on one line and not without end.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).flat_map(escaped).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
@@ -36,12 +36,12 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// "`a`, `b` or `c`".
-pub(super) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     told(names, "or")
 }
 
 /// "`a`, `b` and `c`".
-pub(super) fn all_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn all_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     told(names, "and")
 }
 
@@ -55,7 +55,7 @@ fn told<'a>(names: impl IntoIterator<Item = &'a str>, join: &str) -> String {
 }
 
 /// Help for a name that is unknown: the one that was probably meant, or else all that there are when they are few.
-pub(super) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let known: Vec<_> = known.into_iter().collect();
     if let Some(near) = nearest(name, known.iter().copied()).or_else(|| completed(name, &known)) {
         return Some(format!("did you mean {}?", shown(near)));
@@ -64,7 +64,7 @@ pub(super) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The known name that was probably meant.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let short = |text: &str| text.chars().nth(SHOWN).is_none();
     let wrong = |known: &str| strsim::osa_distance(&name.to_lowercase(), &known.to_lowercase());
     let near = known.into_iter().filter(|known| short(name) && short(known)).map(|known| (wrong(known), known));

@@ -1,4 +1,4 @@
-//! YAML as a tree in which every value knows its place. Not all of YAML: one document, no tags, no merge keys.
+//! YAML as a tree in which every value knows its place. Not all of YAML: no tags, no merge keys.
 
 mod json;
 mod scalar;
@@ -11,7 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use super::mask;
 use super::problem::{Place, Report};
 use super::words::shown;
-pub(super) use scalar::{Meaning, Scalar};
+pub(crate) use scalar::{Meaning, Scalar};
 
 /// How deep lists and maps may be nested.
 const DEPTH: usize = 64;
@@ -20,14 +20,14 @@ const VALUES: usize = 2_000_000;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 /// What a value is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -35,15 +35,26 @@ pub(super) enum Value {
 
 /// A key and its value; the key is always a scalar, quoted or not.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: Node,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: Node,
+    pub(crate) value: Node,
 }
 
 /// Reads one document; `None` means that nothing can be made of it, and that the report says why.
 ///
 /// `file` is the report's number for it. What may be a credential is concealed in the report.
-pub(super) fn parse(text: &str, file: usize, report: &mut Report) -> Option<Node> {
+pub(crate) fn parse(text: &str, file: usize, report: &mut Report) -> Option<Node> {
+    documents(text, file, |_| false, report)?.pop()
+}
+
+/// Reads all documents, of which there is at least one. After the first there may be others if `has_others` says so
+/// of it.
+pub(crate) fn documents(
+    text: &str,
+    file: usize,
+    has_others: fn(&Node) -> bool,
+    report: &mut Report,
+) -> Option<Vec<Node>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
@@ -54,7 +65,7 @@ pub(super) fn parse(text: &str, file: usize, report: &mut Report) -> Option<Node
         ended: false,
         report,
     };
-    reader.document()
+    reader.documents(has_others)
 }
 
 struct Reader<'a> {
@@ -68,25 +79,33 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn document(&mut self) -> Option<Node> {
-        let mut root = None;
+    fn documents(&mut self, has_others: fn(&Node) -> bool) -> Option<Vec<Node>> {
+        let mut roots = Vec::new();
         loop {
             match self.event()? {
                 (Event::StreamEnd, _) => break,
                 (Event::StreamStart | Event::DocumentEnd | Event::Nothing, _) => {}
-                (Event::DocumentStart(_), _) if root.is_none() => {}
-                (_, place) if root.is_some() => {
-                    self.report.error(place, "a second document starts here; a policy file is one document");
-                    return None;
+                (Event::DocumentStart(_), place) => {
+                    if roots.first().is_some_and(|root| !has_others(root)) {
+                        self.report.error(place, "a second document starts here; a policy file is one document");
+                        return None;
+                    }
                 }
-                (event, place) => root = Some(self.node(event, place, 0)?),
+                (event, place) => {
+                    let root = self.node(event, place, 0)?;
+                    // Between two `---` there may be nothing but comments.
+                    if !root.is_absent() {
+                        roots.push(root);
+                    }
+                }
             }
         }
-        if root.is_none() {
+        if roots.is_empty() {
             let place = Place { file: self.file, ..Place::default() };
             self.report.error(place, "the file is empty; expected `providers`, `endpoints` and `apis`");
+            return None;
         }
-        root
+        Some(roots)
     }
 
     fn event(&mut self) -> Option<(Event<'a>, Place)> {
@@ -163,7 +182,7 @@ impl<'a> Reader<'a> {
             if value.is_absent() {
                 value.place = key.place; // the parser sees it at the start of whatever comes next
             }
-            conceal(&key, &value, self.report);
+            conceal(&key, &value, self.file, self.report);
             if let Some(key) = self.key(key, &mut seen) {
                 entries.push(Entry { key, value });
             }
@@ -230,20 +249,32 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where a credential comes from: these words are none.
-const SOURCES: [&str; 4] = ["env", "file", "value", ""];
+/// Where a credential comes from and how it travels: these words are none.
+const SOURCES: [&str; 12] =
+    ["env", "file", "value", "bearer", "basic", "passthrough", "header", "query", "aws_sigv4", "region", "service", ""];
 
 /// Conceals what stands below a key that may hold a credential. A key that is given twice is not in the tree, and a
 /// file may turn out to be no YAML further down: so this is done while reading.
-fn conceal(key: &Node, value: &Node, report: &mut Report) {
+fn conceal(key: &Node, value: &Node, file: usize, report: &mut Report) {
     let Some(key) = key.text() else { return };
+    let is_secret = mask::is_secret(key) || report.mask(file).is_secret_object(key);
     match &value.value {
-        Value::Scalar(Scalar { text, .. }) if mask::is_secret(key) || mask::looks_secret(text) => {
+        Value::Scalar(Scalar { text, .. }) if SOURCES.contains(&text.as_str()) => {}
+        Value::Scalar(Scalar { text, .. }) if is_secret || mask::looks_secret(text) => {
             report.conceal(value.place, text);
         }
-        Value::Map(_) | Value::List(_) if mask::is_secret(key) => conceal_all(key, value, report),
+        // A reference to a Kubernetes Secret: its names are no secrets.
+        Value::Map(_)
+            if value.get("valueFrom").is_some_and(|from| !from.entries().is_empty())
+                && value.keys().all(is_reference) => {}
+        Value::Map(_) | Value::List(_) if is_secret => conceal_all(key, value, report),
         _ => {}
     }
+}
+
+/// Whether a key is of a reference to a Kubernetes Secret.
+fn is_reference(key: &str) -> bool {
+    ["in", "name", "valueFrom"].contains(&key)
 }
 
 fn conceal_all(key: &str, value: &Node, report: &mut Report) {
@@ -263,25 +294,48 @@ fn conceal_all(key: &str, value: &Node, report: &mut Report) {
 
 impl Node {
     /// The text of a scalar; a list or a map has none.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar(scalar) => Some(&scalar.text),
             Value::List(_) | Value::Map(_) => None,
         }
     }
 
+    /// The value of a key, unless that says nothing.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let entry = self.entries().iter().find(|entry| entry.key.text() == Some(key))?;
+        Some(&entry.value).filter(|value| !value.is_nothing())
+    }
+
+    /// The entries of a map.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            Value::Scalar(_) | Value::List(_) => &[],
+        }
+    }
+
+    /// The elements of a list.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(elements) => elements,
+            Value::Scalar(_) | Value::Map(_) => &[],
+        }
+    }
+
     /// Whether it is a key that stands for those of another map, which has been reported.
-    pub(super) fn is_merge_key(&self) -> bool {
+    pub(crate) fn is_merge_key(&self) -> bool {
         matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text == "<<")
     }
 
     /// The keys of a map.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        let entries = match &self.value {
-            Value::Map(entries) => entries.as_slice(),
-            Value::Scalar(_) | Value::List(_) => &[],
-        };
-        entries.iter().filter_map(|entry| entry.key.text())
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries().iter().filter_map(|entry| entry.key.text())
+    }
+
+    /// Whether it is `null`, or nothing at all.
+    fn is_nothing(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing)
     }
 
     /// Whether there is nothing at all, not even `null`.

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::headers::{self, less_forwarded};
+use super::headers::{self, unseen};
 use super::{Answer, Exchange, Mutation, Next, Sent, State};
 use crate::inspection::{ErrorFacts, Kind, MAX_BYTES, Start};
 use crate::outcome::{Origin, Outcome};
 use crate::quota::Quota;
 use crate::router::{Attempt, RequestHead};
-use crate::telemetry;
 
 /// How long an error's body may take. It comes with its headers, as a rule; without it the status decides.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
@@ -29,6 +28,8 @@ pub struct AnswerHead {
     pub unwanted: Vec<&'static str>,
     /// Whether it has no body.
     pub end_of_stream: bool,
+    /// What it calls itself where a header says so, as AWS does.
+    pub error_type: Option<String>,
     /// What its body is, where that can be read.
     pub kind: Option<Kind>,
 }
@@ -56,11 +57,16 @@ impl Exchange {
         let attempt = match sent {
             Sent::Target(attempt) => *attempt,
             Sent::Pinned(route) => {
-                let unwanted = less_forwarded(answer.unwanted, &route.api);
+                let endpoint = route.policy().stateful.as_ref().map(|stateful| &*stateful.endpoint);
+                let unwanted = unseen(answer.unwanted, &route.api, endpoint);
                 return (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
             }
         };
         let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
+        if let Some(code) = &answer.error_type {
+            let facts = ErrorFacts { codes: vec![code.clone()], ..ErrorFacts::default() };
+            outcome = outcome.refined(&facts, attempt.target().endpoint.provider);
+        }
         let looked_at = attempt.trial.route.policy().inspect_first_event && answer.kind.is_some();
         if answer.end_of_stream && outcome.is_served() && looked_at {
             // An answer that can be read and has nothing to read.
@@ -148,20 +154,32 @@ impl Exchange {
 
     /// Tells the target, and says what becomes of the answer: the client gets it, or the next candidate is tried.
     fn conclude(&self, inspection: Inspection, now: Instant) -> Mutation {
-        let Inspection { head, attempt, answer, outcome, begun, .. } = inspection;
-        telemetry::answer(&head, &attempt, answer.status, &outcome, now.saturating_duration_since(begun));
-        let unwanted = less_forwarded(answer.unwanted, &attempt.trial.route.api);
+        let Inspection { head, attempt, answer, mut outcome, begun, .. } = inspection;
+        if attempt.target().endpoint.credential.is_clients() {
+            outcome = outcome.of_clients_own(answer.status);
+        }
+        let (told, took) = (attempt.decision.clone(), now.saturating_duration_since(begun));
+        if let Some(told) = &told {
+            self.router.telemetry.answered(told, answer.status, &outcome, took);
+        }
+        let unwanted = unseen(answer.unwanted, &attempt.trial.route.api, Some(&attempt.target().endpoint));
         let decision = headers::decision(&attempt);
-        if self.router.observe(attempt, &outcome, head.stream_id.as_deref(), now) {
+        let goes_on = self.router.observe(attempt, &outcome, head.stream_id.as_deref(), now);
+        if let Some(told) = &told {
+            told.answered(answer.status, &outcome, took, goes_on);
+        }
+        if goes_on {
             let mut mutation = headers::answer(unwanted, true);
             if answer.status < 400 {
                 // For Envoy's log; the outer route discards the answer.
-                mutation.set.push((":status", "503".to_owned()));
+                mutation.set.push((":status".into(), "503".to_owned()));
             }
+            mutation.metadata = vec![("outcome", outcome.label().to_owned())];
             return mutation;
         }
         let mut mutation = headers::answer(unwanted, false);
         mutation.set.extend(decision);
+        mutation.metadata = vec![("outcome", outcome.label().to_owned())];
         mutation
     }
 }

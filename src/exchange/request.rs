@@ -1,34 +1,57 @@
 //! The request half of an exchange: admitted by its headers, decided by its body, sent or refused.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::headers::{is_identity, is_json, less_forwarded, send, strip};
-use super::{Answer, BodyMode, Exchange, Mutation, Next, Sent, State, private, refuse};
+use super::headers::{clients_own, less_forwarded, send, strip};
+use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
+use super::{Answer, BodyMode, Exchange, Mutation, Next, Sent, State, private};
 use crate::body::BodyFacts;
+use crate::classifier::{Classification, Question};
+use crate::decision::Decision;
+use crate::operation::ModelPlace;
+use crate::policy::intelligent::Asked;
 use crate::refusal::Refusal;
 use crate::router::{Admission, Attempt, RequestHead, Route};
-use crate::telemetry;
 
 /// A request whose target its body decides.
 #[derive(Debug)]
 pub(super) enum Admitted {
     First(Route),
+    Classified(Route, Classification),
     Further(Box<Attempt>),
 }
 
+/// A request whose target the answer to a question decides.
+#[derive(Debug)]
+pub(super) struct Classifying {
+    /// `None` once it is being asked.
+    pub(super) question: Option<Question>,
+    whole: Whole,
+    route: Route,
+}
+
+/// Where a request goes, with which body; or what must be known before that.
+enum Choice {
+    Sent(Sent, Option<Vec<u8>>),
+    Ask(Route, Question),
+}
+
 /// A request that has been read.
+#[derive(Debug)]
 struct Whole {
     head: RequestHead,
     mode: BodyMode,
     mutation: Mutation,
-    body: Vec<u8>,
+    /// `None` where there is none, and its headers still await their answer.
+    body: Option<Vec<u8>>,
     trailers: bool,
 }
 
 impl Admitted {
     fn route(&self) -> &Route {
         match self {
-            Self::First(route) => route,
+            Self::First(route) | Self::Classified(route, _) => route,
             Self::Further(attempt) => &attempt.trial.route,
         }
     }
@@ -37,26 +60,29 @@ impl Admitted {
 impl Exchange {
     pub(super) fn on_request_headers(
         &mut self,
-        head: RequestHead,
+        mut head: RequestHead,
         unwanted: Vec<&'static str>,
         end_of_stream: bool,
         mode: BodyMode,
         now: Instant,
     ) -> (Answer, Next) {
-        let admission = self.router.admit(&head, now);
+        self.began = Some(now);
+        let admission = self.router.admit(&mut head, now);
         self.place = self.capacity.enter();
         match admission {
             Admission::Reply(reply) => (Answer::Reply(reply), Next::End),
-            Admission::Refuse(refusal) => refuse(&head, &refusal),
+            Admission::Refuse(refusal) => self.refuse(&head, &refusal),
             Admission::Continue => self.pass_on(head, unwanted, end_of_stream, mode),
-            Admission::First(_) | Admission::Pinned(_) if self.place.is_none() => refuse(&head, &Refusal::OverCapacity),
+            Admission::First(_) | Admission::Pinned(_) if self.place.is_none() => {
+                self.refuse(&head, &Refusal::OverCapacity)
+            }
             Admission::Pinned(route) => self.pin(head, route, unwanted, (end_of_stream, mode), now),
             Admission::First(route) => {
-                self.begin_reading(head, Admitted::First(route), unwanted, (end_of_stream, mode))
+                self.begin_reading(head, Admitted::First(route), unwanted, (end_of_stream, mode), now)
             }
             // It was let in once; to refuse it now would lose the client an answer.
             Admission::Further(attempt) => {
-                self.begin_reading(head, Admitted::Further(attempt), unwanted, (end_of_stream, mode))
+                self.begin_reading(head, Admitted::Further(attempt), unwanted, (end_of_stream, mode), now)
             }
         }
     }
@@ -88,11 +114,11 @@ impl Exchange {
         now: Instant,
     ) -> (Answer, Next) {
         let Some(stateful) = &route.policy().stateful else {
-            return refuse(&head, &Refusal::Stateful { what: head.path_only().to_owned() });
+            return self.refuse(&head, &Refusal::Stateful { what: head.path_only().to_owned() });
         };
         let mut mutation = strip(less_forwarded(unwanted, &route.api));
-        send(&mut mutation, &head, &route, &stateful.endpoint, route.policy().limits.request_timeout);
-        telemetry::pinned(&head, &route, &stateful.endpoint);
+        send(&mut mutation, &head, &route, &stateful.endpoint, None, route.policy().limits.request_timeout);
+        mutation.metadata = self.decided(Decision::pinned(&head, &route, &stateful.endpoint), now).metadata();
         self.state = if end_of_stream {
             State::AwaitingAnswer { head, sent: Sent::Pinned(route), begun: now }
         } else {
@@ -107,23 +133,40 @@ impl Exchange {
         admitted: Admitted,
         unwanted: Vec<&'static str>,
         (end_of_stream, mode): (bool, BodyMode),
+        now: Instant,
     ) -> (Answer, Next) {
-        if let Some(refusal) = self.refusal_of_head(&head, end_of_stream, mode) {
-            return refuse(&head, &refusal);
+        if let Some(refusal) = self.refusal_of_head(&head, admitted.route(), end_of_stream, mode) {
+            return self.refuse(&head, &refusal);
         }
-        let mutation = strip(less_forwarded(unwanted, &admitted.route().api));
+        let mut mutation = strip(less_forwarded(unwanted, &admitted.route().api));
+        if end_of_stream {
+            let whole = Whole { head, mode, mutation, body: None, trailers: false };
+            return self.decide(whole, admitted, now);
+        }
         let (answer, mutation) = match mode {
             BodyMode::FullDuplex => (Answer::Nothing, mutation),
-            _ => (Answer::RequestHeaders(mutation), Mutation::default()),
+            // The choice may fall on an endpoint that gets the client's credential.
+            _ => {
+                let remove = clients_own(&mut mutation, admitted.route());
+                (Answer::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
+            }
         };
         self.state = State::Reading { head, admitted, mode, mutation, body: Vec::new() };
         (answer, Next::More)
     }
 
     /// What can be refused before the body is sent.
-    fn refusal_of_head(&self, head: &RequestHead, end_of_stream: bool, mode: BodyMode) -> Option<Refusal> {
+    fn refusal_of_head(
+        &self,
+        head: &RequestHead,
+        route: &Route,
+        end_of_stream: bool,
+        mode: BodyMode,
+    ) -> Option<Refusal> {
+        let form = form_of(route)?;
         if end_of_stream {
-            return BodyFacts::read(&[]).err().map(Refusal::Body);
+            let needed = form.model == ModelPlace::Body;
+            return needed.then(|| BodyFacts::read(&[]).err().map(Refusal::Body)).flatten();
         }
         if mode == BodyMode::Other {
             return Some(Refusal::BodyMode);
@@ -132,11 +175,12 @@ impl Exchange {
         if head.content_length.is_some_and(|length| length > limit) {
             return Some(Refusal::TooLarge(limit));
         }
-        if let Some(encoding) = head.content_encoding.as_deref().filter(|encoding| !is_identity(encoding)) {
-            return Some(Refusal::ContentEncoding(encoding.to_owned()));
+        let encoded = head.content_encoding.as_deref().filter(|encoding| !is_identity(encoding));
+        match (BodyKind::of(head.content_type.as_deref(), form), encoded) {
+            (Some(BodyKind::Opaque), _) | (Some(_), None) => None,
+            (Some(_), Some(encoding)) => Some(Refusal::ContentEncoding(encoding.to_owned())),
+            (None, _) => Some(Refusal::ContentType(head.content_type.clone().unwrap_or_default())),
         }
-        let content_type = head.content_type.as_deref().filter(|content_type| !is_json(content_type))?;
-        Some(Refusal::ContentType(content_type.to_owned()))
     }
 
     pub(super) fn on_request_body(
@@ -150,7 +194,7 @@ impl Exchange {
             return (Answer::Nothing, Next::End);
         };
         if body.len() + bytes.len() > self.capacity.max_body_bytes {
-            return refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes));
+            return self.refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes));
         }
         if body.is_empty() {
             body = bytes;
@@ -161,7 +205,7 @@ impl Exchange {
             self.state = State::Reading { head, admitted, mode, mutation, body };
             return (Answer::Nothing, Next::More);
         }
-        self.decide(Whole { head, mode, mutation, body, trailers: false }, admitted, now)
+        self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
     }
 
     /// Full duplex, trailers end a body.
@@ -169,30 +213,57 @@ impl Exchange {
         let State::Reading { head, admitted, mode, mutation, body } = reading else {
             return (Answer::Nothing, Next::End);
         };
-        self.decide(Whole { head, mode, mutation, body, trailers: true }, admitted, now)
+        self.decide(Whole { head, mode, mutation, body: Some(body), trailers: true }, admitted, now)
     }
 
-    /// The request is whole: choose, edit, send.
+    pub(super) fn on_classified(
+        &mut self,
+        classifying: Classifying,
+        classification: Classification,
+        now: Instant,
+    ) -> (Answer, Next) {
+        let Classifying { whole, route, .. } = classifying;
+        self.decide(whole, Admitted::Classified(route, classification), now)
+    }
+
+    /// The request is whole: ask what must be asked first, else choose, edit, send.
     fn decide(&mut self, whole: Whole, admitted: Admitted, now: Instant) -> (Answer, Next) {
-        let (sent, body) = match self.choose(&whole, admitted, now) {
-            Ok(decided) => decided,
-            Err(refusal) => return refuse(&whole.head, &refusal),
-        };
+        if let (Some(body), Admitted::First(_)) = (&whole.body, &admitted) {
+            self.router.telemetry.body(body.len());
+        }
+        match self.choose(&whole, admitted, now) {
+            Ok(Choice::Sent(sent, body)) => self.dispatch(whole, sent, body, now),
+            Ok(Choice::Ask(route, question)) => {
+                self.state = State::Classifying(Box::new(Classifying { question: Some(question), whole, route }));
+                (Answer::Nothing, Next::More)
+            }
+            Err(refusal) => self.refuse(&whole.head, &refusal),
+        }
+    }
+
+    fn dispatch(&mut self, whole: Whole, sent: Sent, body: Option<Vec<u8>>, now: Instant) -> (Answer, Next) {
         let Whole { head, mode, mut mutation, trailers, .. } = whole;
         match &sent {
             Sent::Target(attempt) => {
-                send(&mut mutation, &head, &attempt.trial.route, &attempt.target().endpoint, attempt.time_limit);
+                let (route, target) = (&attempt.trial.route, attempt.target());
+                send(&mut mutation, &head, route, &target.endpoint, Some(target.model.as_str()), attempt.time_limit);
+                mutation.metadata = attempt.decision.as_ref().map(|decision| decision.metadata()).unwrap_or_default();
             }
             Sent::Pinned(route) => {
                 if let Some(stateful) = &route.policy().stateful {
-                    send(&mut mutation, &head, route, &stateful.endpoint, route.policy().limits.request_timeout);
+                    let limit = route.policy().limits.request_timeout;
+                    let model = route.named_model(&head); // its own
+                    send(&mut mutation, &head, route, &stateful.endpoint, model.as_deref(), limit);
+                    mutation.metadata =
+                        self.decided(Decision::pinned(&head, route, &stateful.endpoint), now).metadata();
                 }
             }
         }
+        self.state = State::AwaitingAnswer { head, sent, begun: now };
+        let Some(body) = body else { return (Answer::RequestHeaders(mutation), Next::More) };
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
-        mutation.set.push(("content-length", body.len().to_string()));
-        self.state = State::AwaitingAnswer { head, sent, begun: now };
+        mutation.set.push(("content-length".into(), body.len().to_string()));
         let answer = match mode {
             BodyMode::FullDuplex => Answer::Request { mutation, body, trailers },
             _ => Answer::RequestBody(mutation, body),
@@ -201,23 +272,41 @@ impl Exchange {
     }
 
     /// Where a request goes, and with which body.
-    fn choose(&self, whole: &Whole, admitted: Admitted, now: Instant) -> Result<(Sent, Vec<u8>), Refusal> {
-        let facts = BodyFacts::read(&whole.body).map_err(Refusal::Body)?;
-        let attempt = match admitted {
+    fn choose(&self, whole: &Whole, admitted: Admitted, now: Instant) -> Result<Choice, Refusal> {
+        let facts = facts(&whole.head, whole.body.as_deref().unwrap_or_default(), admitted.route())?;
+        let mut attempt = match admitted {
             Admitted::Further(attempt) => attempt,
+            Admitted::Classified(route, classification) => {
+                self.router.choose(route, &facts, Some(classification), now)?
+            }
             Admitted::First(route) => {
-                if let Some(key) = facts.stateful {
-                    return pinned(&whole.head, route, &facts, key).map(|sent| (sent, whole.body.clone()));
+                let provider = route.policy().targets[0].endpoint.provider;
+                if let Some(key) = facts.member_of(provider.stateful_members) {
+                    let sent = pinned(route, &facts, key)?;
+                    return Ok(Choice::Sent(sent, whole.body.clone()));
                 }
                 match self.router.waiting(&whole.head, now) {
                     Some(attempt) => attempt,
-                    None => self.router.choose(route, &facts, now)?,
+                    None => match self.router.ask(&route, whole.body.as_deref().unwrap_or_default()) {
+                        Some(Asked::Question(question)) => return Ok(Choice::Ask(route, question)),
+                        Some(Asked::Known(known)) => self.router.choose(route, &facts, Some(known), now)?,
+                        None => self.router.choose(route, &facts, None, now)?,
+                    },
                 }
             }
         };
-        telemetry::decision(&whole.head, &attempt, facts.model.as_deref(), now);
-        let body = facts.edited(attempt.target().model.as_str(), &attempt.target().edits);
-        Ok((Sent::Target(attempt), body))
+        attempt.decision = Some(self.decided(Decision::of(&whole.head, &attempt, facts.model.as_deref(), now), now));
+        let (target, route) = (attempt.target(), &attempt.trial.route);
+        let body = whole.body.is_some().then(|| facts.edited(&model_edit(target, route), &target.edits));
+        Ok(Choice::Sent(Sent::Target(attempt), body))
+    }
+
+    /// Tells of a decision.
+    fn decided(&self, decision: Decision, now: Instant) -> Arc<Decision> {
+        let decision = Arc::new(decision);
+        let began = self.began.unwrap_or(now);
+        self.router.telemetry.decided(&decision, now.saturating_duration_since(began));
+        decision
     }
 
     pub(super) fn pass_body(
@@ -249,7 +338,7 @@ impl Exchange {
 }
 
 /// The body refers to something at one account: its own model stays, if that account's provider has it.
-fn pinned(head: &RequestHead, route: Route, facts: &BodyFacts<'_>, key: &str) -> Result<Sent, Refusal> {
+fn pinned(route: Route, facts: &BodyFacts<'_>, key: &str) -> Result<Sent, Refusal> {
     let Some(stateful) = &route.policy().stateful else {
         return Err(Refusal::Stateful { what: key.to_owned() });
     };
@@ -258,6 +347,5 @@ fn pinned(head: &RequestHead, route: Route, facts: &BodyFacts<'_>, key: &str) ->
         let served = stateful.models.iter().map(ToString::to_string).collect();
         return Err(Refusal::UnknownModel { asked: asked.to_owned(), served });
     }
-    telemetry::pinned(head, &route, &stateful.endpoint);
     Ok(Sent::Pinned(route))
 }

@@ -10,13 +10,14 @@ use std::time::Duration;
 use http::Method;
 use proptest::prelude::*;
 
-use super::headers::{TIME_LIMIT, is_json};
+use super::headers::TIME_LIMIT;
+use super::reading::is_json;
 use super::*;
 use crate::config::{self, MissingSecrets, Secrets};
-use crate::health::Registry;
 use crate::inspection::Kind;
 use crate::outcome::Origin;
 use crate::quota::Quota;
+use crate::registry::Registry;
 use crate::snapshot::Snapshot;
 
 const POLICY: &str = "
@@ -65,7 +66,15 @@ fn body(text: &str) -> Event {
 fn answered(status: u16) -> Event {
     let unwanted = vec!["set-cookie"];
     let (quota, origin) = (Quota::default(), Origin::Provider);
-    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream: false, kind: None })
+    Event::ResponseHeaders(AnswerHead {
+        status,
+        quota,
+        origin,
+        unwanted,
+        end_of_stream: false,
+        error_type: None,
+        kind: None,
+    })
 }
 
 /// A stream and the clock.
@@ -97,7 +106,7 @@ impl Stream {
         match self.on(answered(status)) {
             (Answer::ResponseHeaders(mutation), Next::End) => {
                 assert_eq!(mutation.remove, ["set-cookie"]);
-                mutation.set == [(private::RETRY, "1".to_owned())]
+                mutation.set == [(private::RETRY.into(), "1".to_owned())]
             }
             other => panic!("not an answer to headers: {other:?}"),
         }
@@ -119,20 +128,33 @@ fn refused(answer: (Answer, Next)) -> u16 {
 fn a_request_is_stripped_then_sent_to_its_target() {
     let mut stream = Stream::new(&router(POLICY));
     let (answer, next) = stream.on(request(head()));
-    let remove = vec!["authorization", private::CLUSTER];
-    assert_eq!(answer, Answer::RequestHeaders(Mutation { set: vec![], remove, clear_route_cache: true }));
+    let remove = vec!["authorization".into(), private::CLUSTER.into()];
+    assert_eq!(answer, Answer::RequestHeaders(Mutation { remove, clear_route_cache: true, ..Mutation::default() }));
     assert_eq!(next, Next::More);
     let (answer, _) = stream.on(body(r#"{"model":"x"}"#));
     let set = [
         (private::CLUSTER, "east"),
+        (":scheme", "https"),
         (":authority", "east.test"),
         (":path", "/up/v1/chat/completions"),
         (TIME_LIMIT, "300000"),
         ("authorization", "Bearer key-east"),
         ("content-length", "15"),
     ];
-    let set = set.map(|(name, value)| (name, value.to_owned())).into();
-    let mutation = Mutation { set, remove: vec![], clear_route_cache: true };
+    let set = set.map(|(name, value)| (name.into(), value.to_owned())).into();
+    let told = [
+        ("api", "chat"),
+        ("environment", "production"),
+        ("policy", "round_robin"),
+        ("endpoint", "east"),
+        ("attempt", "1"),
+        ("reason", "first choice"),
+        ("policy_version", "1"),
+        ("model", "one"),
+        ("requested", "x"),
+    ];
+    let metadata = told.map(|(name, value)| (name, value.to_owned())).into();
+    let mutation = Mutation { set, clear_route_cache: true, metadata, ..Mutation::default() };
     assert_eq!(answer, Answer::RequestBody(mutation, br#"{"model":"one"}"#.to_vec()));
     assert!(!stream.answer(200));
 }
@@ -243,7 +265,7 @@ fn a_client_is_told_who_served_it_unless_the_policy_says_otherwise() {
         let (Answer::ResponseHeaders(mutation), _) = stream.on(answered(200)) else { panic!("answered") };
         let served =
             [("x-model-router-model", "one"), ("x-model-router-endpoint", "east"), ("x-model-router-attempts", "1")];
-        let served: Vec<_> = served.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let served: Vec<_> = served.into_iter().map(|(name, value)| (name.into(), value.to_owned())).collect();
         assert_eq!(mutation.set, if told { served } else { vec![] });
     }
 }
@@ -336,8 +358,8 @@ fn a_request_of_nobodys_goes_on_with_its_credentials_but_without_private_headers
     let head = RequestHead { path: "/other".into(), ..head() };
     let answer =
         stream.on(Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::Buffered });
-    let remove = vec![private::STREAM, private::CLUSTER];
-    let mutation = Mutation { set: vec![], remove, clear_route_cache: true };
+    let remove = vec![private::STREAM.into(), private::CLUSTER.into()];
+    let mutation = Mutation { remove, clear_route_cache: true, ..Mutation::default() };
     assert_eq!(answer, (Answer::RequestHeaders(mutation), Next::End));
 }
 
@@ -438,7 +460,7 @@ proptest! {
             prop_assert!(fits, "{asked}: {answer:?}");
             if let Answer::RequestHeaders(mutation) = answer {
                 let cluster = private::CLUSTER;
-                prop_assert!(mutation.remove.contains(&cluster) || mutation.set.iter().any(|(name, _)| *name == cluster));
+                prop_assert!(mutation.remove.iter().any(|name| name == cluster) || mutation.set.iter().any(|(name, _)| *name == cluster));
                 prop_assert!(mutation.clear_route_cache);
             }
             if next == Next::End {

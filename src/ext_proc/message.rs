@@ -1,10 +1,11 @@
 //! The only translation between Envoy's messages and ours.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::processing_mode::BodySendMode;
 use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request;
 use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response;
@@ -26,6 +27,9 @@ use crate::router::RequestHead;
 
 /// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
 const REPLY_DETAILS: &str = "model_router";
+
+/// Under which Envoy's log finds what was decided: `%DYNAMIC_METADATA(model_router:model)%`.
+const METADATA_NAMESPACE: &str = "model_router";
 
 /// Our own deadline decides, not Envoy's timer.
 const HOLD_MARGIN: Duration = Duration::from_secs(1);
@@ -79,7 +83,7 @@ fn body_mode(mode: i32) -> BodyMode {
 fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held: bool) -> Event {
     let mut head = RequestHead { answer_can_be_held, ..RequestHead::default() };
     let mut unwanted = Vec::new();
-    for header in headers.headers.unwrap_or_default().headers {
+    for mut header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_request_header(&header.key) {
             unwanted.push(name);
         }
@@ -94,15 +98,31 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held
             "x-request-id" => head.request_id = Some(text(header)),
             private::ENVIRONMENT => head.environment = Some(text(header)),
             private::STREAM => head.stream_id = Some(text(header)),
-            _ => {}
+            _ if header.key.starts_with(':') => {}
+            _ => head.headers.push((std::mem::take(&mut header.key), text(header))),
         }
     }
     Event::RequestHeaders { head, unwanted, end_of_stream: headers.end_of_stream, body_mode }
 }
 
+/// The headers of a request that Envoy would send whole.
+pub(super) fn request_headers_of(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Event {
+    let value = |(key, value): &(String, Vec<u8>)| HeaderValue {
+        key: key.clone(),
+        raw_value: value.clone(),
+        ..HeaderValue::default()
+    };
+    let headers = HeaderMap { headers: headers.iter().map(value).collect() };
+    request_headers(
+        HttpHeaders { headers: Some(headers), end_of_stream, ..HttpHeaders::default() },
+        BodyMode::Buffered,
+        false,
+    )
+}
+
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let (mut status, mut quota_headers, mut unwanted) = (0, Vec::new(), Vec::new());
-    let (mut kind, mut encoded) = (None, false);
+    let (mut kind, mut encoded, mut error_type) = (None, false, None);
     for header in headers.headers.unwrap_or_default().headers {
         if let Some(name) = exchange::unwanted_answer_header(&header.key) {
             unwanted.push(name);
@@ -111,13 +131,16 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
             ":status" => status = text(header).parse().unwrap_or_default(),
             "content-type" => kind = inspection::Kind::of(&text(header)),
             "content-encoding" => encoded = true,
+            // Behind a colon is where to read of it.
+            "x-amzn-errortype" => error_type = text(header).split(':').next().map(str::to_owned),
             name if quota::concerns(name) => quota_headers.push((header.key.clone(), text(header))),
             _ => {}
         }
     }
     let quota = Quota::read(&quota_headers, SystemTime::now());
     let kind = kind.filter(|_| !encoded);
-    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream: headers.end_of_stream, kind })
+    let end_of_stream = headers.end_of_stream;
+    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
 }
 
 /// Envoy sends values as `raw_value` only. What is not UTF-8 in them can't match anything of ours.
@@ -159,16 +182,22 @@ pub(super) fn responses(answer: Answer, out: &mut VecDeque<ProcessingResponse>) 
             let override_message_timeout = Some(google::Duration { seconds, nanos });
             return out.push_back(ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() });
         }
-        Answer::RequestHeaders(mutation) => {
-            Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })
+        Answer::RequestHeaders(mut mutation) => {
+            let metadata = metadata(&mut mutation);
+            let response = Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) });
+            return out.push_back(with_metadata(response, metadata));
         }
-        Answer::RequestBody(mutation, body) => {
-            Response::RequestBody(BodyResponse { response: Some(common(mutation, Some(body))) })
+        Answer::RequestBody(mut mutation, body) => {
+            let metadata = metadata(&mut mutation);
+            let response = Response::RequestBody(BodyResponse { response: Some(common(mutation, Some(body))) });
+            return out.push_back(with_metadata(response, metadata));
         }
         Answer::Request { mutation, body, trailers } => return whole_request(mutation, &body, trailers, out),
         Answer::Chunk { bytes, end_of_stream } => return chunks(&bytes, end_of_stream, out),
-        Answer::ResponseHeaders(mutation) => {
-            Response::ResponseHeaders(HeadersResponse { response: Some(common(mutation, None)) })
+        Answer::ResponseHeaders(mut mutation) => {
+            let metadata = metadata(&mut mutation);
+            let response = Response::ResponseHeaders(HeadersResponse { response: Some(common(mutation, None)) });
+            return out.push_back(with_metadata(response, metadata));
         }
         Answer::Unchanged(phase) => unchanged(phase),
         Answer::Reply(reply) => Response::ImmediateResponse(immediate(reply)),
@@ -180,9 +209,26 @@ fn message(response: Response) -> ProcessingResponse {
     ProcessingResponse { response: Some(response), ..ProcessingResponse::default() }
 }
 
+fn with_metadata(response: Response, dynamic_metadata: Option<google::Struct>) -> ProcessingResponse {
+    ProcessingResponse { dynamic_metadata, ..message(response) }
+}
+
+/// Dynamic metadata under our namespace. Envoy drops it unless its filter's `receiving_namespaces` names that.
+fn metadata(mutation: &mut Mutation) -> Option<google::Struct> {
+    if mutation.metadata.is_empty() {
+        return None;
+    }
+    let text = |text| google::Value { kind: Some(Kind::StringValue(text)) };
+    let fields = mutation.metadata.drain(..).map(|(name, value)| (name.to_owned(), text(value))).collect();
+    let namespace = google::Value { kind: Some(Kind::StructValue(google::Struct { fields })) };
+    Some(google::Struct { fields: [(METADATA_NAMESPACE.to_owned(), namespace)].into() })
+}
+
 /// Headers, body and trailers, in the order that Envoy wants.
-fn whole_request(mutation: Mutation, body: &[u8], trailers: bool, out: &mut VecDeque<ProcessingResponse>) {
-    out.push_back(message(Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) })));
+fn whole_request(mut mutation: Mutation, body: &[u8], trailers: bool, out: &mut VecDeque<ProcessingResponse>) {
+    let metadata = metadata(&mut mutation);
+    let headers = Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) });
+    out.push_back(with_metadata(headers, metadata));
     chunks(body, !trailers, out);
     if trailers {
         out.push_back(message(unchanged(Phase::RequestTrailers)));
@@ -219,8 +265,8 @@ fn unchanged(phase: Phase) -> Response {
 fn common(mutation: Mutation, body: Option<Vec<u8>>) -> CommonResponse {
     CommonResponse {
         header_mutation: Some(HeaderMutation {
-            set_headers: mutation.set.into_iter().map(|(name, value)| set_header(name, value)).collect(),
-            remove_headers: mutation.remove.into_iter().map(str::to_owned).collect(),
+            set_headers: mutation.set.into_iter().map(|(name, value)| set_header(&name, value)).collect(),
+            remove_headers: mutation.remove.into_iter().map(Cow::into_owned).collect(),
         }),
         body_mutation: body.map(|body| BodyMutation { mutation: Some(body_mutation::Mutation::Body(body)) }),
         clear_route_cache: mutation.clear_route_cache,

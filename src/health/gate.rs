@@ -25,9 +25,19 @@ impl Standing {
         matches!(self, Self::Ready | Self::ProbeDue)
     }
 
+    /// In words: why a request that came now was sent elsewhere.
+    #[must_use]
+    pub fn told(self, now: Instant) -> String {
+        match self {
+            Self::Suspended(until) => format!("suspended for {} s", until.saturating_duration_since(now).as_secs() + 1),
+            Self::Probing(_) => "being probed".into(),
+            Self::Ready | Self::ProbeDue => "taken by another request".into(),
+        }
+    }
+
     /// The worse of two: who is kept out by both is kept out for longer.
     #[must_use]
-    pub(super) fn or_worse(self, other: Self) -> Self {
+    pub(crate) fn or_worse(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }
     }
 
@@ -43,20 +53,20 @@ impl Standing {
 /// The right to send one request. It remembers the gate's epoch, so that an answer to a request from before a
 /// suspension neither ends nor lengthens it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     epoch: u64,
     probe: Option<u64>,
 }
 
 impl Pass {
-    pub(super) fn is_probe(self) -> bool {
+    pub(crate) fn is_probe(self) -> bool {
         self.probe.is_some()
     }
 }
 
 /// How long the gate closes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Lasting {
+pub(crate) enum Lasting {
     /// As long as the answer asked for.
     Asked(Duration),
     /// This long, and twice as long each time that a probe fails, up to [`BACK_OFF_CAP`].
@@ -81,7 +91,7 @@ impl Lasting {
 
 /// When a failure closes the gate.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Trigger {
+pub(crate) enum Trigger {
     /// This one does.
     AtOnce,
     /// So many in a row do.
@@ -89,7 +99,7 @@ pub(super) enum Trigger {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// Mirrors `suspension.is_some()`, so that looking at an open gate takes no lock.
     closed: AtomicBool,
     inner: Mutex<Inner>,
@@ -120,7 +130,7 @@ struct Probe {
 }
 
 impl Gate {
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    pub(crate) fn standing(&self, now: Instant) -> Standing {
         if !self.closed.load(Ordering::Acquire) {
             return Standing::Ready;
         }
@@ -128,7 +138,7 @@ impl Gate {
     }
 
     /// Lets one request in; when a probe is due it is the probe, and has `lease` to say how it went.
-    pub(super) fn enter(&self, now: Instant, lease: Duration) -> Result<Pass, Standing> {
+    pub(crate) fn enter(&self, now: Instant, lease: Duration) -> Result<Pass, Standing> {
         let mut inner = self.lock();
         match inner.standing(now) {
             Standing::Ready => Ok(Pass { epoch: inner.epoch, probe: None }),
@@ -141,7 +151,7 @@ impl Gate {
     }
 
     /// Lets a request in that has nowhere else to go. It is the probe, before its time, unless there is one already.
-    pub(super) fn enter_closed(&self, now: Instant, lease: Duration) -> Pass {
+    pub(crate) fn enter_closed(&self, now: Instant, lease: Duration) -> Pass {
         let mut inner = self.lock();
         let epoch = inner.epoch;
         if matches!(inner.standing(now), Standing::Ready | Standing::Probing(_)) {
@@ -151,7 +161,7 @@ impl Gate {
     }
 
     /// The request was served: failures no longer count as in a row, and a probe opens the gate. Whether it did.
-    pub(super) fn served(&self, pass: Pass) -> bool {
+    pub(crate) fn served(&self, pass: Pass) -> bool {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch {
             return false;
@@ -168,7 +178,7 @@ impl Gate {
     }
 
     /// The request failed. Gives how long the gate is closed for it, if this closed it.
-    pub(super) fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) -> Option<Duration> {
+    pub(crate) fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) -> Option<Duration> {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch {
             return None;
@@ -190,13 +200,32 @@ impl Gate {
         })
     }
 
+    /// Closes the gate for so long, whatever it was before.
+    pub(crate) fn close(&self, duration: Duration, now: Instant) {
+        let mut inner = self.lock();
+        inner.suspension = Some(Suspension { until: now + duration, probe: None });
+        inner.failures_in_a_row = 0;
+        inner.epoch += 1;
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Opens the gate, whatever closed it. Whether it was closed.
+    pub(crate) fn open(&self) -> bool {
+        let mut inner = self.lock();
+        inner.failures_in_a_row = 0;
+        inner.level = 0;
+        inner.epoch += 1;
+        self.closed.store(false, Ordering::Release);
+        inner.suspension.take().is_some()
+    }
+
     /// Closes the gate again if the request was its probe; says nothing otherwise.
-    pub(super) fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) -> Option<Duration> {
+    pub(crate) fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) -> Option<Duration> {
         if pass.is_probe() { self.failed(pass, Trigger::AtOnce, lasting, now) } else { None }
     }
 
     /// Frees the probe that the request may still hold: the next request probes.
-    pub(super) fn release(&self, pass: Pass) {
+    pub(crate) fn release(&self, pass: Pass) {
         if !pass.is_probe() {
             return;
         }

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::outcome::Origin;
 use crate::quota::Quota;
+use crate::registry::{EndpointKey, Registry};
 
 const LEASE: Duration = Duration::from_secs(5);
 
@@ -182,7 +183,7 @@ fn a_success_that_uses_up_the_quota_suspends_until_it_is_there_again() {
     let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(9)) };
     life.take().settle(&Outcome::of(200, quota, Origin::Provider), &life.limits, life.now);
     assert_eq!(life.standing(), "suspended 9");
-    assert_eq!(life.target.counts(), Counts { dispatched: 1, served: 1, failed: 0 });
+    assert_eq!(life.target.counts(), Counts { dispatched: 1, served: 1, failed: 0, suspensions: 1 });
 }
 
 #[test]
@@ -245,6 +246,27 @@ fn nothing_is_ever_suspended_where_the_duration_is_zero() {
 }
 
 #[test]
+fn a_used_up_quota_may_have_a_duration_of_its_own() {
+    let (zero, minute) = (Duration::ZERO, Duration::from_secs(60));
+    for (suspend, quota_suspend, failing, limited, asked) in [
+        (zero, Some(minute), "ready", "suspended 60", "suspended 7"),
+        (minute, Some(zero), "suspended 60", "ready", "ready"),
+        (minute, None, "suspended 60", "suspended 60", "suspended 7"),
+    ] {
+        let standing_after = |outcome: Outcome| {
+            let mut life = Life::new();
+            life.limits = Limits { suspend, quota_suspend, suspend_after: NonZeroU32::MIN, ..life.limits };
+            life.take().settle(&outcome, &life.limits, life.now);
+            life.standing()
+        };
+        assert_eq!(standing_after(Outcome::Failed { asked: None }), failing);
+        assert_eq!(standing_after(Outcome::RateLimited { asked: None }), limited);
+        assert_eq!(standing_after(Outcome::ServedLast { reset: None }), limited);
+        assert_eq!(standing_after(asking(429, 7)), asked);
+    }
+}
+
+#[test]
 fn state_is_shared_by_key_and_starts_afresh_with_another_url_or_credential() {
     let registry = Registry::default();
     let model = ModelName::new("gpt");
@@ -260,7 +282,7 @@ fn state_is_shared_by_key_and_starts_afresh_with_another_url_or_credential() {
 fn counts_tell_what_came_of_the_attempts() {
     let life = Life::new();
     life.answer(&[200, 200, 400, 503]);
-    assert_eq!(life.target.counts(), Counts { dispatched: 4, served: 2, failed: 1 });
+    assert_eq!(life.target.counts(), Counts { dispatched: 4, served: 2, failed: 1, suspensions: 0 });
 }
 
 /// An endpoint with two models, of which the first is suspended for 60 s and the endpoint for 2 s.

@@ -1,11 +1,15 @@
 //! A trial: one request's way through its candidates, attempt by attempt.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Route;
+use crate::body::BodyFacts;
+use crate::classifier::Classification;
+use crate::decision::Decision;
 use crate::health::{Dispatch, Grudge, Standing};
 use crate::outcome::Outcome;
-use crate::policy::{Candidates, Limits, Target};
+use crate::policy::{Candidates, Limits, Target, Turns};
 use crate::refusal::Refusal;
 
 /// What a request keeps from its first attempt to its last.
@@ -25,6 +29,8 @@ pub struct Trial {
     passed_over: Vec<(usize, Standing)>,
     /// The attempts begun.
     attempts: u32,
+    /// What was asked about the request before its candidates were known; no attempt asks again.
+    pub classification: Option<Classification>,
     /// What the failed attempts hold against their targets, should another one serve.
     grudges: Vec<Grudge>,
 }
@@ -36,26 +42,59 @@ pub struct Attempt {
     pub trial: Trial,
     /// How long until it must have brought headers.
     pub time_limit: Duration,
+    /// What was decided, once the attempt has arrived.
+    pub decision: Option<Arc<Decision>>,
     target: usize,
     dispatch: Dispatch,
 }
 
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It could not be had.
+    PassedOver(Standing),
+    /// It serves this attempt.
+    Taken,
+    /// It is tried when those before it fail.
+    Behind,
+}
+
 impl Trial {
-    /// Takes a turn of the policy for a new request, which asked for this model.
+    /// Takes a turn of the policy for a new request, with what was asked about it.
     ///
     /// # Errors
     /// The policy serves no such model.
-    pub(super) fn begin(route: Route, requested: Option<&str>, streamed: bool, now: Instant) -> Result<Self, Refusal> {
+    pub(super) fn begin(
+        route: Route,
+        facts: &BodyFacts<'_>,
+        classification: Option<Classification>,
+        now: Instant,
+    ) -> Result<Self, Refusal> {
+        let requested = facts.model.as_deref();
+        let verdict = classification.as_ref().map(|classification| &classification.verdict);
         let policy = route.policy();
         let available: Vec<_> = policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect();
-        let Some(Candidates { order, limits }) = policy.candidates(requested, &available) else {
+        let Some(Candidates { order, limits }) = policy.candidates(requested, verdict, &available) else {
             return Err(route.unknown_model(requested));
         };
         policy.budget.pay_in();
-        let attempt_limit = if streamed { limits.first_byte_timeout } else { limits.request_timeout };
-        let deadline = now + limits.overall_timeout;
+        let attempt_limit = if facts.streamed { limits.first_byte_timeout } else { limits.request_timeout };
+        // The client waits since before it was asked about.
+        let asked = classification.as_ref().map_or(Duration::ZERO, |classification| classification.took);
+        let deadline = now + limits.overall_timeout.saturating_sub(asked);
         let (passed_over, grudges) = (Vec::new(), Vec::new());
-        Ok(Self { route, limits, attempt_limit, deadline, order, position: 0, passed_over, attempts: 0, grudges })
+        Ok(Self {
+            route,
+            limits,
+            attempt_limit,
+            deadline,
+            order,
+            position: 0,
+            passed_over,
+            attempts: 0,
+            classification,
+            grudges,
+        })
     }
 
     /// Takes the next candidate that can be had.
@@ -90,7 +129,7 @@ impl Trial {
     fn attempt(mut self, target: usize, dispatch: Dispatch, now: Instant) -> Box<Attempt> {
         self.attempts += 1;
         let time_limit = self.time_limit(now);
-        Box::new(Attempt { trial: self, target, dispatch, time_limit })
+        Box::new(Attempt { trial: self, target, dispatch, time_limit, decision: None })
     }
 
     /// An attempt's own limit, or what is left of the overall one.
@@ -133,10 +172,29 @@ impl Attempt {
         self.trial.attempts
     }
 
+    /// The name of the rule that the request was found to fit.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        let verdict = &self.trial.classification.as_ref()?.verdict;
+        match &self.trial.route.policy().turns {
+            Turns::Intelligent(rules) => rules.rule(verdict),
+            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        }
+    }
+
     /// Whether it tries a target whose suspension is over.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.dispatch.is_probe()
+    }
+
+    /// All candidates in their order, each with what became of it.
+    pub fn candidates(&self) -> impl Iterator<Item = (&Target, Fate)> {
+        let targets = &self.trial.route.policy().targets;
+        let passed = self.trial.passed_over.iter().map(|&(target, standing)| (target, Fate::PassedOver(standing)));
+        let behind = self.trial.order.iter().skip(self.trial.position).map(|&target| (target, Fate::Behind));
+        let all = passed.filter(|(target, _)| *target != self.target).chain([(self.target, Fate::Taken)]).chain(behind);
+        all.map(|(target, fate)| (&targets[target], fate))
     }
 
     /// The candidates that came before and could not be had, with the reason.

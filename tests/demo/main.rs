@@ -14,7 +14,6 @@ mod show; // Text and tables.
 mod signals; // Ctrl-C.
 mod stage; // What is started.
 mod traffic; // Many requests at a time.
-mod urls; // Where the endpoints of a policy are.
 mod view; // The router's own view, over its admin API.
 
 use std::panic::PanicHookInfo;

@@ -1,13 +1,13 @@
 //! A policy of the reader's own: a few requests to its real providers. Nothing is made to fail.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::Path;
 use std::time::Duration;
-use std::{env, fs};
 
 use http::Method;
 use model_router::api::{Api, Environment, HostPattern};
 use model_router::config::{self, MissingSecrets, Secrets};
-use model_router::health::Registry;
+use model_router::registry::Registry;
 use model_router::snapshot::Snapshot;
 use serde_json::Value;
 
@@ -16,10 +16,8 @@ use crate::rig::ask::{Ask, chat};
 use crate::rig::client::{Answer, Client};
 use crate::show::{check, duration, heading, say, table, text};
 use crate::stage::{Example, Stage};
-use crate::urls;
 use crate::view::{self, View};
 
-const POLICY_FILES: [&str; 3] = ["yaml", "yml", "json"];
 const CHAT: &str = "/chat/completions";
 /// Real models may think for a while.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -37,9 +35,8 @@ struct Round {
 }
 
 pub(crate) async fn show(file: &Path) -> Result<Stage, String> {
-    let (snapshot, source) = read(file)?;
-    let clusters = urls::clusters(&snapshot, &source)?;
-    let stage = Stage::own(file, &clusters, example(&snapshot)).await;
+    let snapshot = read(file)?;
+    let stage = Stage::own(file, example(&snapshot)).await;
     say(&format!("Envoy {} at {} with the policy {}.", stage.envoy_version().await?, stage.addr(), file.display()));
     say("Its providers are real: a few requests are sent and nothing is made to fail.");
     say("(`make demo` without POLICY shows outage and recovery, with scripted providers.)");
@@ -57,16 +54,11 @@ pub(crate) async fn show(file: &Path) -> Result<Stage, String> {
     Ok(stage)
 }
 
-/// The policy, and the text of its files.
-fn read(path: &Path) -> Result<(Snapshot, String), String> {
+fn read(path: &Path) -> Result<Snapshot, String> {
     let secrets = Secrets::new(env::vars_os(), MissingSecrets::Refuse);
     let reading = config::read(&[path.to_owned()], &secrets, &Registry::default(), 1);
     let compiled = reading.result.map_err(|problems| format!("{} can't be used\n{problems}", path.display()))?;
-    // Key files and directories are among them as well.
-    let is_policy =
-        |file: &&PathBuf| *file == path || file.extension().is_some_and(|ext| POLICY_FILES.iter().any(|e| ext == *e));
-    let texts = reading.files.iter().filter(is_policy).filter_map(|file| fs::read_to_string(file).ok());
-    Ok((compiled.snapshot, texts.collect::<Vec<_>>().join("\n")))
+    Ok(compiled.snapshot)
 }
 
 /// Sends each round's requests and shows the answers. How many were not served.

@@ -53,7 +53,7 @@ async fn introduce(stage: &Stage) -> Result<(), String> {
     };
     let rows = [
         ("client", "this program".to_owned(), "asks for the model \"any\""),
-        ("Envoy", stage.addr().to_string(), "forwards; envoy/failover.yaml as shipped"),
+        ("Envoy", stage.addr().to_string(), "forwards; its configuration is what `envoy-config` writes"),
         ("router", ext_proc, "chooses model and provider; Envoy asks it (ext_proc)"),
     ];
     let version = stage.envoy_version().await?;

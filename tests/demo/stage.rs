@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::progress::Progress;
 use crate::rig::ask::get;
 use crate::rig::client::Client;
-use crate::rig::clusters::Cluster;
-use crate::rig::envoy::{Envoy, Topology};
+use crate::rig::envoy::{self, Envoy, Topology};
 use crate::rig::provider::Provider;
 use crate::rig::router::{Router, Settings, binary};
 
@@ -20,6 +21,8 @@ const ENDPOINTS: [&str; 2] = ["east", "west"];
 pub(crate) struct Stage {
     pub(crate) envoy: Envoy,
     pub(crate) router: Router,
+    /// Where the router keeps Envoy's clusters.
+    _clusters: TempDir,
     /// Empty with a policy of the reader's own.
     pub(crate) providers: Vec<Provider>,
     /// The policy file that the router follows.
@@ -47,13 +50,14 @@ impl Stage {
         for name in ENDPOINTS {
             providers.push(Provider::named(name).await);
         }
+        let clusters = directory();
         let url = |p: &Provider| format!("http://{}", p.addr());
         let policy =
             providers.iter().fold(POLICY.to_owned(), |text, p| text.replace(&format!("{{{{{}}}}}", p.name()), &url(p)));
-        let clusters: Vec<_> = providers.iter().map(|p| Cluster::plain(p.name(), p.addr())).collect();
         let env = ENDPOINTS.map(|name| (format!("{}_KEY", name.to_uppercase()), format!("key-of-{name}"))).to_vec();
-        let router = Router::start_with(&policy, Settings { env, args: log(), ..Settings::default() }).await;
-        let envoy = Envoy::start(Topology::Failover, &router.address(), &clusters).await;
+        let router =
+            Router::start_with(&policy, Settings { env, args: arguments(&clusters), ..Settings::default() }).await;
+        let envoy = envoy(&router, &clusters).await;
         Progress::new().end();
         let example = Example {
             base_path: "/v1".into(),
@@ -61,18 +65,35 @@ impl Stage {
             host: None,
             sandbox_host: Some("sandbox.llm.example.com".into()),
         };
-        Self { envoy, policy_file: router.policy_file(), router, providers, policy, example: Some(example) }
+        Self {
+            envoy,
+            _clusters: clusters,
+            policy_file: router.policy_file(),
+            router,
+            providers,
+            policy,
+            example: Some(example),
+        }
     }
 
-    /// A policy file of the reader's own, which stays where it is, and clusters for its providers.
-    pub(crate) async fn own(file: &Path, clusters: &[Cluster], example: Option<Example>) -> Self {
+    /// A policy file of the reader's own, which stays where it is.
+    pub(crate) async fn own(file: &Path, example: Option<Example>) -> Self {
         Progress::new().begin("starting the router and Envoy");
         // Given twice, the last one counts: the rig's own is a file in a temporary directory.
-        let args = [log(), vec!["--policy".into(), file.display().to_string()]].concat();
+        let clusters = directory();
+        let args = [arguments(&clusters), vec!["--policy".into(), file.display().to_string()]].concat();
         let router = Router::start_with("", Settings { args, ..Settings::default() }).await;
-        let envoy = Envoy::start(Topology::Failover, &router.address(), clusters).await;
+        let envoy = envoy(&router, &clusters).await;
         Progress::new().end();
-        Self { envoy, router, providers: Vec::new(), policy_file: file.to_owned(), policy: String::new(), example }
+        Self {
+            envoy,
+            router,
+            _clusters: clusters,
+            providers: Vec::new(),
+            policy_file: file.to_owned(),
+            policy: String::new(),
+            example,
+        }
     }
 
     /// The provider behind an endpoint.
@@ -93,10 +114,21 @@ impl Stage {
     }
 }
 
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
 /// The rig reads the router's addresses out of its log, and the demo the probes: a filter in the environment would
 /// hide them.
-fn log() -> Vec<String> {
-    vec!["--log".into(), "info".into()]
+fn arguments(clusters: &TempDir) -> Vec<String> {
+    let clusters = clusters.path().display().to_string();
+    vec!["--log".into(), "info".into(), "--envoy-clusters-dir".into(), clusters]
+}
+
+/// Envoy on what `envoy-config` writes, so that an endpoint that is added to the policy is served at once.
+async fn envoy(router: &Router, clusters: &TempDir) -> Envoy {
+    let file = clusters.path().join("clusters.yaml");
+    Envoy::run(&envoy::shipped(Topology::Failover, &router.address(), &file)).await
 }
 
 /// The router's binary as one would type it here.

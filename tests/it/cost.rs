@@ -7,6 +7,7 @@ use crate::rig::Rig;
 use crate::rig::ask::chat;
 use crate::rig::envoy::Topology;
 use crate::rig::load::load;
+use crate::rig::script::Script;
 
 const ROUNDS: usize = 5;
 
@@ -30,15 +31,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: run by `make cost`"]
-async fn cost_of_attempts_and_inspection() {
-    let rigs = [
-        ("attach", Rig::start(Topology::Attach, &policy(""), &["east", "west"]).await),
-        ("failover", Rig::start(Topology::Failover, &policy(""), &["east", "west"]).await),
-        ("inspecting", Rig::start(Topology::Failover, &policy("inspect_first_event: true,"), &["east", "west"]).await),
-    ];
-    for (_, rig) in &rigs {
+/// Measures all rigs in turns, and prints each pair's ratio.
+async fn compare(rigs: &[(&str, Rig)], pairs: &[(usize, usize)]) {
+    for (_, rig) in rigs {
         rig.providers().for_each(|provider| provider.count_only(true));
         measure(rig, 500, 16).await;
     }
@@ -52,7 +47,7 @@ async fn cost_of_attempts_and_inspection() {
             }
         }
         let results: Vec<_> = results.into_iter().map(|(rates, medians)| (median(rates), median(medians))).collect();
-        for (over, base) in [(1, 0), (2, 1)] {
+        for &(over, base) in pairs {
             println!(
                 "concurrency {concurrency}: {} over {}: RPS {:.2}, p50 {:.2} ({ROUNDS} rounds of {requests}, interleaved)",
                 rigs[over].0,
@@ -62,4 +57,38 @@ async fn cost_of_attempts_and_inspection() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run by `make cost`"]
+async fn cost_of_attempts_and_inspection() {
+    let rigs = [
+        ("attach", Rig::start(Topology::Attach, &policy(""), &["east", "west"]).await),
+        ("failover", Rig::start(Topology::Failover, &policy(""), &["east", "west"]).await),
+        ("inspecting", Rig::start(Topology::Failover, &policy("inspect_first_event: true,"), &["east", "west"]).await),
+    ];
+    compare(&rigs, &[(1, 0), (2, 1)]).await;
+}
+
+/// A policy that asks a classifier, which is never asked again for an hour once it has failed.
+fn classified() -> String {
+    let rules = "rules: [ { name: A, context: b, model: o1-mini, endpoint: west } ], default: { model: gpt-4o, endpoint: east }";
+    let triage = r#"{ type: openai, url: "{{triage}}/v1/chat/completions", model: m, suspend: 1h, suspend_after: 1 }"#;
+    let policy = production(&format!("    intelligent: {{ classifier: triage, {rules} }}"));
+    format!("classifiers: {{ triage: {triage} }}\n{policy}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run by `make cost`"]
+async fn cost_of_classification() {
+    let endpoints = ["east", "west", "triage"];
+    let rigs = [
+        ("round robin", Rig::start(Topology::Attach, &policy(""), &["east", "west"]).await),
+        ("a classifier that is down", Rig::start(Topology::Attach, &classified(), &endpoints).await),
+        ("remembered decisions", Rig::start(Topology::Attach, &classified(), &endpoints).await),
+    ];
+    rigs[1].1.provider("triage").answer(Script::status(500));
+    rigs[2].1.provider("triage").answer(Script::says("A"));
+    compare(&rigs, &[(1, 0), (2, 0)]).await;
+    assert!(rigs[1].1.provider("triage").hits() <= 16 && rigs[2].1.provider("triage").hits() == 1);
 }

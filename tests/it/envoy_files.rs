@@ -6,7 +6,7 @@ use std::process::Output;
 use crate::check::check_error;
 use crate::rig::ask::chat;
 use crate::rig::client::{self, Client};
-use crate::rig::clusters::{self, Cluster};
+use crate::rig::clusters::Cluster;
 use crate::rig::envoy::{self, Envoy, RouterAddr, Topology};
 use crate::rig::provider::{Provider, Refused};
 
@@ -55,13 +55,6 @@ fn envoy_accepts_the_shipped_files() {
 #[test]
 fn envoy_accepts_the_shipped_clusters() {
     check_clusters(&shipped_clusters());
-}
-
-#[test]
-fn envoy_accepts_the_clusters_of_the_rig() {
-    let real = Cluster::from_url("real", "https://llm.example.com/v1").unwrap();
-    let scripted = Cluster::from_url("scripted", "http://127.0.0.1:8080/v1").unwrap();
-    check_clusters(&clusters::file(&[real, scripted]));
 }
 
 #[test]

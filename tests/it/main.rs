@@ -8,20 +8,28 @@ mod rig;
 
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod check;
+mod clients; // The official Python clients, with only their base URL changed.
 mod cost; // What attempts and inspection cost, as ratios from one run.
+mod envoy_config; // What is written for a policy: valid, harmless to a listener's other routes, and safe over TLS.
 mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
+mod explain; // Policies tried out before they take traffic.
 mod failover; // A client notices nothing of a target that fails.
 mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
 mod hop; // The connection that all clients share: what one client or provider does costs nobody else an answer.
 mod inspection; // The start of an answer, looked at before the client gets it.
+mod intelligent; // Requests sorted by an LLM, and every way in which that can fail.
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
+mod kubernetes; // The manifests say what the router and Envoy take.
 mod mutual_tls; // The router on another host.
 mod outage; // Outages at scale: the failover policy, several routers, a dead router, the retry budget.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
 mod pool; // Models of one pool that take different parameters.
+mod providers; // Every provider type: what it is sent, with which credential, and what its clients are told.
 mod reload; // The policy file, edited while requests come in.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
 mod service; // The process: listeners, admin API, start and stop.
+mod telemetry; // What the router tells of its work.
 mod turns; // Who gets which share of the requests.
 mod wire; // Every body and every client, in both body modes, through both shipped files.
+mod wso2; // WSO2's own configuration, loaded or imported.

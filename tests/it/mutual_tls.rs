@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use crate::check::production;
 use crate::rig::ask::chat;
+use crate::rig::authority::Authority;
 use crate::rig::client::send;
 use crate::rig::clusters::Cluster;
 use crate::rig::envoy::{Envoy, Topology};
@@ -15,38 +15,17 @@ use crate::rig::eventually;
 use crate::rig::provider::Provider;
 use crate::rig::router::{Router, Settings, binary};
 
-/// An authority that signs what it is asked to.
-struct Authority {
-    name: &'static str,
-    issuer: Issuer<'static, KeyPair>,
-    certificate: String,
-}
-
-impl Authority {
-    fn new(name: &'static str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap().pem();
-        Self { name, issuer: Issuer::new(params, key), certificate }
-    }
-
-    /// Writes `OWNER.pem`, `OWNER.key` and the authority's own certificate.
-    fn sign(&self, directory: &Path, owner: &str) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["router.test".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, owner);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        for (file, text) in [
-            (format!("{owner}.pem"), certificate.pem()),
-            (format!("{owner}.key"), key.serialize_pem()),
-            (format!("{}.pem", self.name), self.certificate.clone()),
-        ] {
-            let fresh = directory.join("fresh");
-            fs::write(&fresh, text).unwrap();
-            fs::rename(fresh, directory.join(file)).unwrap();
-        }
+/// Writes `OWNER.pem`, `OWNER.key` and, as `AUTHORITY.pem`, the authority's own certificate.
+fn sign(directory: &Path, (name, authority): (&str, &Authority), owner: &str) {
+    let signed = authority.sign(owner, "router.test");
+    for (file, text) in [
+        (format!("{owner}.pem"), &*signed.certificate),
+        (format!("{owner}.key"), &*signed.key),
+        (format!("{name}.pem"), authority.certificate()),
+    ] {
+        let fresh = directory.join("fresh");
+        fs::write(&fresh, text).unwrap();
+        fs::rename(fresh, directory.join(file)).unwrap();
     }
 }
 
@@ -96,9 +75,9 @@ async fn envoy(directory: &TempDir, router: &Router, provider: &Provider, owner:
 async fn only_a_client_of_our_authority_is_served() {
     let (directory, provider) = (tempfile::tempdir().unwrap(), Provider::named("east").await);
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    ours.sign(directory.path(), "router");
-    ours.sign(directory.path(), "envoy");
-    theirs.sign(directory.path(), "stranger");
+    sign(directory.path(), ("ours", &ours), "router");
+    sign(directory.path(), ("ours", &ours), "envoy");
+    sign(directory.path(), ("theirs", &theirs), "stranger");
     let router = router(&directory, &provider).await;
     let friend = envoy(&directory, &router, &provider, "envoy").await;
     assert_eq!(send(friend.addr(), chat("any")).await.status, 200);
@@ -112,14 +91,14 @@ async fn only_a_client_of_our_authority_is_served() {
 async fn certificates_are_read_again_when_they_change() {
     let (directory, provider) = (tempfile::tempdir().unwrap(), Provider::named("east").await);
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    theirs.sign(directory.path(), "router");
-    ours.sign(directory.path(), "envoy");
+    sign(directory.path(), ("theirs", &theirs), "router");
+    sign(directory.path(), ("ours", &ours), "envoy");
     let router = router(&directory, &provider).await;
     let envoy = envoy(&directory, &router, &provider, "envoy").await;
     assert_eq!(send(envoy.addr(), chat("any")).await.status, 503, "Envoy does not trust the router");
     fs::write(directory.path().join("router.key"), "no key").unwrap();
     router.logged("the refusal", |line| line.contains("certificates refused") && line.contains("router.key")).await;
-    ours.sign(directory.path(), "router");
+    sign(directory.path(), ("ours", &ours), "router");
     eventually("the new certificate", async || (send(envoy.addr(), chat("any")).await.status == 200).then_some(()))
         .await;
 }

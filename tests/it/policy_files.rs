@@ -5,13 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model_router::config::{self, Compiled, MissingSecrets, Problems, Secrets};
-use model_router::health::Registry;
+use model_router::registry::Registry;
 use serde_json::Value;
 
 use crate::rig::router::binary;
 
 fn secrets(missing: MissingSecrets) -> Secrets {
-    let variables = [("OPENAI_EAST_KEY", "east"), ("OPENAI_WEST_KEY", "west"), ("EMPTY_KEY", "")];
+    let examples = [
+        "ANTHROPIC_KEY",
+        "AZURE_FOUNDRY_KEY",
+        "AZURE_FRANCE_KEY",
+        "AZURE_SWEDEN_KEY",
+        "BEDROCK_EAST_KEY",
+        "GEMINI_KEY",
+        "GEMINI_OTHER_KEY",
+        "OPENAI_EAST_KEY",
+        "OPENAI_WEST_KEY",
+        "TRIAGE_KEY",
+    ];
+    let variables = examples.map(|name| (name, "key")).into_iter().chain([("EMPTY_KEY", "")]);
     Secrets::new(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))), missing)
 }
 

@@ -54,6 +54,28 @@ async fn health_is_served_and_reflection_lists_the_services() {
     assert_eq!(reflected(&router).await, ["grpc.health.v1.Health", "model_router.admin.v1.Admin"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_command_succeeds_only_while_the_router_serves() {
+    let settings = Settings { args: vec!["--drain-timeout".into(), "20s".into()], ..Settings::default() };
+    let mut rig = Rig::start_with(Topology::Failover, &production(ONE), &["east", "west"], settings).await;
+    let address = rig.router.admin().to_string();
+    let health = |timeout: &str| run(&["health", "--admin", &address, "--timeout", timeout]);
+    let healthy = health("5s");
+    assert_eq!((healthy.status.code(), &*healthy.stdout), (Some(0), &b"SERVING\n"[..]));
+
+    rig.router.kill();
+    let gone = health("5s");
+    assert_eq!(gone.status.code(), Some(1));
+    let told = String::from_utf8(gone.stderr).unwrap();
+    assert!(told.starts_with("model-router: no answer from the router at 127.0.0.1:"), "{told}");
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().to_string();
+    let told = String::from_utf8(run(&["health", "--admin", &silent, "--timeout", "100ms"]).stderr).unwrap();
+    assert!(told.starts_with("model-router: no answer from the router at 127.0.0.1:"), "{told}");
+    assert_eq!(run(&["health", "--timeout", "0s"]).status.code(), Some(2));
+}
+
 async fn reflected(router: &Router) -> Vec<String> {
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;

@@ -6,8 +6,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
-use std::{env, fs};
+use std::{env, fmt, fs};
 
+use model_router::api::Apis;
+use model_router::envoy_config::{self, Settings};
+use model_router::snapshot::{ClusterNames, Snapshot};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,6 +47,15 @@ pub(crate) enum RouterAddr {
     Unix(PathBuf),
 }
 
+impl fmt::Display for RouterAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// An Envoy that runs until it is dropped.
 pub(crate) struct Envoy {
     process: Process,
@@ -67,8 +79,16 @@ impl Envoy {
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::write(dir.path().join("clusters.yaml"), clusters::file(clusters)).expect("a writable directory");
-        let text = fs::read_to_string(topology.file()).expect("a shipped file");
-        let text = edit(relocate(&text, router, dir.path()));
+        let text = edit(shipped(topology, router, &dir.path().join("clusters.yaml")));
+        Self::run_in(dir, &text).await
+    }
+
+    /// Starts Envoy on a configuration of which one listener is named `clients`, and waits until it is ready.
+    pub(crate) async fn run(text: &str) -> Self {
+        Self::run_in(tempfile::tempdir().expect("a temporary directory"), text).await
+    }
+
+    async fn run_in(dir: TempDir, text: &str) -> Self {
         fs::write(dir.path().join("envoy.yaml"), text).expect("a writable directory");
         let mut process = Process::spawn("Envoy", &mut command(dir.path()));
         let admin = admin_address(&mut process, dir.path()).await;
@@ -187,23 +207,28 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-/// The shipped file with the literals replaced that tie it to one machine. Each is there exactly once.
-fn relocate(text: &str, router: &RouterAddr, dir: &Path) -> String {
-    let router = match router {
-        RouterAddr::Tcp(addr) => format!("socket_address: {{ address: {}, port_value: {} }}", addr.ip(), addr.port()),
-        RouterAddr::Unix(path) => format!("pipe: {{ path: {} }}", path.display()),
+/// A shipped file with addresses of its own: what `envoy-config` writes where the clusters are in a file.
+pub(crate) fn shipped(topology: Topology, router: &RouterAddr, clusters_file: &Path) -> String {
+    let settings = Settings { clusters_file: Some(clusters_file.to_owned()), ..settings(topology, router) };
+    let cluster_names = ClusterNames::default();
+    let policy = Snapshot { apis: Apis::default(), version: 1, hash: String::new(), cluster_names };
+    envoy_config::bootstrap(&policy, &settings).expect("nothing to contradict")
+}
+
+/// What `envoy-config` is told: this router, and ports that are free.
+fn settings(topology: Topology, router: &RouterAddr) -> Settings {
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    let topology = match topology {
+        Topology::Attach => envoy_config::Topology::Attach,
+        Topology::Failover => envoy_config::Topology::Failover,
     };
-    let changes = [
-        ("port_value: 10000", "port_value: 0".to_owned()),
-        ("port_value: 9901", "port_value: 0".to_owned()),
-        ("socket_address: { address: 127.0.0.1, port_value: 18000 }", router),
-        ("path: envoy/clusters.yaml", format!("path: {}/clusters.yaml", dir.display())),
-        ("{ path: envoy }", format!("{{ path: {} }}", dir.display())),
-    ];
-    changes.into_iter().fold(text.to_owned(), |text, (from, to)| {
-        assert_eq!(text.matches(from).count(), 1, "`{from}` must be in the shipped file once");
-        text.replace(from, &to)
-    })
+    Settings {
+        topology,
+        router: router.to_string().parse().expect("an address"),
+        listen: free,
+        admin: free,
+        ..Settings::default()
+    }
 }
 
 fn command(dir: &Path) -> Command {

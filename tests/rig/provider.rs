@@ -37,8 +37,13 @@ impl Provider {
 
     /// The same with a name, which its answers carry in `x-provider` and in the assistant's words.
     pub(crate) async fn named(name: &str) -> Self {
+        Self::at(name, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same at an address of its own.
+    pub(crate) async fn at(name: &str, addr: SocketAddr) -> Self {
         let shared = Arc::new(Shared::new(name));
-        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let socket = bind(addr);
         let addr = socket.local_addr().expect("a bound socket has an address");
         let state = State { held: Some(socket), ..State::default() };
         let provider = Self { addr, shared, state: Mutex::new(state) };

@@ -1,21 +1,36 @@
 //! Telling a scripted provider what to answer over HTTP, for people with curl: `POST /_script {"status": 503}`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::script::Script;
+use super::script::{Completion, Script};
 use super::serve::{Shared, lock};
 
 /// Where a provider takes orders; no request that a router forwards goes there.
 pub(super) const PATH: &str = "/_script";
 
-/// An order: answer with this status from now on, for one model or for all of them.
+/// An order: answer with this status from now on, for one model or for all of them; streams with so many events, and
+/// so long between them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
     status: u16,
     model: Option<String>,
+    events: Option<usize>,
+    gap_ms: Option<u64>,
+}
+
+impl Order {
+    fn script(&self) -> Script {
+        if self.status != 200 {
+            return Script::status(self.status);
+        }
+        let usual = Completion::default();
+        let gap = self.gap_ms.map_or(usual.gap, Duration::from_millis);
+        Script::Ok(Completion { chunks: self.events.unwrap_or(usual.chunks), gap, ..usual })
+    }
 }
 
 /// Does as it is told. Status and text of the answer.
@@ -25,7 +40,7 @@ pub(super) fn obey(shared: &Shared, body: &[u8]) -> (u16, String) {
         Ok(order) => return (400, format!("{} is no status of an answer\n", order.status)),
         Err(e) => return (400, format!("{e}; expected {{\"status\": 503}}, or with \"model\" as well\n")),
     };
-    let script = if order.status == 200 { Script::ok() } else { Script::status(order.status) };
+    let script = order.script();
     let which = order.model.as_deref().unwrap_or("every model").to_owned();
     let mut current = lock(&shared.script);
     *current = match order.model {

@@ -33,6 +33,8 @@ pub(crate) struct Recorded {
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) path: String,
+    /// As HTTP/2 tells it; nothing with HTTP/1.1.
+    pub(crate) scheme: String,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -131,8 +133,9 @@ async fn record(shared: &Shared, request: Request<Incoming>) -> Result<Recorded,
     let (parts, body) = request.into_parts();
     let body = whole(body).await?;
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-    let at = Instant::now();
-    let recorded = Recorded { method: parts.method, path, version: parts.version, headers: parts.headers, body, at };
+    let scheme = parts.uri.scheme_str().unwrap_or_default().to_owned();
+    let (method, version, headers, at) = (parts.method, parts.version, parts.headers, Instant::now());
+    let recorded = Recorded { method, path, scheme, version, headers, body, at };
     if !shared.count_only.load(Ordering::SeqCst) {
         let mut all = lock(&shared.recorded);
         if all.len() < RECORDED_MAX {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::operations::{self, Claim};
 use super::policies::Names;
-use super::{claims, headers, hosts};
+use super::{claims, headers, hosts, shapes};
 use crate::api::{Api, Environment, HostPattern};
 use crate::config::decode::At;
 use crate::config::problem::{Place, Report};
@@ -21,7 +21,7 @@ pub(super) struct Draft<'a> {
     pub(super) base_path: Option<String>,
     /// Whether it names its operations; else they come with its provider types.
     pub(super) explicit: bool,
-    pub(super) operations: Option<Vec<Claim<'a>>>,
+    pub(super) operations: Option<Vec<Claim>>,
     production: Option<Policy>,
     sandbox: Option<Policy>,
     forward_headers: Vec<String>,
@@ -61,13 +61,18 @@ fn draft<'a>(at: &'a At<raw::Api>, names: &mut Names<'a, '_>, report: &mut Repor
     };
     let production = policy(&raw.production, Environment::Production);
     let sandbox = policy(&raw.sandbox, Environment::Sandbox);
+    shapes::one_shape(&std::mem::take(&mut names.named), report);
     environments(at.place, raw, name, report);
+    let endpoints = operations::endpoints(production.iter().chain(&sandbox));
     let operations = match &raw.operations {
-        Some(list) => operations::named(list, base_path.as_deref().unwrap_or_default(), report),
+        Some(list) => {
+            let named = operations::named(list, base_path.as_deref().unwrap_or_default(), report);
+            named.map(|claims| operations::of_endpoints(claims, &endpoints, report))
+        }
         None => {
             let compiled =
                 production.is_some() == raw.production.is_some() && sandbox.is_some() == raw.sandbox.is_some();
-            compiled.then(|| operations::built_in(production.iter().chain(&sandbox)))
+            compiled.then(|| operations::built_in(at.place, name, &endpoints, report))
         }
     };
     let forward_headers = raw.forward_headers.as_ref().map_or_else(Vec::new, |list| headers::headers(list, report));
@@ -110,9 +115,9 @@ fn unique_names(drafts: &[Draft<'_>], report: &mut Report) {
     }
 }
 
-impl<'a> Draft<'a> {
+impl Draft<'_> {
     /// Its operations; none if they are not known.
-    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim<'a>> {
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.operations.iter().flatten()
     }
 

@@ -4,11 +4,13 @@ use std::net::Ipv4Addr;
 
 use url::{Host, Url};
 
-use crate::provider::ProviderType;
+use super::providers::Provider;
+use crate::endpoint::Origin;
 
 /// What of a URL a request needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BaseUrl {
+    pub(super) origin: Origin,
     pub(super) authority: String,
     /// Without a trailing slash.
     pub(super) path: String,
@@ -22,32 +24,55 @@ const EXPECTED: &str = "expected a URL such as `https://api.openai.com/v1`";
 
 impl BaseUrl {
     /// Reads a URL. Errors never show it: a query or a password in it may be secret.
-    pub(super) fn parse(text: &str, kind: Option<&ProviderType>) -> Result<Self, String> {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        if !matches!(scheme.as_deref(), Some("http" | "https")) {
-            return Err(format!("{EXPECTED}, starting with `https://` or `http://`"));
-        }
-        let url = Url::parse(text).map_err(|error| format!("{EXPECTED}, found one with an {error}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("a URL cannot hold a user or a password; the credential belongs in `api_key`".to_owned());
-        }
+    pub(super) fn parse(text: &str, provider: Option<&Provider<'_>>) -> Result<Self, String> {
+        let url = http(text, EXPECTED)?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err("a base URL cannot have a `?` or a `#`; end it with the path".to_owned());
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(EXPECTED)?;
-        let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let host = url.host().map(|host| host.to_owned()).ok_or(EXPECTED)?;
+        let port = url.port_or_known_default().ok_or(EXPECTED)?;
+        let authority = url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
         let path = url.path().trim_end_matches('/').to_owned();
-        if let Some(operation) = kind.and_then(|kind| kind.operations.iter().find(|end| path.ends_with(**end))) {
+        if let Some(operation) = provider.and_then(|provider| ends_in_operation(&path, provider)) {
             return Err(format!("a base URL ends before the operation; leave `{operation}` out"));
         }
-        let exposed = url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host));
-        Ok(Self { authority, path, text: url.into(), exposed })
+        let exposed = in_the_clear(&url).is_some();
+        let origin = Origin { tls: url.scheme() == "https", host, port };
+        Ok(Self { origin, authority, path, text: url.into(), exposed })
     }
 
     /// The host, if requests to it cross public networks as they are.
     pub(super) fn host_in_the_clear(&self) -> Option<&str> {
         self.exposed.then_some(&self.authority)
     }
+}
+
+/// Reads a URL of HTTP without a user. Errors never show it.
+pub(super) fn http(text: &str, expected: &str) -> Result<Url, String> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !matches!(scheme.as_deref(), Some("http" | "https")) {
+        return Err(format!("{expected}, starting with `https://` or `http://`"));
+    }
+    let url = Url::parse(text).map_err(|error| format!("{expected}, found one with an {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL cannot hold a user or a password; the credential belongs in `api_key`".to_owned());
+    }
+    Ok(url)
+}
+
+/// The host of a URL, if what is sent there crosses public networks as it is.
+pub(super) fn in_the_clear(url: &Url) -> Option<&str> {
+    let exposed = url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host));
+    url.host_str().filter(|_| exposed)
+}
+
+/// What of a URL's path is an operation.
+fn ends_in_operation<'p>(path: &'p str, provider: &Provider<'_>) -> Option<&'p str> {
+    let operations = provider.operations_at("");
+    let mut ends = path.match_indices('/').map(|(slash, _)| &path[slash..]);
+    // A path that is nothing but a placeholder says nothing.
+    let paths = operations.iter().map(|operation| &operation.path).filter(|path| !path.as_str().starts_with("/{"));
+    ends.find(|end| paths.clone().any(|path| path.matches(end)))
 }
 
 /// Whether a host is likely to be beyond the machine and the network that the router is in.
@@ -103,6 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_complete() {
+        for (text, origin) in [
+            ("https://API.openai.com/v1", "https://api.openai.com:443"),
+            ("http://localhost", "http://localhost:80"),
+            ("https://[::1]:11434/v1", "https://[::1]:11434"),
+            ("https://bücher.example", "https://xn--bcher-kva.example:443"),
+        ] {
+            assert_eq!(BaseUrl::parse(text, None).expect("valid").origin.to_string(), origin);
+        }
+    }
+
+    #[test]
     fn plaintext_beyond_private_networks_is_told() {
         for (url, exposed) in [
             ("https://api.openai.com/v1", false),
@@ -134,7 +171,8 @@ mod tests {
             ("https://a/v1#hunter2", "`?`"),
             ("https://a/v1/chat/completions", "leave `/chat/completions` out"),
         ] {
-            let error = BaseUrl::parse(text, ProviderType::named("openai")).expect_err(text);
+            let kind = crate::provider::ProviderType::named("openai");
+            let error = BaseUrl::parse(text, Some(&Provider { kind, ..Provider::default() })).expect_err(text);
             assert!(error.contains(message) && !error.contains("hunter2"), "{text}: {error}");
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn leave_to_others(drafts: &mut [Draft<'_>], report: &mut Report) {
 }
 
 /// What is left to each API that names no operations and loses some.
-fn left_over<'a>(drafts: &[Draft<'a>]) -> Vec<(usize, Vec<Claim<'a>>)> {
+fn left_over(drafts: &[Draft<'_>]) -> Vec<(usize, Vec<Claim>)> {
     let groups = groups(drafts);
     let named: HashMap<_, _> = groups
         .iter()
@@ -47,7 +47,7 @@ fn left_over<'a>(drafts: &[Draft<'a>]) -> Vec<(usize, Vec<Claim<'a>>)> {
         .collect();
     let mut lost = Vec::new();
     for (index, draft) in drafts.iter().enumerate().filter(|(_, draft)| !draft.explicit) {
-        let taken = |claim: &Claim<'_>| draft.spots().any(|spot| named[&spot].earliest(claim).is_some());
+        let taken = |claim: &Claim| draft.spots().any(|spot| named[&spot].earliest(claim).is_some());
         let left: Vec<_> = draft.claims().filter(|claim| !taken(claim)).cloned().collect();
         if left.len() < draft.claims().count() {
             lost.push((index, left));
@@ -78,7 +78,7 @@ pub(super) fn disjoint(drafts: &[Draft<'_>], report: &mut Report) {
 }
 
 fn overlap(earlier: &Draft<'_>, later: &Draft<'_>, host: Option<&HostPattern>, report: &mut Report) {
-    let shared = |claim: &'_ Claim<'_>| earlier.claims().find_map(|other| claim.shared_method(other).cloned());
+    let shared = |claim: &'_ Claim| earlier.claims().find_map(|other| claim.shared_method(other).cloned());
     let mut shared = later.claims().filter_map(|claim| Some((claim, shared(claim)?)));
     let Some((claim, method)) = shared.next() else { return };
     let request = request(&method, later, claim);
@@ -121,7 +121,7 @@ pub(super) fn reachable(drafts: &[Draft<'_>], report: &mut Report) {
 
 const HELP: &str = "requests go to the longest base path that fits, and are not looked for elsewhere";
 
-fn unreached(draft: &Draft<'_>, claim: &Claim<'_>, by: &Draft<'_>, report: &mut Report) {
+fn unreached(draft: &Draft<'_>, claim: &Claim, by: &Draft<'_>, report: &mut Report) {
     let request = request(&claim.operation.methods[0], draft, claim);
     let message = format!(
         "API {} never gets {request}: what is below {} goes to API {}",
@@ -133,10 +133,10 @@ fn unreached(draft: &Draft<'_>, claim: &Claim<'_>, by: &Draft<'_>, report: &mut 
 }
 
 /// The API that takes all requests of an operation, at every spot of its own API, because its base path is longer.
-fn shadow(draft: &Draft<'_>, claim: &Claim<'_>, groups: &Groups<'_>) -> Option<usize> {
+fn shadow(draft: &Draft<'_>, claim: &Claim, groups: &Groups<'_>) -> Option<usize> {
     let mut by = None;
     for (host, base_path) in draft.spots() {
-        let path = format!("{base_path}{}", claim.path);
+        let path = format!("{base_path}{}", claim.path());
         // What stands behind a placeholder cannot be told from here.
         let known = path.find("/{").map_or(path.len(), |at| at);
         let ends = path[..known].match_indices('/').map(|(at, _)| at).chain([known]).rev();
@@ -156,8 +156,8 @@ fn groups<'d>(drafts: &'d [Draft<'_>]) -> Groups<'d> {
     groups
 }
 
-fn request(method: &Method, draft: &Draft<'_>, claim: &Claim<'_>) -> String {
-    shown(&format!("{method} {}{}", draft.base_path.as_deref().unwrap_or_default(), claim.path))
+fn request(method: &Method, draft: &Draft<'_>, claim: &Claim) -> String {
+    shown(&format!("{method} {}{}", draft.base_path.as_deref().unwrap_or_default(), claim.path()))
 }
 
 fn base(draft: &Draft<'_>) -> String {
@@ -174,37 +174,38 @@ fn in_words(host: Option<&HostPattern>) -> String {
 
 /// Operations by path: only those with placeholders have to be compared one by one.
 #[derive(Default)]
-struct Index<'c, 'a> {
-    plain: HashMap<(&'a str, &'c Method), (usize, &'c Claim<'a>)>,
-    patterns: Vec<(usize, &'c Claim<'a>)>,
-    all: Vec<(usize, &'c Claim<'a>)>,
+struct Index<'c> {
+    plain: HashMap<(&'c str, &'c Method), (usize, &'c Claim)>,
+    patterns: Vec<(usize, &'c Claim)>,
+    all: Vec<(usize, &'c Claim)>,
 }
 
-impl<'c, 'a> Index<'c, 'a> {
-    fn of(claims: impl Iterator<Item = (usize, &'c Claim<'a>)>) -> Self {
+impl<'c> Index<'c> {
+    fn of(claims: impl Iterator<Item = (usize, &'c Claim)>) -> Self {
         let mut index = Self::default();
         claims.for_each(|(api, claim)| index.add(api, claim));
         index
     }
 
-    fn add(&mut self, api: usize, claim: &'c Claim<'a>) {
+    fn add(&mut self, api: usize, claim: &'c Claim) {
         self.all.push((api, claim));
-        if claim.path.contains('{') {
+        if claim.path().contains('{') {
             self.patterns.push((api, claim));
             return;
         }
         for method in &claim.operation.methods {
-            self.plain.entry((claim.path, method)).or_insert((api, claim));
+            self.plain.entry((claim.path(), method)).or_insert((api, claim));
         }
     }
 
     /// The first API that takes some request of this operation.
-    fn earliest(&self, claim: &Claim<'_>) -> Option<(usize, &'c Claim<'a>)> {
-        let shares = |(_, other): &&(usize, &'c Claim<'a>)| claim.shared_method(other).is_some();
-        if claim.path.contains('{') {
+    fn earliest(&self, claim: &Claim) -> Option<(usize, &'c Claim)> {
+        let shares = |(_, other): &&(usize, &'c Claim)| claim.shared_method(other).is_some();
+        if claim.path().contains('{') {
             return self.all.iter().find(shares).copied();
         }
-        let plain = claim.operation.methods.iter().filter_map(|method| self.plain.get(&(claim.path, method))).copied();
+        let plain =
+            claim.operation.methods.iter().filter_map(|method| self.plain.get(&(claim.path(), method))).copied();
         let pattern = self.patterns.iter().find(shares).copied();
         plain.chain(pattern).min_by_key(|(api, _)| *api)
     }

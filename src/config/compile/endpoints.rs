@@ -1,21 +1,23 @@
-//! Providers and endpoints: the names that targets refer to.
+//! Endpoints: the names that targets refer to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::base_url::BaseUrl;
+use super::credentials;
+use super::providers::Provider;
 use crate::api::Environment;
-use crate::config::decode::{At, Named};
+use crate::config::decode::At;
+use crate::config::decode::Named;
 use crate::config::problem::{Place, Report};
 use crate::config::raw;
 use crate::config::secrets::Secrets;
 use crate::config::words::{instead, shown};
-use crate::endpoint::{Endpoint, Secret};
-use crate::health::{EndpointKey, Registry};
-use crate::provider::ProviderType;
+use crate::endpoint::{Credential, Endpoint};
+use crate::registry::{EndpointKey, Registry};
 
 /// Declared names with what is known of each; the parts that were wrong are `None`.
 #[derive(Debug)]
@@ -29,15 +31,11 @@ impl<'a, T> Declared<'a, T> {
     pub(super) fn get(&self, name: &str) -> Option<&(Place, T)> {
         self.names.get(name)
     }
-}
 
-/// A provider.
-#[derive(Debug, Default)]
-pub(super) struct Provider<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: Option<&'static ProviderType>,
-    /// `None` when the list is not known, so that nothing can be said about a model.
-    pub(super) models: Option<Vec<&'a str>>,
+    /// What was probably meant by a name that is not declared.
+    pub(super) fn instead(&self, name: &str) -> Option<String> {
+        instead(name, sorted(self))
+    }
 }
 
 /// An endpoint.
@@ -55,54 +53,6 @@ pub(in crate::config) struct Means<'a> {
     pub(in crate::config) secrets: &'a Secrets,
     pub(in crate::config) files: &'a mut Vec<PathBuf>,
     pub(in crate::config) registry: &'a Registry,
-}
-
-/// All providers by name.
-pub(super) fn providers<'a>(
-    named: Option<&'a Named<raw::Provider>>,
-    report: &mut Report,
-) -> Declared<'a, Provider<'a>> {
-    let all = named.into_iter().flat_map(Named::iter);
-    let names = all.map(|(place, name, provider)| (name, (place, self::provider(place, name, provider, report))));
-    Declared { names: names.collect(), complete: named.is_some() }
-}
-
-fn provider<'a>(place: Place, name: &'a str, provider: Option<&'a raw::Provider>, report: &mut Report) -> Provider<'a> {
-    let Some(provider) = provider else { return Provider { name, ..Provider::default() } };
-    let kind = provider.r#type.get().and_then(|kind| {
-        let found = ProviderType::named(kind);
-        if found.is_none() {
-            let help = instead(kind, ProviderType::ALL.iter().map(|kind| kind.name));
-            report.error_with(provider.r#type.place, format!("unknown provider type {}", shown(kind)), help);
-        }
-        found
-    });
-    let list_place = provider.models.as_ref().map_or(place, |models| models.place);
-    let models = match &provider.models {
-        Some(models) => models.get().map(|models| self::models(models, report)),
-        None => Some(Vec::new()),
-    };
-    if models.as_ref().is_some_and(Vec::is_empty) {
-        let message = format!("provider {} has no models", shown(name));
-        let help = "list those that may be asked for, such as `models: [gpt-4o, gpt-4o-mini]`".to_owned();
-        report.error_with(list_place, message, help);
-    }
-    Provider { name, kind, models: models.filter(|models| !models.is_empty()) }
-}
-
-fn models<'a>(list: &'a [At<String>], report: &mut Report) -> Vec<&'a str> {
-    let (mut models, mut seen) = (Vec::new(), HashSet::new());
-    for model in list {
-        match model.get().map(String::as_str) {
-            Some("") => report.error(model.place, "the name of a model is empty"),
-            Some(name) if !seen.insert(name) => {
-                report.warning(model.place, format!("model {} is listed twice", shown(name)), None);
-            }
-            Some(name) => models.push(name),
-            None => {}
-        }
-    }
-    models
 }
 
 /// All endpoints by name.
@@ -140,13 +90,30 @@ fn endpoint<'a>(
     let url = raw
         .url
         .get()
-        .and_then(|text| BaseUrl::parse(text, kind).map_err(|message| report.error(raw.url.place, message)).ok());
-    if let Some(host) = url.as_ref().and_then(BaseUrl::host_in_the_clear).filter(|_| raw.api_key.is_some()) {
+        .and_then(|text| BaseUrl::parse(text, provider).map_err(|message| report.error(raw.url.place, message)).ok());
+    let credential = kind.and_then(|kind| credentials::credential(raw, kind, key, report));
+    let has_key = raw.api_key.is_some() || credential.as_ref().is_some_and(Credential::is_clients);
+    if let Some(host) = url.as_ref().and_then(BaseUrl::host_in_the_clear).filter(|_| has_key) {
         let message = format!("the key goes to {} unencrypted", shown(host));
         report.warning(raw.url.place, message, "write `https://`, and see that Envoy's cluster uses TLS".to_owned());
     }
-    let made = kind.zip(cluster).zip(url);
-    let endpoint = made.map(|((kind, cluster), url)| assemble(name, kind, cluster, url, key, means.registry));
+    let made = provider.zip(kind).zip(cluster).zip(url).zip(credential);
+    let endpoint = made.map(|((((provider, kind), cluster), url), credential)| {
+        let operations = provider.operations_at(&url.path);
+        let identity = EndpointKey { name: name.into(), fingerprint: fingerprint(&url, &credential) };
+        let endpoint = Endpoint {
+            name: Arc::clone(&identity.name),
+            provider: kind,
+            cluster: cluster.to_owned(),
+            origin: url.origin,
+            authority: url.authority,
+            path: url.path,
+            operations,
+            credential,
+            state: means.registry.endpoint(&identity),
+        };
+        (identity, Arc::new(endpoint))
+    });
     let reserved = raw.environment.as_ref().and_then(|at| Some(((*at.get()?).into(), at.place)));
     Known { endpoint, provider: provider.map(|provider| provider.name), reserved }
 }
@@ -159,38 +126,30 @@ fn provider_of<'p, 'a>(
     let text = name.get()?;
     let found = providers.get(text);
     if found.is_none() && providers.complete {
-        let help = instead(text, sorted(providers));
-        report.error_with(name.place, format!("unknown provider {}", shown(text)), help);
+        report.error_with(name.place, format!("unknown provider {}", shown(text)), providers.instead(text));
     }
     found.map(|(_, provider)| provider)
 }
 
-fn assemble(
-    name: &str,
-    provider: &'static ProviderType,
-    cluster: &str,
-    url: BaseUrl,
-    key: Option<Secret>,
-    registry: &Registry,
-) -> (EndpointKey, Arc<Endpoint>) {
-    let mut hash = Sha256::new_with_prefix(url.text.as_bytes());
-    hash.update([0]); // which no URL holds
-    hash.update(key.as_ref().map_or("", Secret::expose));
-    let identity = EndpointKey { name: name.into(), fingerprint: hash.finalize().into() };
-    let endpoint = Endpoint {
-        name: Arc::clone(&identity.name),
-        provider,
-        cluster: cluster.to_owned(),
-        authority: url.authority,
-        path: url.path,
-        credential: key.map(|key| ("authorization", Secret::new(format!("Bearer {}", key.expose())))),
-        state: registry.endpoint(&identity),
+/// What makes it another endpoint when it changes.
+fn fingerprint(url: &BaseUrl, credential: &Credential) -> [u8; 32] {
+    let (form, name, secret) = match credential {
+        Credential::None => ("none", "", ""),
+        Credential::Header(name, secret) => ("header", &**name, secret.expose()),
+        Credential::Query(name, secret) => ("query", &**name, secret.expose()),
+        Credential::Passthrough => ("passthrough", "", ""),
+        Credential::AwsSigV4(signature) => ("aws_sigv4", &*signature.region, &*signature.service),
     };
-    (identity, Arc::new(endpoint))
+    let mut hash = Sha256::new();
+    for part in [&url.text, form, name, secret] {
+        hash.update(part.as_bytes());
+        hash.update([0]); // which none of them holds
+    }
+    hash.finalize().into()
 }
 
 /// Declared names in order, for messages that do not change from run to run.
-pub(super) fn sorted<'a, T>(declared: &Declared<'a, T>) -> Vec<&'a str> {
+fn sorted<'a, T>(declared: &Declared<'a, T>) -> Vec<&'a str> {
     let mut names: Vec<_> = declared.names.iter().map(|(name, (place, _))| (*place, *name)).collect();
     names.sort_unstable();
     names.into_iter().map(|(_, name)| name).collect()

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::policies::Names;
+use super::pool::Pool;
 use crate::api::Environment;
 use crate::config::decode::At;
 use crate::config::problem::Report;
@@ -10,26 +11,6 @@ use crate::config::raw::{self, OtherModels};
 use crate::config::words::shown;
 use crate::policy::failover::{Entry, Failover};
 use crate::policy::{Limits, Target};
-
-/// The targets of a failover policy, each once, and its entries.
-#[derive(Default)]
-struct Pool {
-    targets: Vec<Target>,
-    entries: Vec<(Box<str>, Entry)>,
-}
-
-impl Pool {
-    /// The index of a target, which is added if no entry has named it yet.
-    fn index(&mut self, target: Target) -> usize {
-        let known = |other: &Target| {
-            other.model == target.model && other.endpoint.name == target.endpoint.name && other.edits == target.edits
-        };
-        self.targets.iter().position(known).unwrap_or_else(|| {
-            self.targets.push(target);
-            self.targets.len() - 1
-        })
-    }
-}
 
 impl<'a> Names<'a, '_> {
     /// The targets and their order; `None` if that cannot be done, which is then reported.
@@ -47,15 +28,18 @@ impl<'a> Names<'a, '_> {
             return None;
         }
         primaries_once_each(entries, report);
-        let (mut pool, mut complete) = (Pool::default(), true);
+        let (mut pool, mut compiled, mut complete) = (Pool::default(), Vec::new(), true);
         for entry in entries {
-            complete &= self.entry(&mut pool, entry, limits, environment, report).is_some();
+            match self.entry(&mut pool, entry, limits, environment, report) {
+                Some(entry) => compiled.push(entry),
+                None => complete = false,
+            }
         }
         let other = match &raw.other_models {
-            Some(other) => self.other_models(&mut pool, other, limits, environment, report)?,
+            Some(other) => self.other_models(&mut pool, &mut compiled, other, limits, environment, report)?,
             None => None,
         };
-        complete.then(|| (pool.targets, Failover::new(pool.entries, other)))
+        complete.then(|| (pool.targets, Failover::new(compiled, other)))
     }
 
     fn entry(
@@ -65,15 +49,12 @@ impl<'a> Names<'a, '_> {
         limits: Limits,
         environment: Environment,
         report: &mut Report,
-    ) -> Option<()> {
+    ) -> Option<(Box<str>, Entry)> {
         let entry = at.get()?;
         let limits = super::limits::Bounds::from(entry).over(limits, report);
         let fallbacks = entry.fallbacks.iter().filter_map(At::get).flatten();
         let targets: Vec<_> = std::iter::once(&entry.primary).chain(fallbacks).collect();
-        for weight in targets.iter().filter_map(|target| target.get()?.weight.as_ref()) {
-            let help = "targets are tried in their order; leave it out".to_owned();
-            report.error_with(weight.place, "`weight` means nothing under `failover`", help);
-        }
+        targets.iter().for_each(|target| without_weight(target, "failover", report));
         let targets: Vec<_> = targets.into_iter().map(|target| self.target(target, environment, report)).collect();
         let mut order = Vec::new();
         for target in targets.into_iter().collect::<Option<Vec<_>>>()? {
@@ -86,14 +67,14 @@ impl<'a> Names<'a, '_> {
             order.push(index);
         }
         let primary = pool.targets[order[0]].model.as_str().into();
-        pool.entries.push((primary, Entry { order, limits }));
-        Some(())
+        Some((primary, Entry { order, limits }))
     }
 
     /// The entry for all models that have none; an endpoint that serves any model of its provider gets one for each.
     fn other_models(
         &mut self,
         pool: &mut Pool,
+        entries: &mut Vec<(Box<str>, Entry)>,
         at: &'a At<OtherModels>,
         limits: Limits,
         environment: Environment,
@@ -104,18 +85,26 @@ impl<'a> Names<'a, '_> {
             OtherModels::Named(name) => {
                 for target in self.any_model(name, at.place, environment, report)? {
                     let model: Box<str> = target.model.as_str().into();
-                    if !pool.entries.iter().any(|(primary, _)| *primary == model) {
+                    if !entries.iter().any(|(primary, _)| *primary == model) {
                         let order = vec![pool.index(target)];
-                        pool.entries.push((model, Entry { order, limits }));
+                        entries.push((model, Entry { order, limits }));
                     }
                 }
                 Some(None)
             }
             OtherModels::Target(target) => {
-                let target = self.target_of(target, environment, report)?;
+                let target = self.target_of(&(&**target).into(), environment, report)?;
                 Some(Some(Entry { order: vec![pool.index(target)], limits }))
             }
         }
+    }
+}
+
+/// Reports the weight of a target that takes no turns.
+pub(super) fn without_weight(target: &At<raw::Target>, policy: &str, report: &mut Report) {
+    if let Some(weight) = target.get().and_then(|target| target.weight.as_ref()) {
+        let help = "targets are tried in their order; leave it out".to_owned();
+        report.error_with(weight.place, format!("`weight` means nothing under `{policy}`"), help);
     }
 }
 

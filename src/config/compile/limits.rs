@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use crate::config::decode::At;
 use crate::config::problem::Report;
-use crate::config::raw::{Count, Defaults, Entry, Failover, Interval, Rotation};
+use crate::config::raw::{Common, Count, Defaults, Entry, Interval};
 use crate::policy::Limits;
 
 const HOUR: Duration = Duration::from_secs(3600);
-const SUSPEND: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+pub(super) const SUSPEND: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=HOUR;
-const SUSPEND_AFTER: RangeInclusive<u64> = 1..=100;
+pub(super) const SUSPEND_AFTER: RangeInclusive<u64> = 1..=100;
 const ATTEMPTS: RangeInclusive<u64> = 1..=10;
 
 /// The bounds that some map of the file sets.
 pub(super) struct Bounds<'a> {
     suspend: Option<&'a At<Interval>>,
+    quota_suspend: Option<&'a At<Interval>>,
     suspend_after: Option<&'a At<Count>>,
     attempts: Option<&'a At<Count>>,
     first_byte_timeout: Option<&'a At<Interval>>,
@@ -30,6 +31,7 @@ impl Bounds<'_> {
     pub(super) fn over(&self, base: Limits, report: &mut Report) -> Limits {
         Limits {
             suspend: interval(self.suspend, "suspend", &SUSPEND, report).unwrap_or(base.suspend),
+            quota_suspend: interval(self.quota_suspend, "quota_suspend", &SUSPEND, report).or(base.quota_suspend),
             suspend_after: count(self.suspend_after, "suspend_after", &SUSPEND_AFTER, report)
                 .unwrap_or(base.suspend_after),
             attempts: count(self.attempts, "attempts", &ATTEMPTS, report).unwrap_or(base.attempts),
@@ -47,6 +49,7 @@ impl<'a> From<&'a Defaults> for Bounds<'a> {
     fn from(from: &'a Defaults) -> Self {
         Self {
             suspend: from.suspend.as_ref(),
+            quota_suspend: from.quota_suspend.as_ref(),
             suspend_after: from.suspend_after.as_ref(),
             attempts: from.attempts.as_ref(),
             first_byte_timeout: from.first_byte_timeout.as_ref(),
@@ -56,28 +59,16 @@ impl<'a> From<&'a Defaults> for Bounds<'a> {
     }
 }
 
-impl<'a> From<&'a Rotation> for Bounds<'a> {
-    fn from(from: &'a Rotation) -> Self {
+impl<'a> From<&Common<'a>> for Bounds<'a> {
+    fn from(from: &Common<'a>) -> Self {
         Self {
-            suspend: from.suspend.as_ref(),
-            suspend_after: from.suspend_after.as_ref(),
-            attempts: from.attempts.as_ref(),
-            first_byte_timeout: from.first_byte_timeout.as_ref(),
-            request_timeout: from.request_timeout.as_ref(),
-            overall_timeout: from.overall_timeout.as_ref(),
-        }
-    }
-}
-
-impl<'a> From<&'a Failover> for Bounds<'a> {
-    fn from(from: &'a Failover) -> Self {
-        Self {
-            suspend: from.suspend.as_ref(),
-            suspend_after: from.suspend_after.as_ref(),
-            attempts: from.attempts.as_ref(),
-            first_byte_timeout: from.first_byte_timeout.as_ref(),
-            request_timeout: from.request_timeout.as_ref(),
-            overall_timeout: from.overall_timeout.as_ref(),
+            suspend: from.suspend,
+            quota_suspend: from.quota_suspend,
+            suspend_after: from.suspend_after,
+            attempts: from.attempts,
+            first_byte_timeout: from.first_byte_timeout,
+            request_timeout: from.request_timeout,
+            overall_timeout: from.overall_timeout,
         }
     }
 }
@@ -86,6 +77,7 @@ impl<'a> From<&'a Entry> for Bounds<'a> {
     fn from(from: &'a Entry) -> Self {
         Self {
             suspend: from.suspend.as_ref(),
+            quota_suspend: from.quota_suspend.as_ref(),
             suspend_after: None,
             attempts: None,
             first_byte_timeout: from.first_byte_timeout.as_ref(),
@@ -95,7 +87,7 @@ impl<'a> From<&'a Entry> for Bounds<'a> {
     }
 }
 
-fn interval(
+pub(super) fn interval(
     set: Option<&At<Interval>>,
     key: &str,
     range: &RangeInclusive<Duration>,
@@ -111,13 +103,28 @@ fn interval(
     Some(duration)
 }
 
-fn count(set: Option<&At<Count>>, key: &str, range: &RangeInclusive<u64>, report: &mut Report) -> Option<NonZeroU32> {
+pub(super) fn count(
+    set: Option<&At<Count>>,
+    key: &str,
+    range: &RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    number(set, key, range, report).and_then(NonZeroU32::new)
+}
+
+/// A number of things, which may be none. The range ends within 32 bits.
+pub(super) fn number(
+    set: Option<&At<Count>>,
+    key: &str,
+    range: &RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<u32> {
     let set = set?;
     let Count(number) = *set.get()?;
-    let in_range = range.contains(&number).then(|| u32::try_from(number).ok().and_then(NonZeroU32::new)).flatten();
-    if in_range.is_none() {
+    if !range.contains(&number) {
         let (least, most) = range.clone().into_inner();
         report.error(set.place, format!("`{key}` must be from {least} to {most}, found `{number}`"));
+        return None;
     }
-    in_range
+    u32::try_from(number).ok()
 }

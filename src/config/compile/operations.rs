@@ -2,11 +2,12 @@
 
 use http::Method;
 
-use crate::api::{Operation, PathPattern};
 use crate::config::decode::At;
 use crate::config::problem::{Place, Report};
 use crate::config::raw;
 use crate::config::words::{any_of, instead, shown};
+use crate::endpoint::Endpoint;
+use crate::operation::{ModelPlace, Operation, PathPattern, RequestForm};
 use crate::policy::Policy;
 use crate::provider::OPERATION_METHOD;
 
@@ -16,14 +17,18 @@ const METHODS: [Method; 7] =
 
 /// An operation, and where it was named.
 #[derive(Clone, Debug)]
-pub(super) struct Claim<'a> {
+pub(super) struct Claim {
     pub(super) operation: Operation,
-    pub(super) path: &'a str,
     /// `None` for an operation that comes with the provider types.
     pub(super) place: Option<Place>,
 }
 
-impl Claim<'_> {
+impl Claim {
+    /// Its path, as it was written.
+    pub(super) fn path(&self) -> &str {
+        self.operation.path.as_str()
+    }
+
     /// A method for which some path is both.
     pub(super) fn shared_method(&self, other: &Self) -> Option<&Method> {
         let (one, other) = (&self.operation, &other.operation);
@@ -33,11 +38,7 @@ impl Claim<'_> {
 }
 
 /// The operations that an API names; `None` if one of them is wrong.
-pub(super) fn named<'a>(
-    list: &'a At<Vec<At<raw::Operation>>>,
-    base_path: &str,
-    report: &mut Report,
-) -> Option<Vec<Claim<'a>>> {
+pub(super) fn named(list: &At<Vec<At<raw::Operation>>>, base_path: &str, report: &mut Report) -> Option<Vec<Claim>> {
     let operations = list.get()?;
     if operations.is_empty() {
         let help = "leave it out for the operations of the provider's type".to_owned();
@@ -48,16 +49,19 @@ pub(super) fn named<'a>(
     claims.into_iter().collect()
 }
 
-fn claim<'a>(at: &'a At<raw::Operation>, base_path: &str, report: &mut Report) -> Option<Claim<'a>> {
-    let (place, path, methods) = match at.get()? {
-        raw::Operation::Path(path) => (at.place, path, Some(vec![OPERATION_METHOD])),
-        raw::Operation::Methods(raw::PathMethods { path, methods }) => {
+fn claim(at: &At<raw::Operation>, base_path: &str, report: &mut Report) -> Option<Claim> {
+    let (place, path, methods, streamed) = match at.get()? {
+        raw::Operation::Path(path) => (at.place, path, Some(vec![OPERATION_METHOD]), false),
+        raw::Operation::Methods(raw::PathMethods { path, methods, streamed }) => {
+            let streamed = streamed.as_ref().and_then(At::get).copied().unwrap_or_default();
             let methods = methods.as_ref().map_or(Some(vec![OPERATION_METHOD]), |list| self::methods(list, report));
-            (path.place, path.get()?, methods)
+            (path.place, path.get()?, methods, streamed)
         }
     };
-    let pattern = pattern(place, path, base_path, report);
-    let claim = Claim { operation: Operation { path: pattern?, methods: methods? }, path, place: Some(place) };
+    let path_pattern = pattern(place, path, base_path, report)?;
+    let model = if path_pattern.has_model() { ModelPlace::Path } else { ModelPlace::Body };
+    let form = RequestForm { model, streamed, multipart: true };
+    let claim = Claim { operation: Operation { path: path_pattern, methods: methods?, form }, place: Some(place) };
     if claim.operation.methods.contains(&Method::GET) && claim.operation.path.matches("/models") {
         let message = format!("`GET {path}` would take `GET /models`, which the router answers itself");
         report.error_with(place, message, "leave it out".to_owned());
@@ -100,16 +104,65 @@ fn method(at: &At<String>, report: &mut Report) -> Option<Method> {
     found
 }
 
-/// What every target of these policies has: an operation that one of them lacks would fail whenever its turn comes.
-pub(super) fn built_in<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<Claim<'static>> {
-    let mut lists = policies.flat_map(|policy| &policy.targets).map(|target| target.endpoint.provider.operations);
-    let first = lists.next().unwrap_or_default();
-    let rest: Vec<_> = lists.collect();
-    let common = first.iter().filter(|path| rest.iter().all(|list| list.contains(path)));
-    common.map(|path| Claim { operation: post(path), path, place: None }).collect()
+/// The endpoints of these policies' targets, each once.
+pub(super) fn endpoints<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<&'p Endpoint> {
+    let mut endpoints: Vec<&Endpoint> = Vec::new();
+    for target in policies.flat_map(|policy| &policy.targets) {
+        if !endpoints.iter().any(|known| known.name == target.endpoint.name) {
+            endpoints.push(&target.endpoint);
+        }
+    }
+    endpoints
 }
 
-fn post(path: &str) -> Operation {
-    let path = PathPattern::parse(path).expect("the provider types' table holds paths");
-    Operation { path, methods: vec![OPERATION_METHOD] }
+/// What every endpoint has: an operation that one of them lacks would fail whenever its turn comes.
+pub(super) fn built_in(place: Place, api: &str, endpoints: &[&Endpoint], report: &mut Report) -> Vec<Claim> {
+    let Some((first, rest)) = endpoints.split_first() else { return Vec::new() };
+    let common = |one: &&Operation| rest.iter().all(|endpoint| endpoint.operations.iter().any(|other| other == *one));
+    let claims: Vec<_> = first.operations.iter().filter(common).collect();
+    let alike = rest.iter().all(|other| other.provider.shape == first.provider.shape); // else that is told
+    if let Some(other) = rest.first().filter(|_| alike && claims.is_empty() && !first.operations.is_empty()) {
+        let message = format!("the endpoints of API {} have no operation in common", shown(api));
+        report.error_with(place, message, nothing_in_common(first, other));
+    }
+    claims.into_iter().map(|operation| Claim { operation: operation.clone(), place: None }).collect()
+}
+
+fn nothing_in_common(first: &Endpoint, other: &Endpoint) -> String {
+    let azure = [first, other].into_iter().find(|endpoint| endpoint.provider.name.starts_with("azure"));
+    match azure {
+        Some(azure) => format!(
+            "a URL of {} that ends in `/openai/v1` has the model in the body and the paths of OpenAI's API",
+            shown(&azure.name)
+        ),
+        None => "their requests carry the model in different places; give each an API of its own".to_owned(),
+    }
+}
+
+/// Operations that an API names, with what its endpoints know of them; what no endpoint knows stays as it is.
+pub(super) fn of_endpoints(mut claims: Vec<Claim>, endpoints: &[&Endpoint], report: &mut Report) -> Vec<Claim> {
+    for claim in &mut claims {
+        let forms: Vec<_> = endpoints.iter().filter_map(|endpoint| form_at(endpoint, claim)).collect();
+        let Some((name, form)) = forms.first() else { continue };
+        if let Some((other, _)) = forms.iter().find(|(_, other)| other.model != form.model) {
+            let message = format!(
+                "{} and {} have the model of {} in different places",
+                shown(name),
+                shown(other),
+                shown(claim.path())
+            );
+            let help = "give each an API of its own".to_owned();
+            if let Some(place) = claim.place {
+                report.error_with(place, message, help);
+            }
+        }
+        let streamed = claim.operation.form.streamed || form.streamed;
+        claim.operation.form = RequestForm { streamed, ..(*form).clone() };
+    }
+    claims
+}
+
+fn form_at<'e>(endpoint: &'e Endpoint, claim: &Claim) -> Option<(&'e str, &'e RequestForm)> {
+    let known = endpoint.operations.iter().find(|known| known.path.as_str() == claim.path())?;
+    Some((&*endpoint.name, &known.form))
 }

@@ -4,18 +4,21 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::edits;
-use super::endpoints::{Declared, Known, Provider, sorted};
-use super::rules::Common;
+use super::endpoints::{Declared, Known};
+use super::limits::Bounds;
+use super::providers::Provider;
+use super::shapes;
 use crate::api::Environment;
 use crate::body::BodyEdits;
+use crate::classifier::Classifier;
 use crate::config::decode::At;
 use crate::config::problem::{Place, Report};
 use crate::config::raw;
 use crate::config::words::{instead, shown};
-use crate::health::Registry;
 use crate::policy::round_robin::RoundRobin;
 use crate::policy::weighted::Weighted;
 use crate::policy::{Limits, ModelName, Policy, Stateful, Target, Turns};
+use crate::registry::Registry;
 
 /// The heaviest weight: sums of all weights stay far from overflowing.
 const HEAVIEST: u64 = 1_000_000;
@@ -26,8 +29,33 @@ pub(super) struct Names<'a, 'b> {
     pub(super) endpoints: &'b Declared<'a, Known<'a>>,
     pub(super) registry: &'b Registry,
     pub(super) defaults: Limits,
+    pub(super) classifiers: &'b Declared<'a, Option<Arc<Classifier>>>,
     /// The endpoints that some target names.
     pub(super) used: HashSet<&'a str>,
+    /// The classifiers that some policy names.
+    pub(super) used_classifiers: HashSet<&'a str>,
+    /// The endpoints of the API that is being compiled.
+    pub(super) named: Vec<shapes::Named<'a>>,
+}
+
+/// A target by its names.
+pub(super) struct Wanted<'a> {
+    model: &'a At<String>,
+    family: Option<&'a At<String>>,
+    endpoint: &'a At<String>,
+    body: Option<&'a At<raw::Edits>>,
+}
+
+impl<'a> From<&'a raw::Target> for Wanted<'a> {
+    fn from(from: &'a raw::Target) -> Self {
+        Self { model: &from.model, family: from.family.as_ref(), endpoint: &from.endpoint, body: from.body.as_ref() }
+    }
+}
+
+impl<'a> From<&'a raw::Rule> for Wanted<'a> {
+    fn from(from: &'a raw::Rule) -> Self {
+        Self { model: &from.model, family: from.family.as_ref(), endpoint: &from.endpoint, body: from.body.as_ref() }
+    }
 }
 
 /// The two orders, which differ in what they make of weights.
@@ -46,16 +74,21 @@ impl<'a, 'b> Names<'a, 'b> {
         report: &mut Report,
     ) -> Option<Policy> {
         let common = match raw.get()? {
-            raw::Policy::RoundRobin(rotation) | raw::Policy::WeightedRoundRobin(rotation) => Common::from(rotation),
-            raw::Policy::Failover(failover) => Common::from(failover),
+            raw::Policy::RoundRobin(rotation) | raw::Policy::WeightedRoundRobin(rotation) => rotation.common(),
+            raw::Policy::Failover(failover) => failover.common(),
+            raw::Policy::Intelligent(intelligent) => intelligent.common(),
         };
-        let limits = common.bounds.over(self.defaults, report);
+        let limits = Bounds::from(&common).over(self.defaults, report);
         let targets = match raw.get()? {
             raw::Policy::RoundRobin(rotation) => self.rotation(rotation, Order::RoundRobin, environment, report),
             raw::Policy::WeightedRoundRobin(rotation) => self.rotation(rotation, Order::Weighted, environment, report),
             raw::Policy::Failover(failover) => {
                 let compiled = self.failover(failover, limits, environment, report);
                 compiled.map(|(targets, entries)| (targets, Turns::Failover(entries)))
+            }
+            raw::Policy::Intelligent(intelligent) => {
+                let compiled = self.intelligent(intelligent, environment, report);
+                compiled.map(|(targets, rules)| (targets, Turns::Intelligent(rules)))
             }
         };
         let stateful = common.stateful_endpoint;
@@ -135,24 +168,30 @@ impl<'a, 'b> Names<'a, 'b> {
         environment: Environment,
         report: &mut Report,
     ) -> Option<Target> {
-        self.target_of(raw.get()?, environment, report)
+        self.target_of(&raw.get()?.into(), environment, report)
     }
 
     pub(super) fn target_of(
         &mut self,
-        raw: &'a raw::Target,
+        named: &Wanted<'a>,
         environment: Environment,
         report: &mut Report,
     ) -> Option<Target> {
-        let edits = raw.body.as_ref().map_or_else(BodyEdits::default, |body| edits::edits(body, report));
-        let known = self.endpoint(raw.endpoint.get()?, raw.endpoint.place, environment, report)?;
+        let edits = named.body.map_or_else(BodyEdits::default, |body| edits::edits(body, report));
+        let known = self.endpoint(named.endpoint.get()?, named.endpoint.place, environment, report)?;
         let provider = known.provider.and_then(|name| self.providers.get(name));
-        let model = raw.model.get()?;
+        let (place, model) = (named.model.place, named.model.get()?);
         if let Some((_, Provider { name, models: Some(models), .. })) = provider
             && !models.contains(&model.as_str())
         {
             let message = format!("provider {} has no model {}", shown(name), shown(model));
-            report.error_with(raw.model.place, message, instead(model, models.iter().copied()));
+            report.error_with(place, message, instead(model, models.iter().copied()));
+            return None;
+        }
+        if let (Some((_, provider)), Some(family)) = (provider, named.family)
+            && provider.models.is_some()
+            && !provider.has_family(family, model, report)
+        {
             return None;
         }
         let (key, endpoint) = known.endpoint.as_ref()?;
@@ -171,12 +210,12 @@ impl<'a, 'b> Names<'a, 'b> {
         let endpoints = self.endpoints;
         let Some((_, known)) = endpoints.get(text) else {
             if endpoints.complete {
-                let help = instead(text, sorted(endpoints));
-                report.error_with(place, format!("unknown endpoint {}", shown(text)), help);
+                report.error_with(place, format!("unknown endpoint {}", shown(text)), endpoints.instead(text));
             }
             return None;
         };
         self.used.insert(text);
+        self.named.extend(shapes::Named::of(place, text, known));
         if let Some((reserved, there)) = known.reserved.filter(|(reserved, _)| *reserved != environment) {
             let there = report.told(there, place);
             let message = format!("endpoint {} is reserved for {}, at {there}", shown(text), reserved.name());

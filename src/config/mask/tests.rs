@@ -30,6 +30,9 @@ fn references_are_shown_and_keys_are_not() {
     check("api_key: hunter22", &["api_key: ***"]);
     check("api_key: { hunter22: env }", &["-"]);
     check("api_key: { env: hunter22 }", &["api_key: { env: *** }"]);
+    check("e: { auth: basic, url: y }", &["e: { auth: basic, url: y }"]);
+    check("auth: basic hunter22", &["auth: ***"]);
+    check("auth: { header: hunter22 }", &["auth: { header: *** }"]);
     check("apikey: hunter22\nmax_tokens: 3", &["apikey: ***", "max_tokens: 3"]);
 }
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::config::decode::{At, JSON, SHORT_FORM};
+use crate::config::decode::{At, JSON, LIST_OR_MAP, Named, SHORT_FORM};
 use crate::config::words::shown;
 use crate::endpoint::Secret;
 
@@ -52,6 +53,17 @@ pub struct PathMethods {
     /// The methods; `POST` when absent.
     #[schemars(length(min = 1))]
     pub methods: Option<At<Vec<At<String>>>>,
+    /// Whether the answer is a stream whatever the body says. No when absent.
+    pub streamed: Option<At<bool>>,
+}
+
+/// A provider's models.
+#[derive(Clone, Debug)]
+pub enum Models {
+    /// All in one list.
+    List(Vec<At<String>>),
+    /// A list for each family.
+    Families(Named<Vec<At<String>>>),
 }
 
 impl<'de> Deserialize<'de> for Interval {
@@ -160,6 +172,30 @@ impl Visitor<'_> for JsonVisitor {
 
     fn visit_str<E: Error>(self, json: &str) -> Result<String, E> {
         Ok(json.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for Models {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(LIST_OR_MAP, ModelsVisitor)
+    }
+}
+
+struct ModelsVisitor;
+
+impl<'de> Visitor<'de> for ModelsVisitor {
+    type Value = Models;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of models, or lists of models by family")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Models, A::Error> {
+        Deserialize::deserialize(SeqAccessDeserializer::new(list)).map(Models::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Models, A::Error> {
+        Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Models::Families)
     }
 }
 

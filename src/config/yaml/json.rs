@@ -9,7 +9,7 @@ impl Node {
     ///
     /// # Errors
     /// The value that JSON has no words for, and what was expected in its place.
-    pub(in crate::config) fn json(&self) -> Result<String, (&Self, &'static str)> {
+    pub(crate) fn json(&self) -> Result<String, (&Self, &'static str)> {
         match &self.value {
             Value::Scalar(scalar) => scalar.json().map_err(|expected| (self, expected)),
             Value::List(elements) => {

@@ -7,7 +7,9 @@ fn held(stream: &mut Stream, status: u16, kind: Kind) -> (Answer, Next) {
     stream.on(request(RequestHead { answer_can_be_held: true, ..head() }));
     stream.on(body("{}"));
     let (quota, origin) = (Quota::default(), Origin::Provider);
-    let answer = AnswerHead { status, quota, origin, unwanted: vec![], end_of_stream: false, kind: Some(kind) };
+    let unwanted = vec![];
+    let answer =
+        AnswerHead { status, quota, origin, unwanted, end_of_stream: false, error_type: None, kind: Some(kind) };
     stream.on(Event::ResponseHeaders(answer))
 }
 
@@ -18,7 +20,9 @@ fn chunk(stream: &mut Stream, text: &str, end_of_stream: bool) -> (Answer, Next)
 /// Whether these headers of an answer ask for another attempt.
 fn asks_again((answer, next): (Answer, Next)) -> bool {
     match (answer, next) {
-        (Answer::ResponseHeaders(mutation), Next::End) => mutation.set.contains(&(private::RETRY, "1".to_owned())),
+        (Answer::ResponseHeaders(mutation), Next::End) => {
+            mutation.set.contains(&(private::RETRY.into(), "1".to_owned()))
+        }
         other => panic!("not decided: {other:?}"),
     }
 }

@@ -35,7 +35,7 @@ fn what_exists_at_one_account_goes_there_as_it_is() {
         let (Answer::RequestHeaders(mutation), Next::More) = stream.on(request(files)) else { panic!("sent") };
         assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, ":path")), ("west", "/files?limit=2"));
         assert_eq!(value(&mutation, "authorization"), "Bearer key-west");
-        assert!(!mutation.remove.contains(&"authorization"), "what is set is not removed");
+        assert!(!mutation.remove.iter().any(|name| name == "authorization"), "what is set is not removed");
         assert_eq!(stream.on(body("--x")), (Answer::Unchanged(Phase::RequestBody), Next::More));
         assert!(!stream.answer(500), "never tried elsewhere");
     }

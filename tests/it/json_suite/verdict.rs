@@ -1,6 +1,6 @@
 //! What should become of a body, by serde_json's `Value` and a second parser; and whether it does.
 
-use model_router::body::{BodyEdits, BodyFacts};
+use model_router::body::{BodyEdits, BodyFacts, ModelEdit};
 use serde_json::Value;
 
 use super::second::{self, Member};
@@ -42,7 +42,7 @@ pub(super) fn check(body: &[u8]) -> Verdict {
         Ok(facts) => {
             assert!(verdict.accepts(), "accepted, should be {verdict:?}: {}", show(body));
             check_edit(body, &facts.with_model("new"));
-            check_edits(body, &facts.edited("new", &edits()));
+            check_edits(body, &facts.edited(&ModelEdit::set("new"), &edits()));
         }
         Err(error) => assert!(!verdict.accepts(), "{error}, should be {verdict:?}: {}", show(body)),
     }

@@ -1,0 +1,73 @@
+//! The admin listener's HTTP side: metrics for Prometheus, and whether the router lives and takes requests.
+
+use std::sync::Arc;
+
+use axum::Router as Routes;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Version, header};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::capacity::Capacity;
+use crate::reload::Source;
+use crate::router::Router;
+use crate::telemetry::Live;
+
+/// Source: the OpenMetrics specification.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the answers are made of.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The router.
+    pub router: Arc<Router>,
+    /// Where its policy comes from.
+    pub source: Arc<Source>,
+    /// What it holds.
+    pub capacity: Arc<Capacity>,
+    /// Whether it is about to stop.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// `/metrics`, `/healthz`, `/readyz`.
+pub fn routes(watched: Watched) -> Routes {
+    Routes::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(watched)
+}
+
+/// Refuses HTTP/1.1 to what can change something. Browsers speak nothing else without TLS, so no web page reaches it, not
+/// even one whose name has come to mean this machine.
+pub fn http2_only(routes: Routes) -> Routes {
+    routes.layer(middleware::from_fn(async |request: Request, next: Next| {
+        if request.version() < Version::HTTP_2 {
+            return (StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz; gRPC needs HTTP/2\n")
+                .into_response();
+        }
+        next.run(request).await
+    }))
+}
+
+async fn metrics(State(watched): State<Watched>) -> impl IntoResponse {
+    let Watched { router, source, capacity, .. } = watched;
+    let status = source.status();
+    let live = Live {
+        router: Arc::clone(&router),
+        capacity,
+        applied_at: status.applied_at,
+        refused: status.refused.is_some(),
+    };
+    ([(header::CONTENT_TYPE, OPENMETRICS)], router.telemetry.openmetrics(live))
+}
+
+/// Not ready once the signal to stop has come: requests under way go on, new ones should go elsewhere.
+async fn ready(State(watched): State<Watched>) -> (StatusCode, &'static str) {
+    match *watched.stopping.borrow() {
+        false => (StatusCode::OK, "ready\n"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+    }
+}

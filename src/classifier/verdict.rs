@@ -1,0 +1,108 @@
+//! A verdict: what came of classifying a request; every way in which that can fail has a name.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::Classifier;
+use super::call::Reply;
+
+/// What came of a question. Every outcome but the first leaves the request to the policy's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request fits the rule of this index.
+    Matched(usize),
+    /// It fits none.
+    None,
+    /// The answer names no rule, or several.
+    Unparsable,
+    /// There was no answer in time.
+    Timeout,
+    /// There was none that can be read; why.
+    Error(String),
+    /// The classifier failed too often and is not asked for a while.
+    BreakerOpen,
+    /// The request has nothing to be classified by.
+    ContentMissing,
+    /// Too many questions are being asked.
+    OverCapacity,
+}
+
+impl Verdict {
+    /// The stable names of all outcomes, for logs, status and headers.
+    pub const LABELS: [&'static str; 8] =
+        ["matched", "none", "unparsable", "timeout", "error", "breaker_open", "content_missing", "over_capacity"];
+
+    pub(super) fn index(&self) -> usize {
+        match self {
+            Self::Matched(_) => 0,
+            Self::None => 1,
+            Self::Unparsable => 2,
+            Self::Timeout => 3,
+            Self::Error(_) => 4,
+            Self::BreakerOpen => 5,
+            Self::ContentMissing => 6,
+            Self::OverCapacity => 7,
+        }
+    }
+
+    /// What was wrong with the call, for [`Verdict::Error`].
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Error(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Its stable name.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        Self::LABELS[self.index()]
+    }
+}
+
+/// What came of classifying one request.
+#[derive(Clone)]
+pub struct Classification {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// How long the request waited for it.
+    pub took: Duration,
+    /// Whether it took no call of its own.
+    pub shared: bool,
+    /// The classifier's words; they may repeat the client's, so they are never logged.
+    pub answer: Option<String>,
+    /// The tokens of prompt and answer, where the classifier tells.
+    pub tokens: Option<(u64, u64)>,
+}
+
+impl fmt::Debug for Classification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classification")
+            .field("verdict", &self.verdict)
+            .field("took", &self.took)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Classification {
+    /// The request has no content: nobody is asked.
+    #[must_use]
+    pub fn content_missing(classifier: &Classifier) -> Self {
+        let verdict = Verdict::ContentMissing;
+        classifier.state.count(&verdict, false);
+        Self { verdict, took: Duration::ZERO, shared: false, answer: None, tokens: None }
+    }
+
+    /// Nobody was asked, because somebody only wants to know what would be asked: it counts for nothing.
+    #[must_use]
+    pub fn not_asked() -> Self {
+        Self { verdict: Verdict::None, took: Duration::ZERO, shared: false, answer: None, tokens: None }
+    }
+
+    /// What came of a question that began then.
+    pub(super) fn of(verdict: Verdict, reply: Option<Reply>, shared: bool, began: Instant) -> Self {
+        let Reply { text, tokens } = reply.unwrap_or_default();
+        Self { verdict, took: began.elapsed(), shared, answer: text, tokens }
+    }
+}

@@ -1,0 +1,49 @@
+//! What the subcommands share that ask a running router.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
+use tonic::transport::Channel;
+
+use super::channel;
+use crate::admin::proto::admin_client::AdminClient;
+use crate::server::ListenAddress;
+
+/// How long a router may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the router is.
+#[derive(Debug, Args)]
+pub(super) struct Address {
+    /// The router's admin listener: ADDRESS:PORT or unix:PATH
+    #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
+    pub(super) admin: ListenAddress,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// A client of the router's admin API.
+pub(super) async fn connect(address: &ListenAddress) -> Result<AdminClient<Channel>, String> {
+    channel::open(address, TIMEOUT).await.map(AdminClient::new)
+}
+
+/// An empty table.
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(header);
+    table
+}
+
+/// RFC 3339, to the second.
+pub(super) fn instant(timestamp: Option<prost_types::Timestamp>) -> String {
+    let time = timestamp.and_then(|timestamp| SystemTime::try_from(timestamp).ok());
+    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
+}

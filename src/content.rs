@@ -1,0 +1,86 @@
+//! Content: the words of a request by which it is classified, found in its body by a JSONPath.
+
+mod path;
+mod query;
+mod text;
+
+use crate::body;
+use path::Step;
+use query::Query;
+
+/// Where the content is.
+#[derive(Debug)]
+pub struct ContentPath {
+    /// As the policy file spells it.
+    source: String,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Where the APIs of OpenAI's shape have it: the first of these paths that leads to some text.
+    Usual(Vec<Vec<Step>>),
+    /// Names and indices only: walked without building a document.
+    Plain(Vec<Step>),
+    /// Anything else.
+    Query(Query),
+}
+
+/// The last message of a chat.
+const USUAL: &str = "$.messages[-1].content";
+/// Chat completions, the Responses API (text, or a list of items), completions, Gemini.
+const USUAL_PATHS: [&str; 4] = [USUAL, "$.input", "$.prompt", "$.contents[-1].parts"];
+
+impl Default for ContentPath {
+    /// `$.messages[-1].content`, and where other operations of OpenAI's API have theirs.
+    fn default() -> Self {
+        let paths = USUAL_PATHS.into_iter().filter_map(|path| path::parse(path).ok().flatten());
+        Self { source: USUAL.to_owned(), way: Way::Usual(paths.collect()) }
+    }
+}
+
+impl ContentPath {
+    /// Compiles a JSONPath.
+    ///
+    /// # Errors
+    /// What is wrong with it, or what of it is not supported.
+    pub fn parse(source: &str) -> Result<Self, String> {
+        if source == USUAL {
+            return Ok(Self::default());
+        }
+        let way = match path::parse(source)? {
+            Some(steps) => Way::Plain(steps),
+            None => Way::Query(Query::compile(source)?),
+        };
+        Ok(Self { source: source.to_owned(), way })
+    }
+
+    /// As the policy file spells it.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The content of a body: a string, or the texts of a list of parts. `None` if
+    /// there is nothing but whitespace.
+    #[must_use]
+    pub fn find(&self, body: &[u8]) -> Option<String> {
+        if body::nests_too_deep(body) {
+            return None;
+        }
+        let found = match &self.way {
+            Way::Usual(paths) => paths.iter().find_map(|steps| plain(body, steps)),
+            Way::Plain(steps) => plain(body, steps),
+            Way::Query(query) => query.select(body),
+        };
+        found.filter(|text| !text.trim().is_empty())
+    }
+}
+
+fn plain(body: &[u8], steps: &[Step]) -> Option<String> {
+    let body = serde_json::from_slice(body).ok()?;
+    text::of(path::walk(body, steps)?).filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests;

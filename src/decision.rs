@@ -1,0 +1,173 @@
+//! A decision: which target an attempt took and why; what is logged, shown to Envoy and kept for operators.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::endpoint::Endpoint;
+use crate::outcome::Outcome;
+use crate::policy::ModelName;
+use crate::router::{Attempt, RequestHead, Route};
+
+/// The longest part of a client's own words that is kept.
+const MAX_CLIENT_TEXT: usize = 128;
+
+/// One attempt's decision. Never a prompt, never a credential.
+#[derive(Debug)]
+pub struct Decision {
+    /// When it was made.
+    pub at: SystemTime,
+    /// Envoy's id of the request.
+    pub request_id: Option<Box<str>>,
+    /// The API.
+    pub api: Arc<str>,
+    /// The environment.
+    pub environment: &'static str,
+    /// The kind of policy, or `stateful_endpoint`.
+    pub policy: &'static str,
+    /// The model that the client asked for.
+    pub requested: Option<Box<str>>,
+    /// The model that it gets; `None` where it keeps its own.
+    pub model: Option<ModelName>,
+    /// The endpoint.
+    pub endpoint: Arc<str>,
+    /// Which attempt of its request it is, from 1.
+    pub attempt: u32,
+    /// Whether it tries a target whose suspension is over.
+    pub probe: bool,
+    /// The candidates that came first and could not be had: `gpt-4o@east: suspended for 12 s; …`.
+    pub passed_over: Option<Box<str>>,
+    /// What was asked about the request.
+    pub classification: Option<Classified>,
+    /// The version of the policy file.
+    pub policy_version: u64,
+    /// What came of it, once that is known.
+    pub answer: OnceLock<Answered>,
+}
+
+/// What was asked about a request.
+#[derive(Debug)]
+pub struct Classified {
+    /// The label of the verdict.
+    pub verdict: &'static str,
+    /// The rule that matched.
+    pub rule: Option<Box<str>>,
+    /// What was wrong.
+    pub error: Option<Box<str>>,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it took no call of its own.
+    pub shared: bool,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer's status.
+    pub status: u16,
+    /// The label of its outcome.
+    pub outcome: &'static str,
+    /// How long its headers took.
+    pub took: Duration,
+    /// Whether Envoy was asked for another attempt.
+    pub goes_on: bool,
+}
+
+impl Decision {
+    /// The decision of an attempt for a model that the client asked for.
+    #[must_use]
+    pub fn of(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) -> Self {
+        let classification = attempt.trial.classification.as_ref().map(|it| Classified {
+            verdict: it.verdict.label(),
+            rule: attempt.rule().map(Into::into),
+            error: it.verdict.error().map(Into::into),
+            took: it.took,
+            shared: it.shared,
+        });
+        Self {
+            requested: requested.map(|requested| bounded(requested).into()),
+            model: Some(attempt.target().model.clone()),
+            attempt: attempt.number(),
+            probe: attempt.is_probe(),
+            passed_over: passed_over(attempt, now),
+            classification,
+            policy: attempt.trial.route.policy().turns.name(),
+            ..Self::pinned(head, &attempt.trial.route, &attempt.target().endpoint)
+        }
+    }
+
+    /// The decision for a request that goes to the endpoint which keeps its state.
+    #[must_use]
+    pub fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> Self {
+        Self {
+            at: SystemTime::now(),
+            request_id: head.request_id.as_deref().map(|id| bounded(id).into()),
+            api: Arc::clone(&route.api.name),
+            environment: route.environment.name(),
+            policy: "stateful_endpoint",
+            requested: None,
+            model: None,
+            endpoint: Arc::clone(&endpoint.name),
+            attempt: 1,
+            probe: false,
+            passed_over: None,
+            classification: None,
+            policy_version: route.version(),
+            answer: OnceLock::new(),
+        }
+    }
+
+    /// Notes what came of it.
+    pub fn answered(&self, status: u16, outcome: &Outcome, took: Duration, goes_on: bool) {
+        // There is one answer to an attempt, so nothing is there yet.
+        let _ = self.answer.set(Answered { status, outcome: outcome.label(), took, goes_on });
+    }
+
+    /// Why this target: what the classifier said, which candidates could not be had, or that it came first.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let classified = self.classification.as_ref().map(|it| match &it.rule {
+            Some(rule) => format!("{}: {rule}", it.verdict),
+            None => it.verdict.to_owned(),
+        });
+        let probe = self.probe.then(|| "probe".to_owned());
+        let parts = [classified, probe, self.passed_over.as_deref().map(str::to_owned)];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { "first choice".to_owned() } else { parts.join("; ") }
+    }
+
+    /// What Envoy can write into its own log.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        let mut metadata = vec![
+            ("api", self.api.to_string()),
+            ("environment", self.environment.to_owned()),
+            ("policy", self.policy.to_owned()),
+            ("endpoint", self.endpoint.to_string()),
+            ("attempt", self.attempt.to_string()),
+            ("reason", self.reason()),
+            ("policy_version", self.policy_version.to_string()),
+        ];
+        metadata.extend(self.model.as_ref().map(|model| ("model", model.to_string())));
+        metadata.extend(self.requested.as_ref().map(|requested| ("requested", requested.to_string())));
+        metadata
+    }
+}
+
+fn passed_over(attempt: &Attempt, now: Instant) -> Option<Box<str>> {
+    let mut text = String::new();
+    for (target, standing) in attempt.passed_over() {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, standing.told(now));
+    }
+    (!text.is_empty()).then(|| text.into())
+}
+
+/// A client's words, cut off.
+#[must_use]
+pub fn bounded(text: &str) -> &str {
+    match text.char_indices().nth(MAX_CLIENT_TEXT) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}

@@ -1,0 +1,62 @@
+//! Intelligent: a classifier says which rule a request fits; its target first, the default behind it.
+
+use std::sync::Arc;
+
+use crate::classifier::{Classification, Classifier, Question, Rules, Verdict};
+use crate::content::ContentPath;
+
+/// Rules, who applies them, and to what.
+#[derive(Debug)]
+pub struct Intelligent {
+    /// Who decides.
+    pub classifier: Arc<Classifier>,
+    /// What of a request is shown to it.
+    pub content: ContentPath,
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// The target of each rule, as an index into the policy's targets.
+    pub targets: Vec<usize>,
+    /// The target of all other requests.
+    pub default: usize,
+}
+
+/// What has to be known of a request before its candidates are.
+#[derive(Debug)]
+pub enum Asked {
+    /// The classifier's answer.
+    Question(Question),
+    /// Nothing more.
+    Known(Classification),
+}
+
+impl Intelligent {
+    /// What there is to be asked about a request with this body, which is a JSON object.
+    #[must_use]
+    pub fn ask(&self, body: &[u8], scope: &str) -> Asked {
+        match self.content.find(body) {
+            Some(content) => {
+                let (classifier, rules) = (Arc::clone(&self.classifier), Arc::clone(&self.rules));
+                Asked::Question(Question::new(classifier, rules, &content, scope))
+            }
+            None => Asked::Known(Classification::content_missing(&self.classifier)),
+        }
+    }
+
+    /// The name of the rule that a verdict matched.
+    #[must_use]
+    pub fn rule(&self, verdict: &Verdict) -> Option<&str> {
+        match verdict {
+            Verdict::Matched(rule) => self.rules.names.get(*rule).map(|name| &**name),
+            _ => None,
+        }
+    }
+
+    pub(super) fn candidates(&self, verdict: Option<&Verdict>) -> Vec<usize> {
+        match verdict {
+            Some(Verdict::Matched(rule)) if self.targets[*rule] != self.default => {
+                vec![self.targets[*rule], self.default]
+            }
+            _ => vec![self.default],
+        }
+    }
+}

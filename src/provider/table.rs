@@ -1,0 +1,263 @@
+//! The table itself: a row for each vendor, with the source of what it says.
+
+use super::{DefaultAuth, Fault, ProviderType, Row, Shape};
+
+/// The name of the type that has nothing built in.
+pub(super) const CUSTOM_NAME: &str = "custom";
+
+const fn plain(path: &'static str) -> Row {
+    Row { path, streamed: false, multipart: false }
+}
+
+const fn form(path: &'static str) -> Row {
+    Row { path, streamed: false, multipart: true }
+}
+
+const fn stream(path: &'static str) -> Row {
+    Row { path, streamed: true, multipart: false }
+}
+
+/// Source: OpenAI's API reference.
+const OPENAI_OPERATIONS: &[Row] = &[
+    plain("/chat/completions"),
+    plain("/completions"),
+    plain("/responses"),
+    plain("/embeddings"),
+    plain("/moderations"),
+    plain("/images/generations"),
+    plain("/audio/speech"),
+    form("/audio/transcriptions"),
+    form("/audio/translations"),
+    form("/images/edits"),
+    form("/images/variations"),
+];
+
+/// What OpenAI's API keeps between requests. Source: OpenAI's API reference.
+const OPENAI_STATEFUL: &[&str] = &[
+    "/assistants",
+    "/batches",
+    "/chat/completions/",
+    "/containers",
+    "/conversations",
+    "/evals",
+    "/files",
+    "/fine_tuning",
+    "/responses/",
+    "/threads",
+    "/uploads",
+    "/vector_stores",
+];
+
+/// What an earlier request left at its account, in OpenAI's Responses API.
+const OPENAI_MEMBERS: &[&str] = &["previous_response_id", "conversation"];
+
+/// Source: OpenAI's "Error codes" and API reference.
+const OPENAI_FAULTS: &[(&str, Fault)] = &[
+    ("insufficient_quota", Fault::Endpoint),
+    ("billing_hard_limit_reached", Fault::Endpoint),
+    ("account_deactivated", Fault::Endpoint),
+    ("invalid_api_key", Fault::Endpoint),
+    ("model_not_found", Fault::Target),
+    ("context_length_exceeded", Fault::Length),
+    ("string_above_max_length", Fault::Length),
+];
+
+/// What the other rows differ from.
+const OPENAI: ProviderType = ProviderType {
+    name: "openai",
+    shape: Shape::OpenAi,
+    operations: OPENAI_OPERATIONS,
+    roots: &[],
+    auth: DefaultAuth::Bearer,
+    client_headers: &["authorization"],
+    client_parameters: &[],
+    body_prefix: "",
+    body_members: &[],
+    stateful: OPENAI_STATEFUL,
+    stateful_members: OPENAI_MEMBERS,
+    faults: OPENAI_FAULTS,
+    openai_url: None,
+};
+
+/// Source: Mistral's API reference, and answers of its API (`type`, and `code` as a number).
+const MISTRAL: ProviderType = ProviderType {
+    name: "mistral",
+    operations: &[
+        plain("/chat/completions"),
+        plain("/fim/completions"),
+        plain("/embeddings"),
+        plain("/moderations"),
+        plain("/classifications"),
+        form("/audio/transcriptions"),
+    ],
+    stateful: &["/files", "/batch/jobs", "/fine_tuning", "/agents", "/conversations"],
+    faults: &[("invalid_model", Fault::Target), ("3051", Fault::Length)],
+    ..OPENAI
+};
+
+/// Source: Azure OpenAI's REST reference: models are deployments in the path, or, under `/openai/v1`, in the body.
+const AZURE_OPENAI: ProviderType = ProviderType {
+    name: "azure_openai",
+    operations: &[
+        plain("/openai/deployments/{model}/chat/completions"),
+        plain("/openai/deployments/{model}/completions"),
+        plain("/openai/deployments/{model}/embeddings"),
+        plain("/openai/deployments/{model}/images/generations"),
+        plain("/openai/deployments/{model}/audio/speech"),
+        form("/openai/deployments/{model}/images/edits"),
+        form("/openai/deployments/{model}/audio/transcriptions"),
+        form("/openai/deployments/{model}/audio/translations"),
+        plain("/openai/responses"),
+        plain("/openai/v1/chat/completions"),
+        plain("/openai/v1/completions"),
+        plain("/openai/v1/responses"),
+        plain("/openai/v1/embeddings"),
+        plain("/openai/v1/images/generations"),
+        plain("/openai/v1/audio/speech"),
+        form("/openai/v1/images/edits"),
+        form("/openai/v1/audio/transcriptions"),
+        form("/openai/v1/audio/translations"),
+    ],
+    roots: &["/openai/v1", "/openai"],
+    auth: DefaultAuth::Header("api-key"),
+    client_headers: &["api-key", "authorization"],
+    faults: AZURE_FAULTS,
+    ..OPENAI
+};
+
+/// Source: answers of Azure OpenAI and of Azure AI Foundry.
+const AZURE_FAULTS: &[(&str, Fault)] = &[
+    ("DeploymentNotFound", Fault::Target),
+    ("unknown_model", Fault::Target),
+    ("model_not_found", Fault::Target),
+    ("insufficient_quota", Fault::Endpoint),
+    ("context_length_exceeded", Fault::Length),
+    ("string_above_max_length", Fault::Length),
+];
+
+/// Source: the Azure AI model inference REST reference (`/models/…?api-version=`), and `/openai/v1` of Foundry resources.
+const AZURE_AI_FOUNDRY: ProviderType = ProviderType {
+    name: "azure_ai_foundry",
+    operations: &[
+        plain("/models/chat/completions"),
+        plain("/models/embeddings"),
+        plain("/models/images/embeddings"),
+        plain("/openai/v1/chat/completions"),
+        plain("/openai/v1/completions"),
+        plain("/openai/v1/responses"),
+        plain("/openai/v1/embeddings"),
+    ],
+    roots: &["/openai/v1", "/openai", "/models"],
+    ..AZURE_OPENAI
+};
+
+/// Source: Anthropic's API reference and its "Errors". `anthropic-version` is the client's own and passes. With a URL
+/// that has no version, the one that the client asks for goes on.
+const ANTHROPIC: ProviderType = ProviderType {
+    name: "anthropic",
+    shape: Shape::Anthropic,
+    operations: &[
+        plain("/messages"),
+        plain("/messages/count_tokens"),
+        plain("/complete"),
+        plain("/v1/messages"),
+        plain("/v1/messages/count_tokens"),
+        plain("/v1/complete"),
+    ],
+    roots: &["/v1"],
+    auth: DefaultAuth::Header("x-api-key"),
+    client_headers: &["x-api-key", "authorization"],
+    stateful: &["/messages/batches", "/files", "/skills"],
+    stateful_members: &["container"],
+    faults: &[("authentication_error", Fault::Endpoint), ("billing_error", Fault::Endpoint)],
+    openai_url: Some("https://api.anthropic.com/v1"),
+    ..OPENAI
+};
+
+/// Source: the Gemini API reference, and `google.rpc.ErrorInfo`: a wrong key is a 400 with a reason. A URL
+/// without a version is as with Anthropic.
+const GEMINI: ProviderType = ProviderType {
+    name: "gemini",
+    shape: Shape::Gemini,
+    operations: &[
+        plain("/models/{model}:generateContent"),
+        stream("/models/{model}:streamGenerateContent"),
+        plain("/models/{model}:countTokens"),
+        plain("/models/{model}:embedContent"),
+        plain("/models/{model}:batchEmbedContents"),
+        plain("/v1beta/models/{model}:generateContent"),
+        stream("/v1beta/models/{model}:streamGenerateContent"),
+        plain("/v1beta/models/{model}:countTokens"),
+        plain("/v1beta/models/{model}:embedContent"),
+        plain("/v1beta/models/{model}:batchEmbedContents"),
+        plain("/v1/models/{model}:generateContent"),
+        stream("/v1/models/{model}:streamGenerateContent"),
+        plain("/v1/models/{model}:countTokens"),
+        plain("/v1/models/{model}:embedContent"),
+        plain("/v1/models/{model}:batchEmbedContents"),
+    ],
+    roots: &["/v1beta", "/v1"],
+    auth: DefaultAuth::Header("x-goog-api-key"),
+    client_headers: &["x-goog-api-key", "authorization", "x-goog-user-project"],
+    client_parameters: &["key"],
+    body_prefix: "models/",
+    body_members: &["requests", "generateContentRequest"],
+    stateful: &["/cachedContents", "/files", "/tunedModels", "/corpora", "/batches", "/fileSearchStores"],
+    stateful_members: &["cachedContent"],
+    faults: &[
+        ("API_KEY_INVALID", Fault::Endpoint),
+        ("API_KEY_SERVICE_BLOCKED", Fault::Endpoint),
+        ("BILLING_DISABLED", Fault::Endpoint),
+        ("CONSUMER_SUSPENDED", Fault::Endpoint),
+        ("SERVICE_DISABLED", Fault::Endpoint),
+        ("UNAUTHENTICATED", Fault::Endpoint),
+    ],
+    openai_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+};
+
+/// Source: the Amazon Bedrock Runtime API reference, and "Common errors" of AWS.
+const AWS_BEDROCK: ProviderType = ProviderType {
+    name: "aws_bedrock",
+    shape: Shape::Bedrock,
+    operations: &[
+        plain("/model/{model}/converse"),
+        stream("/model/{model}/converse-stream"),
+        plain("/model/{model}/invoke"),
+        stream("/model/{model}/invoke-with-response-stream"),
+        plain("/model/{model}/count-tokens"),
+    ],
+    auth: DefaultAuth::Bearer,
+    stateful: &["/async-invoke"],
+    stateful_members: &[],
+    faults: &[
+        ("ExpiredTokenException", Fault::Endpoint),
+        ("IncompleteSignatureException", Fault::Endpoint),
+        ("InvalidSignatureException", Fault::Endpoint),
+        ("MissingAuthenticationTokenException", Fault::Endpoint),
+        ("UnrecognizedClientException", Fault::Endpoint),
+    ],
+    openai_url: Some("https://bedrock-runtime.REGION.amazonaws.com/openai/v1"),
+    ..OPENAI
+};
+
+const fn custom(vendor: ProviderType) -> ProviderType {
+    ProviderType { name: CUSTOM_NAME, operations: &[], roots: &[], stateful: &[], openai_url: None, ..vendor }
+}
+
+impl ProviderType {
+    /// Every type that has something built in.
+    pub const ALL: &'static [Self] = &[
+        OPENAI,
+        AZURE_OPENAI,
+        AZURE_AI_FOUNDRY,
+        MISTRAL,
+        ANTHROPIC,
+        GEMINI,
+        AWS_BEDROCK,
+        Self { name: "openai_compatible", ..OPENAI },
+    ];
+
+    /// One row for each shape.
+    pub(super) const CUSTOM: &'static [Self] =
+        &[custom(OPENAI), custom(ANTHROPIC), custom(GEMINI), custom(AWS_BEDROCK)];
+}

@@ -1,0 +1,144 @@
+//! Metrics of the moment, read when they are asked for: targets, classifiers, the policy, what is held.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::metrics::{Name, TargetLabels};
+use crate::capacity::Capacity;
+use crate::classifier::Classifier;
+use crate::health::TargetState;
+use crate::policy::Turns;
+use crate::router::Router;
+
+/// What is read.
+#[derive(Debug)]
+pub struct Live {
+    /// The targets and classifiers of the live policy.
+    pub router: Arc<Router>,
+    /// What is held.
+    pub capacity: Arc<Capacity>,
+    /// When the live policy was applied.
+    pub applied_at: SystemTime,
+    /// Whether its files have changes that were refused.
+    pub refused: bool,
+}
+
+impl Collector for Live {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let now = Instant::now();
+        let targets = self.targets();
+        let standing = |state: &TargetState| u64::from(!state.standing(now).is_available());
+        for_each(&mut encoder, "target_suspended", "1 while a target is not chosen", &targets, |it| {
+            gauge(standing(it))
+        })?;
+        let (sent, help) = (|it: &TargetState| counter(it.counts().dispatched), "Attempts sent to a target");
+        for_each(&mut encoder, "target_dispatched", help, &targets, sent)?;
+        let help = "Answers, and connections without one, that speak against a target";
+        for_each(&mut encoder, "target_failed", help, &targets, |it| counter(it.counts().failed))?;
+        let help = "Suspensions of a target, those of its endpoint apart";
+        for_each(&mut encoder, "target_suspensions", help, &targets, |it| counter(it.counts().suspensions))?;
+        self.classifiers(&mut encoder, now)?;
+        self.service(&mut encoder)
+    }
+}
+
+impl Live {
+    /// Each target once, in the order of the policy.
+    fn targets(&self) -> Vec<Arc<TargetState>> {
+        let snapshot = self.router.snapshot();
+        let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
+        let states = policies.flat_map(|policy| &policy.targets).map(|target| &target.state);
+        let mut seen = HashSet::new();
+        states.filter(|state| seen.insert(Arc::as_ptr(state))).map(Arc::clone).collect()
+    }
+
+    fn classifiers(&self, encoder: &mut DescriptorEncoder<'_>, now: Instant) -> fmt::Result {
+        let snapshot = self.router.snapshot();
+        let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
+        let mut seen = HashSet::new();
+        let classifiers: Vec<&Classifier> = policies
+            .filter_map(|policy| match &policy.turns {
+                Turns::Intelligent(rules) => Some(&*rules.classifier),
+                Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+            })
+            .filter(|classifier| seen.insert(Arc::as_ptr(&classifier.state)))
+            .collect();
+        let help = "Requests by what came of classifying them";
+        let mut family = encoder.encode_descriptor("classifications", help, None, counter(0).metric_type())?;
+        for classifier in &classifiers {
+            for (verdict, count) in classifier.state.counts().verdicts {
+                let labels = [("classifier", &*classifier.name), ("verdict", verdict)];
+                counter(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        type Read = fn(&Classifier, Instant) -> u64;
+        let counters: [(&str, &str, Read); 2] = [
+            ("classifier_calls", "Calls of a classifier", |it, _| it.state.counts().calls),
+            ("classifier_shared", "Requests that needed no call of their own", |it, _| it.state.counts().shared),
+        ];
+        for (name, help, read) in counters {
+            let mut family = encoder.encode_descriptor(name, help, None, counter(0).metric_type())?;
+            for classifier in &classifiers {
+                let labels = [("classifier", &*classifier.name)];
+                counter(read(classifier, now)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "1 while a classifier is not asked";
+        let mut family = encoder.encode_descriptor("classifier_suspended", help, None, gauge(0).metric_type())?;
+        for classifier in classifiers {
+            let suspended = u64::from(!classifier.state.standing(now).is_available());
+            gauge(suspended).encode(family.encode_family(&[("classifier", &*classifier.name)])?)?;
+        }
+        Ok(())
+    }
+
+    fn service(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let applied = self.applied_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        for (name, help, value) in [
+            ("policy_version", "Counts the policies applied since start, from 1", self.router.snapshot().version),
+            ("policy_applied_timestamp_seconds", "When the live policy was applied", applied),
+            ("policy_refused", "1 while the policy's files have changes that were refused", self.refused.into()),
+            ("open_requests", "Requests until their answers' headers", self.capacity.requests() as u64),
+            ("held_body_bytes", "Bytes of request bodies held", self.capacity.bytes() as u64),
+        ] {
+            let metric = gauge(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let build = gauge(1);
+        let help = "The router's version";
+        let mut family = encoder.encode_descriptor("build", help, None, build.metric_type())?;
+        build.encode(family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
+    }
+}
+
+fn for_each<M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    targets: &[Arc<TargetState>],
+    read: impl Fn(&TargetState) -> M,
+) -> fmt::Result {
+    let Some(first) = targets.first() else { return Ok(()) };
+    let mut family = encoder.encode_descriptor(name, help, None, read(first).metric_type())?;
+    for state in targets {
+        let endpoint = Name(Arc::clone(&state.endpoint.name));
+        let labels = TargetLabels { model: Name::from(&state.model), endpoint };
+        read(state).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn counter(value: u64) -> ConstCounter<u64> {
+    ConstCounter::new(value)
+}

@@ -1,0 +1,169 @@
+//! Metrics of what has happened, counted as it does. Every label comes from the policy file or is a word of our own, so
+//! that no client can make series.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::Live;
+use crate::decision::Decision;
+use crate::policy::{ModelName, Target};
+
+/// Seconds until an answer's headers: generation takes from tenths of a second to minutes.
+const ANSWER_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+/// Seconds from a request's headers to its decision, the time in which the body comes included.
+const DECISION_SECONDS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+const BODY_BYTES: [f64; 8] = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6];
+
+/// A name out of the policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name(pub(super) Arc<str>);
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        (&*self.0).encode(encoder)
+    }
+}
+
+impl From<&ModelName> for Name {
+    fn from(model: &ModelName) -> Self {
+        Self(model.shared())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    api: Name,
+    environment: &'static str,
+    policy: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    api: Name,
+    environment: &'static str,
+    policy: &'static str,
+    model: Option<Name>,
+    endpoint: Name,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailoverLabels {
+    from_model: Option<Name>,
+    from_endpoint: Name,
+    to_model: Name,
+    to_endpoint: Name,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TargetLabels {
+    pub(super) model: Name,
+    pub(super) endpoint: Name,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    code: &'static str,
+}
+
+type Histograms = Family<TargetLabels, Histogram, fn() -> Histogram>;
+
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    attempts: Family<AttemptLabels, Counter>,
+    failovers: Family<FailoverLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
+    decision_seconds: Histogram,
+    answer_seconds: Histograms,
+    body_bytes: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("model_router");
+        let metrics = Self {
+            requests: Family::default(),
+            attempts: Family::default(),
+            failovers: Family::default(),
+            refusals: Family::default(),
+            decision_seconds: Histogram::new(DECISION_SECONDS),
+            answer_seconds: Family::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
+            body_bytes: Histogram::new(BODY_BYTES),
+            registry: Registry::default(),
+        };
+        registry.register("requests", "Requests that a target was chosen for, once each", metrics.requests.clone());
+        registry.register("attempts", "Answers to attempts, by what they say of the target", metrics.attempts.clone());
+        registry.register("failovers", "Further attempts asked for, and why", metrics.failovers.clone());
+        registry.register("refusals", "Answers of the router's own, by their code", metrics.refusals.clone());
+        let help = "Seconds from a request's headers to its decision, its body and classification included";
+        registry.register("decision_seconds", help, metrics.decision_seconds.clone());
+        let help = "Seconds from an attempt's decision to the headers of its answer";
+        registry.register("answer_seconds", help, metrics.answer_seconds.clone());
+        registry.register("request_body_bytes", "Lengths of request bodies", metrics.body_bytes.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    pub(super) fn decided(&self, decision: &Decision, took: Duration) {
+        if decision.attempt == 1 {
+            let Decision { environment, policy, .. } = *decision;
+            let labels = RequestLabels { api: Name(Arc::clone(&decision.api)), environment, policy };
+            self.requests.get_or_create(&labels).inc();
+        }
+        self.decision_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn answered(&self, decision: &Decision, outcome: &'static str, took: Duration) {
+        let model = decision.model.as_ref().map(Name::from);
+        let Decision { environment, policy, .. } = *decision;
+        let (api, endpoint) = (Name(Arc::clone(&decision.api)), Name(Arc::clone(&decision.endpoint)));
+        if let Some(model) = model.clone() {
+            let labels = TargetLabels { model, endpoint: endpoint.clone() };
+            self.answer_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+        }
+        self.attempts.get_or_create(&AttemptLabels { api, environment, policy, model, endpoint, outcome }).inc();
+    }
+
+    pub(super) fn failed_over(&self, from: &Decision, to: &Target, reason: &'static str) {
+        let labels = FailoverLabels {
+            from_model: from.model.as_ref().map(Name::from),
+            from_endpoint: Name(Arc::clone(&from.endpoint)),
+            to_model: Name::from(&to.model),
+            to_endpoint: Name(Arc::clone(&to.endpoint.name)),
+            reason,
+        };
+        self.failovers.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn refused(&self, code: &'static str) {
+        self.refusals.get_or_create(&RefusalLabels { code }).inc();
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Of a body beyond 2^52 bytes.
+    pub(super) fn body(&self, bytes: usize) {
+        self.body_bytes.observe(bytes as f64);
+    }
+
+    pub(super) fn encode(&self, live: Live) -> String {
+        let mut text = String::new();
+        let mut moment = Registry::with_prefix("model_router");
+        moment.register_collector(Box::new(live));
+        // Writing to a string does not fail.
+        let _ = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &moment))
+            .and_then(|()| encode_eof(&mut text));
+        text
+    }
+}
