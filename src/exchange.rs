@@ -269,13 +269,14 @@ impl Exchange {
         let (head, attempt) = match std::mem::replace(&mut self.state, State::Ended) {
             State::Inspecting(inspection) => inspection.abandoned(),
             // The headers of that answer may have been lost with the stream.
-            State::AwaitingAnswer { head, sent: Sent::Target(attempt), .. } if head.answer_can_be_held => {
+            State::AwaitingAnswer { head, sent: Sent::Target(attempt), .. }
+                if head.answer_can_be_held && attempt.trial.route.policy().inspect_first_event =>
+            {
                 (head, *attempt)
             }
             _ => return,
         };
-        let inspected = attempt.trial.route.policy().inspect_first_event;
-        if let Some(stream_id) = head.stream_id.filter(|_| inspected) {
+        if let Some(stream_id) = head.stream_id {
             self.router.abandon(stream_id, attempt, now);
         }
     }

@@ -26,7 +26,7 @@ use crate::refusal::{Refusal, Reply};
 use crate::registry::Registry;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
-use attempts::Attempts;
+use attempts::{Attempts, Sequel};
 pub use trial::{Attempt, Fate, Trial};
 
 /// What all streams share.
@@ -138,8 +138,11 @@ impl Router {
     }
 
     fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
-        if let Some(attempt) = head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
-            return Admission::Further(attempt);
+        match head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
+            Some(Sequel::Attempt(attempt)) => return Admission::Further(attempt),
+            Some(Sequel::UsedUp) => return Admission::Refuse(Refusal::AttemptsUsedUp),
+            // A first one. Or those before it found no router, which cost no target anything, or one that is gone.
+            None => {}
         }
         let signal = match head.environment.as_deref().map(Environment::named) {
             Some(None) => return Admission::Refuse(Refusal::UnknownEnvironment),
@@ -151,7 +154,7 @@ impl Router {
                 head.shape = api.shape();
                 let mut route = Route::new(&snapshot, api, either(environment, signal));
                 route.operation = Some(operation);
-                route.admit(head)
+                route.admit()
             }
             Match::Other { apis, environment, operation } => {
                 let environment = either(environment, signal);
@@ -172,9 +175,16 @@ impl Router {
 
     /// The attempt that has come to wait since the request's headers were here. Where Envoy itself saw an answer break
     /// off, the end of that stream and the next attempt arrive at the same moment.
-    pub fn waiting(&self, head: &RequestHead, now: Instant) -> Option<Box<Attempt>> {
+    ///
+    /// # Errors
+    /// The request has had all its attempts.
+    pub fn waiting(&self, head: &RequestHead, now: Instant) -> Result<Option<Box<Attempt>>, Refusal> {
         let further = head.attempt_count.is_none_or(|count| count > 1);
-        head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now))
+        match head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now)) {
+            Some(Sequel::Attempt(attempt)) => Ok(Some(attempt)),
+            Some(Sequel::UsedUp) => Err(Refusal::AttemptsUsedUp),
+            None => Ok(None),
+        }
     }
 
     /// What has to be asked about a new request before its target can be chosen, if anything. `body` is a JSON object.
@@ -223,7 +233,10 @@ impl Router {
     /// The stream ended while the attempt's answer was held: if the provider broke off, Envoy asks again by itself.
     pub fn abandon(&self, stream_id: String, attempt: Attempt, now: Instant) {
         let decision = attempt.decision.clone();
-        self.wait_for_next(stream_id, attempt.abandon(), decision, "broken_off", now);
+        let goes_on = self.wait_for_next(stream_id.clone(), attempt.abandon(), decision, "broken_off", now);
+        if !goes_on && self.attempts.has_room(now) {
+            self.attempts.put(stream_id, Sequel::UsedUp, now);
+        }
     }
 
     fn wait_for_next(
@@ -243,7 +256,7 @@ impl Router {
             if let Some(from) = from {
                 self.telemetry.goes_on(&from, &next, reason);
             }
-            self.attempts.put(stream_id, next, now);
+            self.attempts.put(stream_id, Sequel::Attempt(next), now);
         }
         chosen
     }
@@ -287,14 +300,9 @@ impl Route {
         Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment, operation: None }
     }
 
-    /// A first attempt, also where one that came before left nothing here: this router has been started since, or
-    /// Envoy itself saw the answer break off.
-    fn admit(self, head: &RequestHead) -> Admission {
+    fn admit(self) -> Admission {
         match self.api.policy(self.environment) {
             None => Admission::Refuse(self.no_targets()),
-            Some(policy) if head.attempt_count.is_some_and(|count| count > policy.limits.attempts.get()) => {
-                Admission::Refuse(Refusal::AttemptsUsedUp)
-            }
             Some(_) => Admission::First(self),
         }
     }

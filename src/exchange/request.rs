@@ -285,7 +285,7 @@ impl Exchange {
                     let sent = pinned(route, &facts, key)?;
                     return Ok(Choice::Sent(sent, whole.body.clone()));
                 }
-                match self.router.waiting(&whole.head, now) {
+                match self.router.waiting(&whole.head, now)? {
                     Some(attempt) => attempt,
                     None => match self.router.ask(&route, whole.body.as_deref().unwrap_or_default()) {
                         Some(Asked::Question(question)) => return Ok(Choice::Ask(route, question)),

@@ -12,6 +12,15 @@ const MAX_WAITING: usize = 16_384;
 /// Envoy asks again within milliseconds; what has not arrived by then never will (the client left).
 const MAX_AGE: Duration = Duration::from_secs(10);
 
+/// What an attempt finds that Envoy makes after an earlier one.
+#[derive(Debug)]
+pub(super) enum Sequel {
+    /// Its target, chosen already.
+    Attempt(Box<Attempt>),
+    /// Envoy asks by itself where an answer breaks off, and the request had no further attempt.
+    UsedUp,
+}
+
 /// Attempts by the id that all attempts of a request share.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
@@ -20,17 +29,17 @@ pub(super) struct Attempts {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    by_id: HashMap<String, (Instant, Box<Attempt>)>,
+    by_id: HashMap<String, (Instant, Sequel)>,
     swept: Option<Instant>,
 }
 
 impl Attempts {
-    /// Takes the attempt that waits under an id.
-    pub(super) fn take(&self, id: &str, now: Instant) -> Option<Box<Attempt>> {
+    /// Takes what waits under an id.
+    pub(super) fn take(&self, id: &str, now: Instant) -> Option<Sequel> {
         let mut waiting = self.lock();
         waiting.sweep(now);
-        let (put, attempt) = waiting.by_id.remove(id)?;
-        (now.saturating_duration_since(put) < MAX_AGE).then_some(attempt)
+        let (put, sequel) = waiting.by_id.remove(id)?;
+        (now.saturating_duration_since(put) < MAX_AGE).then_some(sequel)
     }
 
     /// Whether one more may wait.
@@ -40,9 +49,9 @@ impl Attempts {
         waiting.by_id.len() < MAX_WAITING
     }
 
-    /// Lets an attempt wait.
-    pub(super) fn put(&self, id: String, attempt: Box<Attempt>, now: Instant) {
-        self.lock().by_id.insert(id, (now, attempt));
+    /// Lets it wait.
+    pub(super) fn put(&self, id: String, sequel: Sequel, now: Instant) {
+        self.lock().by_id.insert(id, (now, sequel));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {

@@ -105,3 +105,15 @@ fn an_answer_that_breaks_off_while_it_is_held_leaves_the_next_attempt_ready() {
     assert!(!second.answer(200));
     assert_eq!(available(&router, second.now), [false, true], "the other one served, so this one broke off");
 }
+
+#[test]
+fn an_answer_that_breaks_off_when_attempts_are_used_up_is_not_tried_for_ever() {
+    let router = router(&POLICY.replace("round_robin: {", "round_robin: { attempts: 1,"));
+    let mut stream = Stream::new(&router);
+    held(&mut stream, 500, Kind::Json);
+    stream.exchange.abandon(stream.now);
+    let again = request(RequestHead { attempt_count: Some(2), ..head() });
+    assert_eq!(refused(Stream::new(&router).on(again)), 502);
+    let another = request(RequestHead { stream_id: Some("another".into()), ..head() });
+    assert!(matches!(Stream::new(&router).on(another).0, Answer::RequestHeaders(_)));
+}
