@@ -1,6 +1,8 @@
-//! The admin service: what an operator asks a running router.
+//! The admin listener: what an operator asks a running router.
 
+mod access;
 mod http;
+mod page;
 mod service;
 
 /// The messages and stubs generated from `proto/`.
@@ -12,5 +14,6 @@ pub mod proto {
     pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/admin.bin"));
 }
 
-pub use http::{Watched, http2_only, routes};
+pub use access::{Access, Token, token_in};
+pub use http::{Watched, routes};
 pub use service::AdminService;

@@ -35,6 +35,8 @@ pub struct Decision {
     pub attempt: u32,
     /// Whether it tries a target whose suspension is over.
     pub probe: bool,
+    /// What the attempt before came to: `gpt-4o@east: failed`.
+    pub after: Option<Box<str>>,
     /// The candidates that came first and could not be had: `gpt-4o@east: suspended for 12 s; …`.
     pub passed_over: Option<Box<str>>,
     /// What was asked about the request.
@@ -89,6 +91,9 @@ impl Decision {
             model: Some(attempt.target().model.clone()),
             attempt: attempt.number(),
             probe: attempt.is_probe(),
+            after: attempt
+                .after()
+                .map(|(target, outcome)| format!("{}@{}: {outcome}", target.model, target.endpoint.name).into()),
             passed_over: passed_over(attempt, now),
             classification,
             policy: attempt.trial.route.policy().turns.name(),
@@ -110,6 +115,7 @@ impl Decision {
             endpoint: Arc::clone(&endpoint.name),
             attempt: 1,
             probe: false,
+            after: None,
             passed_over: None,
             classification: None,
             policy_version: route.version(),
@@ -123,7 +129,8 @@ impl Decision {
         let _ = self.answer.set(Answered { status, outcome: outcome.label(), took, goes_on });
     }
 
-    /// Why this target: what the classifier said, which candidates could not be had, or that it came first.
+    /// Why this target: what the classifier said, what the attempt before came to, which candidates could not be had, or
+    /// that it came first.
     #[must_use]
     pub fn reason(&self) -> String {
         let classified = self.classification.as_ref().map(|it| match &it.rule {
@@ -131,7 +138,8 @@ impl Decision {
             None => it.verdict.to_owned(),
         });
         let probe = self.probe.then(|| "probe".to_owned());
-        let parts = [classified, probe, self.passed_over.as_deref().map(str::to_owned)];
+        let after = self.after.as_ref().map(|after| format!("after {after}"));
+        let parts = [classified, after, probe, self.passed_over.as_deref().map(str::to_owned)];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         if parts.is_empty() { "first choice".to_owned() } else { parts.join("; ") }
     }

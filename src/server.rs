@@ -15,7 +15,7 @@ use tonic::transport::server::Router as Routes;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
-use crate::admin::{self, AdminService, Watched};
+use crate::admin::{self, Access, AdminService, Watched};
 use crate::capacity::Capacity;
 use crate::ext_proc::Service;
 use crate::reload::Source;
@@ -52,6 +52,7 @@ pub struct Bounds {
 /// A listener failed.
 pub async fn serve(
     (listener, admin_listener): (Listener, Listener),
+    access: Access,
     router: Arc<Router>,
     source: Arc<Source>,
     bounds: Bounds,
@@ -65,10 +66,9 @@ pub async fn serve(
     let (stopping, stopped) = watch::channel(false);
     let watched =
         Watched { router: Arc::clone(&router), source: Arc::clone(&source), capacity, stopping: stopped.clone() };
-    // gRPC over HTTP/2 only, and HTTP/1.1 for what reads metrics and health.
-    let grpc =
-        GrpcRoutes::new(health_service).add_service(reflection()?).add_service(AdminService::server(router, source));
-    let admin_routes = admin::routes(watched).merge(admin::http2_only(grpc.into_axum_router()));
+    let service = AdminService::new(router, source);
+    let grpc = GrpcRoutes::new(health_service).add_service(reflection()?).add_service(service.clone().server());
+    let admin_routes = admin::routes(watched, service, grpc.into_axum_router(), access);
     let admin_routes = transport(bounds).accept_http1(true).add_routes(admin_routes.into());
 
     let serving = async {

@@ -39,6 +39,7 @@ impl Telemetry {
             endpoint = &*decision.endpoint,
             attempt = decision.attempt,
             probe = decision.probe,
+            after = decision.after.as_deref(),
             passed_over = decision.passed_over.as_deref(),
             classification = classification.map(|classification| classification.verdict),
             rule = classification.and_then(|classification| classification.rule.as_deref()),

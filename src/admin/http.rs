@@ -1,4 +1,4 @@
-//! The admin listener's HTTP side: metrics for Prometheus, and whether the router lives and takes requests.
+//! What the admin listener answers: gRPC, the page, metrics for Prometheus, whether the router lives and takes requests.
 
 use std::sync::Arc;
 
@@ -10,6 +10,9 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::sync::watch;
 
+use super::access::{self, Access};
+use super::page;
+use super::service::AdminService;
 use crate::capacity::Capacity;
 use crate::reload::Source;
 use crate::router::Router;
@@ -31,21 +34,27 @@ pub struct Watched {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// `/metrics`, `/healthz`, `/readyz`.
-pub fn routes(watched: Watched) -> Routes {
+/// All of it, for those who may use it. `grpc` has the services.
+pub fn routes(watched: Watched, service: AdminService, grpc: Routes, access: Access) -> Routes {
+    let access = Arc::new(access);
+    let page = page::routes(service);
+    let page = page.layer(middleware::from_fn_with_state(Arc::clone(&access), access::with_own_host));
     Routes::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(watched)
+        .merge(page)
+        .merge(http2_only(grpc))
+        .layer(middleware::from_fn_with_state(access, access::with_token))
 }
 
 /// Refuses HTTP/1.1 to what can change something. Browsers speak nothing else without TLS, so no web page reaches it, not
 /// even one whose name has come to mean this machine.
-pub fn http2_only(routes: Routes) -> Routes {
-    routes.layer(middleware::from_fn(async |request: Request, next: Next| {
+fn http2_only(grpc: Routes) -> Routes {
+    grpc.layer(middleware::from_fn(async |request: Request, next: Next| {
         if request.version() < Version::HTTP_2 {
-            return (StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz; gRPC needs HTTP/2\n")
+            return (StatusCode::NOT_FOUND, "there are /, /metrics, /healthz and /readyz; gRPC needs HTTP/2\n")
                 .into_response();
         }
         next.run(request).await

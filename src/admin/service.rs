@@ -21,7 +21,7 @@ use crate::reload::Source;
 use crate::router::Router;
 
 /// The service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AdminService {
     router: Arc<Router>,
     source: Arc<Source>,
@@ -29,52 +29,34 @@ pub struct AdminService {
 }
 
 impl AdminService {
-    /// The service, ready to be added to a server.
+    /// The service of a router that starts now.
     #[must_use]
-    pub fn server(router: Arc<Router>, source: Arc<Source>) -> AdminServer<Self> {
-        AdminServer::new(Self { router, source, started_at: SystemTime::now() })
+    pub fn new(router: Arc<Router>, source: Arc<Source>) -> Self {
+        Self { router, source, started_at: SystemTime::now() }
+    }
+
+    /// Ready to be added to a server.
+    #[must_use]
+    pub fn server(self) -> AdminServer<Self> {
+        AdminServer::new(self)
     }
 }
 
 #[tonic::async_trait]
 impl Admin for AdminService {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
-        let snapshot = self.router.snapshot();
-        let status = self.source.status();
-        Ok(Response::new(GetStatusResponse {
-            router_version: env!("CARGO_PKG_VERSION").into(),
-            started_at: Some(self.started_at.into()),
-            policy: Some(Policy {
-                file: self.source.name(),
-                version: snapshot.version,
-                sha256: snapshot.hash.clone(),
-                applied_at: Some(status.applied_at.into()),
-            }),
-            last_refused_reload: status
-                .refused
-                .map(|refused| RefusedReload { at: Some(refused.at.into()), report: refused.report }),
-        }))
+        Ok(Response::new(self.status()))
     }
 
     async fn list_targets(&self, _: Request<ListTargetsRequest>) -> Result<Response<ListTargetsResponse>, Status> {
-        let now = Instant::now();
-        let targets = self.targets().into_values().map(|(state, used_by)| describe(&state, used_by, now)).collect();
-        Ok(Response::new(ListTargetsResponse { targets }))
+        Ok(Response::new(ListTargetsResponse { targets: self.described_targets() }))
     }
 
     async fn list_classifiers(
         &self,
         _: Request<ListClassifiersRequest>,
     ) -> Result<Response<ListClassifiersResponse>, Status> {
-        let now = Instant::now();
-        let describe = |(name, (state, used_by)): (String, (Arc<ClassifierState>, _))| {
-            let (counts, (standing, remaining)) = (state.counts(), to_state(state.standing(now), now));
-            let verdicts = counts.verdicts.into_iter().map(|(label, count)| (label.to_owned(), count)).collect();
-            let (calls, shared) = (counts.calls, counts.shared);
-            Classifier { name, state: standing.into(), remaining, calls, shared, verdicts, used_by }
-        };
-        let classifiers = self.classifiers().into_iter().map(describe).collect();
-        Ok(Response::new(ListClassifiersResponse { classifiers }))
+        Ok(Response::new(ListClassifiersResponse { classifiers: self.described_classifiers() }))
     }
 
     async fn list_decisions(
@@ -85,8 +67,7 @@ impl Admin for AdminService {
             0 => usize::MAX,
             limit => limit as usize,
         };
-        let decisions = self.router.telemetry.recent(most).iter().map(|decision| told(decision)).collect();
-        Ok(Response::new(ListDecisionsResponse { decisions }))
+        Ok(Response::new(ListDecisionsResponse { decisions: self.decisions(most) }))
     }
 
     async fn suspend(&self, request: Request<SuspendRequest>) -> Result<Response<SuspendResponse>, Status> {
@@ -122,6 +103,45 @@ const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
 const MAX_REASON_CHARS: usize = 200;
 
 impl AdminService {
+    pub(super) fn status(&self) -> GetStatusResponse {
+        let snapshot = self.router.snapshot();
+        let status = self.source.status();
+        GetStatusResponse {
+            router_version: env!("CARGO_PKG_VERSION").into(),
+            started_at: Some(self.started_at.into()),
+            policy: Some(Policy {
+                file: self.source.name(),
+                version: snapshot.version,
+                sha256: snapshot.hash.clone(),
+                applied_at: Some(status.applied_at.into()),
+            }),
+            last_refused_reload: status
+                .refused
+                .map(|refused| RefusedReload { at: Some(refused.at.into()), report: refused.report }),
+        }
+    }
+
+    pub(super) fn described_targets(&self) -> Vec<Target> {
+        let now = Instant::now();
+        self.targets().into_values().map(|(state, used_by)| describe(&state, used_by, now)).collect()
+    }
+
+    pub(super) fn described_classifiers(&self) -> Vec<Classifier> {
+        let now = Instant::now();
+        let describe = |(name, (state, used_by)): (String, (Arc<ClassifierState>, _))| {
+            let (counts, (standing, remaining)) = (state.counts(), to_state(state.standing(now), now));
+            let verdicts = counts.verdicts.into_iter().map(|(label, count)| (label.to_owned(), count)).collect();
+            let (calls, shared) = (counts.calls, counts.shared);
+            Classifier { name, state: standing.into(), remaining, calls, shared, verdicts, used_by }
+        };
+        self.classifiers().into_iter().map(describe).collect()
+    }
+
+    /// The last decisions, newest first.
+    pub(super) fn decisions(&self, most: usize) -> Vec<proto::Decision> {
+        self.router.telemetry.recent(most).iter().map(|decision| told(decision)).collect()
+    }
+
     /// The targets of an endpoint, or one of them.
     #[allow(clippy::result_large_err)] // tonic's own type.
     fn find(&self, endpoint: &str, model: &str) -> Result<Vec<Arc<TargetState>>, Status> {

@@ -2,24 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use comfy_table::{Table, presets};
-use tonic::transport::Channel;
 
-use super::channel;
+use super::channel::{Address, Channel};
 use crate::admin::proto::admin_client::AdminClient;
-use crate::server::ListenAddress;
 
 /// How long a router may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where the router is.
-#[derive(Debug, Args)]
-pub(super) struct Address {
-    /// The router's admin listener: ADDRESS:PORT or unix:PATH
-    #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
-    pub(super) admin: ListenAddress,
-}
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Output {
@@ -30,8 +20,8 @@ pub(super) enum Output {
 }
 
 /// A client of the router's admin API.
-pub(super) async fn connect(address: &ListenAddress) -> Result<AdminClient<Channel>, String> {
-    channel::open(address, TIMEOUT).await.map(AdminClient::new)
+pub(super) async fn connect(address: &Address) -> Result<AdminClient<Channel>, String> {
+    address.open(TIMEOUT).await.map(AdminClient::new)
 }
 
 /// An empty table.

@@ -6,13 +6,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::admin::{self, Output, instant, table};
+use super::channel::Address;
 use super::{fail, runtime};
 use crate::admin::proto::{Decision, ListDecisionsRequest};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    router: admin::Address,
+    router: Address,
     /// At most so many, newest first
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: u32,
@@ -25,14 +26,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let asked = runtime().and_then(|runtime| {
         runtime.block_on(async {
-            let mut admin = admin::connect(&arguments.router.admin).await?;
+            let mut admin = admin::connect(&arguments.router).await?;
             let answer = admin.list_decisions(ListDecisionsRequest { limit: arguments.limit.max(1) }).await;
             answer.map(|answer| answer.into_inner().decisions).map_err(|status| status.message().to_owned())
         })
     });
     match (asked, arguments.output) {
         (Err(problem), _) => {
-            return fail(format!("no answer from the router at {}: {problem}", arguments.router.admin));
+            return fail(format!("no answer from the router at {}: {problem}", arguments.router));
         }
         (Ok(decisions), Output::Table) => println!("{}", rows(&decisions)),
         (Ok(decisions), Output::Json) => println!("{:#}", decisions.iter().map(to_json).collect::<Value>()),

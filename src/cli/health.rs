@@ -8,14 +8,13 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{channel, fail, positive_duration, runtime};
-use crate::server::ListenAddress;
+use super::channel::Address;
+use super::{fail, positive_duration, runtime};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The router's admin listener: ADDRESS:PORT or unix:PATH
-    #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
-    admin: ListenAddress,
+    #[command(flatten)]
+    admin: Address,
     /// How long the router may take to answer
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = positive_duration)]
     timeout: Duration,
@@ -40,8 +39,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn ask(admin: &ListenAddress, timeout: Duration) -> Result<ServingStatus, String> {
-    let mut health = HealthClient::new(channel::open(admin, timeout).await?);
+async fn ask(admin: &Address, timeout: Duration) -> Result<ServingStatus, String> {
+    let mut health = HealthClient::new(admin.open(timeout).await?);
     // No name: the whole process.
     let answer = health.check(HealthCheckRequest::default()).await.map_err(|status| status.message().to_owned())?;
     Ok(answer.into_inner().status())

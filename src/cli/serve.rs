@@ -14,6 +14,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::{fail, positive_duration};
+use crate::admin::{Access, Token};
 use crate::envoy_config::{CA_FILE, ClustersFile};
 use crate::registry::Registry;
 use crate::reload::{self, Clusters, Source};
@@ -46,7 +47,19 @@ pub(super) struct Arguments {
     /// The authorities whose clients may connect to --listen (PEM)
     #[arg(long, env = "MODEL_ROUTER_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_certificate")]
     tls_client_ca: Option<PathBuf>,
-    /// Allow plaintext on an address that is not loopback
+    /// Where --admin-listen is not loopback: the certificate that it shows, with its chain (PEM; read again when it changes)
+    #[arg(long, env = "MODEL_ROUTER_ADMIN_TLS_CERTIFICATE", value_name = "FILE", requires = "admin_tls_key")]
+    admin_tls_certificate: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, env = "MODEL_ROUTER_ADMIN_TLS_KEY", value_name = "FILE", requires = "admin_tls_certificate")]
+    admin_tls_key: Option<PathBuf>,
+    /// A file with the token that clients of --admin-listen must show, health checks excepted
+    #[arg(long, env = "MODEL_ROUTER_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// A name under which the admin page may be opened; addresses and `localhost` always are. Several: again, or with `,`
+    #[arg(long, env = "MODEL_ROUTER_ADMIN_HOST", value_name = "NAME", value_delimiter = ',')]
+    admin_host: Vec<String>,
+    /// Allow plaintext on a --listen that is not loopback
     #[arg(long, env = "MODEL_ROUTER_INSECURE_PLAINTEXT")]
     insecure_plaintext: bool,
     /// The longest request body in bytes; longer ones get 413
@@ -114,27 +127,33 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Whoever can connect can read provider keys: other machines only with a certificate, or where somebody says so.
+/// Whoever can connect can read provider keys, or suspend targets: other machines only with a certificate and a token.
 fn check_exposure(arguments: &Arguments) -> Result<(), String> {
-    let listeners = [
-        ("--listen", &arguments.listen, arguments.tls_certificate.is_some()),
-        ("--admin-listen", &arguments.admin_listen, false),
-    ];
-    for (flag, address, tls) in listeners {
-        if !address.is_exposed() || tls {
-            continue;
-        }
+    let (listen, admin) = (&arguments.listen, &arguments.admin_listen);
+    if listen.is_exposed() && arguments.tls_certificate.is_none() {
         if !arguments.insecure_plaintext {
             return Err(format!(
-                "{flag} {address} is reachable from other machines, and whoever connects can read provider keys; \
-                 use loopback or unix:PATH, or {}--insecure-plaintext if the network itself is trusted",
-                if flag == "--listen" { "mutual TLS (--tls-certificate), or " } else { "" }
+                "--listen {listen} is reachable from other machines, and whoever connects can read provider keys; \
+                 use loopback or unix:PATH, or mutual TLS (--tls-certificate), or --insecure-plaintext if the network \
+                 itself is trusted"
             ));
         }
-        warn!(%address, "plaintext on an address that is not loopback: whoever connects can read provider keys");
+        warn!(address = %listen, "plaintext on an address that is not loopback: whoever connects can read provider keys");
     }
-    if arguments.listen.is_unix() && arguments.tls_certificate.is_some() {
-        return Err("--tls-certificate is for a --listen with ADDRESS:PORT; a unix socket needs none".into());
+    if admin.is_exposed() && (arguments.admin_tls_certificate.is_none() || arguments.admin_token_file.is_none()) {
+        return Err(format!(
+            "--admin-listen {admin} is reachable from other machines, and whoever connects can suspend targets; use \
+             loopback or unix:PATH, or give it TLS and a token (--admin-tls-certificate, --admin-tls-key, \
+             --admin-token-file)"
+        ));
+    }
+    for (flag, address, certificate) in [
+        ("--tls-certificate", listen, &arguments.tls_certificate),
+        ("--admin-tls-certificate", admin, &arguments.admin_tls_certificate),
+    ] {
+        if address.is_unix() && certificate.is_some() {
+            return Err(format!("{flag} is for ADDRESS:PORT; a unix socket needs none"));
+        }
     }
     Ok(())
 }
@@ -149,7 +168,8 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let router = Arc::new(Router::new(compiled.snapshot, registry));
     let tls = arguments.tls()?;
     let (listener, listen) = bind("--listen", &arguments.listen, tls.as_ref()).await?;
-    let (admin_listener, admin_listen) = bind("--admin-listen", &arguments.admin_listen, None).await?;
+    let (admin_tls, access) = (arguments.admin_tls()?, arguments.access()?);
+    let (admin_listener, admin_listen) = bind("--admin-listen", &arguments.admin_listen, admin_tls.as_ref()).await?;
     let stop = stop_signal()?;
     let bounds = Bounds {
         max_body_bytes: arguments.max_body_bytes,
@@ -162,12 +182,12 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     info!(%listen, %admin_listen, policy = source.name(), sha256 = snapshot.hash, "serving");
     drop(snapshot);
     tokio::spawn(Arc::clone(&source).follow(Arc::clone(&router), files, arguments.reload_interval, clusters));
-    if let Some(tls) = tls {
+    for tls in [tls, admin_tls].into_iter().flatten() {
         tokio::spawn(tls.follow(arguments.reload_interval));
     }
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
     let listeners = (listener, admin_listener);
-    server::serve(listeners, router, source, bounds, stop)
+    server::serve(listeners, access, router, source, bounds, stop)
         .await
         .map_err(|error| format!("stopped serving: {error}"))?;
     sockets.into_iter().flatten().for_each(SocketFile::remove);
@@ -189,8 +209,24 @@ impl Arguments {
         else {
             return Ok(None);
         };
-        let files = TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() };
+        let (certificate, key, client_ca) = (certificate.clone(), key.clone(), Some(client_ca.clone()));
+        let files = TlsFiles { certificate, key, client_ca, alpn: &[b"h2"] };
         Tls::open(files).map(Some).map_err(|problem| format!("mutual TLS can't be set up: {problem}"))
+    }
+
+    fn admin_tls(&self) -> Result<Option<Arc<Tls>>, String> {
+        let (Some(certificate), Some(key)) = (self.admin_tls_certificate.clone(), self.admin_tls_key.clone()) else {
+            return Ok(None);
+        };
+        let files = TlsFiles { certificate, key, client_ca: None, alpn: &[b"h2", b"http/1.1"] };
+        Tls::open(files).map(Some).map_err(|problem| format!("--admin-tls-certificate: {problem}"))
+    }
+
+    fn access(&self) -> Result<Access, String> {
+        let read = |file: &PathBuf| {
+            Token::read(file).map_err(|error| format!("--admin-token-file {}: {error}", file.display()))
+        };
+        Ok(Access { hosts: self.admin_host.clone(), token: self.admin_token_file.as_ref().map(read).transpose()? })
     }
 }
 

@@ -8,16 +8,16 @@ use comfy_table::Table;
 use serde_json::json;
 
 use super::admin::{self, Output, instant, table};
+use super::channel::Address;
 use super::{fail, runtime};
 use crate::admin::proto::{
     Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListTargetsRequest, State, Target,
 };
-use crate::server::ListenAddress;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    router: admin::Address,
+    router: Address,
     /// How the answer is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: admin::Output,
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(problem) => return fail(problem),
     };
-    match runtime.block_on(ask(&arguments.router.admin)) {
+    match runtime.block_on(ask(&arguments.router)) {
         Ok(answers) => {
             match arguments.output {
                 Output::Table => println!("{}", text(&answers)),
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(problem) => fail(format!("no answer from the router at {}: {problem}", arguments.router.admin)),
+        Err(problem) => fail(format!("no answer from the router at {}: {problem}", arguments.router)),
     }
 }
 
@@ -48,7 +48,7 @@ struct Answers {
     classifiers: Vec<Classifier>,
 }
 
-async fn ask(address: &ListenAddress) -> Result<Answers, String> {
+async fn ask(address: &Address) -> Result<Answers, String> {
     let mut admin = admin::connect(address).await?;
     let lost = |status: tonic::Status| status.message().to_owned();
     let status = admin.get_status(GetStatusRequest {}).await.map_err(lost)?.into_inner();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::admin;
+use super::channel::Address;
 use super::{fail, runtime};
 use crate::admin::proto::{ResumeRequest, SuspendRequest};
 
@@ -30,7 +31,7 @@ pub(super) struct Resume {
 #[derive(Debug, Args)]
 struct Target {
     #[command(flatten)]
-    router: admin::Address,
+    router: Address,
     /// An endpoint of the live policy
     #[arg(value_name = "ENDPOINT")]
     endpoint: String,
@@ -44,7 +45,7 @@ pub(super) fn suspend(arguments: Suspend) -> ExitCode {
     let told = format!("{} is suspended for {}", target.name(), humantime::format_duration(duration));
     done(&told, || {
         runtime()?.block_on(async {
-            let mut admin = admin::connect(&target.router.admin).await?;
+            let mut admin = admin::connect(&target.router).await?;
             let duration = prost_types::Duration::try_from(duration).ok();
             let request = SuspendRequest { endpoint: target.endpoint, model: target.model, duration, reason };
             admin.suspend(request).await.map(drop).map_err(|status| status.message().to_owned())
@@ -57,7 +58,7 @@ pub(super) fn resume(arguments: Resume) -> ExitCode {
     let told = format!("{} is back", target.name());
     done(&told, || {
         runtime()?.block_on(async {
-            let mut admin = admin::connect(&target.router.admin).await?;
+            let mut admin = admin::connect(&target.router).await?;
             let request = ResumeRequest { endpoint: target.endpoint, model: target.model };
             admin.resume(request).await.map(drop).map_err(|status| status.message().to_owned())
         })

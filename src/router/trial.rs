@@ -27,6 +27,8 @@ pub struct Trial {
     position: usize,
     /// The candidates that were passed over since the last one was taken, with the reason.
     passed_over: Vec<(usize, Standing)>,
+    /// The target of the attempt before, and what came of it.
+    after: Option<(usize, &'static str)>,
     /// The attempts begun.
     attempts: u32,
     /// What was asked about the request before its candidates were known; no attempt asks again.
@@ -91,6 +93,7 @@ impl Trial {
             order,
             position: 0,
             passed_over,
+            after: None,
             attempts: 0,
             classification,
             grudges,
@@ -197,6 +200,11 @@ impl Attempt {
         all.map(|(target, fate)| (&targets[target], fate))
     }
 
+    /// The target of the attempt before, and what came of it.
+    pub fn after(&self) -> Option<(&Target, &'static str)> {
+        self.trial.after.map(|(target, outcome)| (&self.trial.route.policy().targets[target], outcome))
+    }
+
     /// The candidates that came before and could not be had, with the reason.
     pub fn passed_over(&self) -> impl Iterator<Item = (&Target, Standing)> {
         let targets = &self.trial.route.policy().targets;
@@ -205,14 +213,16 @@ impl Attempt {
 
     /// What came of it is not known; if another target serves, this one failed.
     pub(super) fn abandon(self) -> Trial {
-        let Self { mut trial, dispatch, .. } = self;
+        let Self { mut trial, dispatch, target, .. } = self;
+        trial.after = Some((target, "broken_off"));
         trial.grudges.extend(dispatch.doubt(&trial.limits));
         trial
     }
 
     /// Tells the target what came of it; when it served, those that failed before it are told so.
     pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> Trial {
-        let Self { mut trial, dispatch, .. } = self;
+        let Self { mut trial, dispatch, target, .. } = self;
+        trial.after = Some((target, outcome.label()));
         trial.grudges.extend(dispatch.settle(outcome, &trial.limits, now));
         if outcome.is_served() {
             for grudge in trial.grudges.drain(..) {

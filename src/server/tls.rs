@@ -1,4 +1,4 @@
-//! Mutual TLS for a router on another host than Envoy; certificates are read again when they change.
+//! TLS for a router on another host than Envoy or its operators; certificates are read again when they change.
 
 use std::fmt;
 use std::io;
@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,8 +35,10 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its key.
     pub key: PathBuf,
-    /// The authorities whose clients may connect: the only way in.
-    pub client_ca: PathBuf,
+    /// The authorities whose clients may connect, and nobody else; `None` where clients show something else.
+    pub client_ca: Option<PathBuf>,
+    /// The protocols of the listener, the preferred one first.
+    pub alpn: &'static [&'static [u8]],
 }
 
 /// Why the files make no listener.
@@ -91,7 +94,7 @@ impl Tls {
         }
     }
 
-    /// The connections of a listener whose clients have shown a certificate. A slow or wrong client holds up nobody.
+    /// The connections of a listener whose clients have shown what they must. A slow or wrong client holds up nobody.
     pub fn connections(self: Arc<Self>, listener: TcpListener) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
         let (accepted, connections) = mpsc::channel(MAX_HANDSHAKES);
         tokio::spawn(async move {
@@ -130,24 +133,29 @@ impl Tls {
 }
 
 impl TlsFiles {
-    fn all(&self) -> [PathBuf; 3] {
-        [self.certificate.clone(), self.key.clone(), self.client_ca.clone()]
+    fn all(&self) -> Vec<PathBuf> {
+        [&self.certificate, &self.key].into_iter().chain(&self.client_ca).cloned().collect()
     }
 
     fn config(&self) -> Result<ServerConfig, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for authority in certificates(&self.client_ca)? {
-            roots.add(authority).map_err(|error| wrong(&self.client_ca, error))?;
-        }
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-        let verifier = verifier.map_err(|error| wrong(&self.client_ca, error))?;
+        let config = match &self.client_ca {
+            Some(file) => ServerConfig::builder().with_client_cert_verifier(clients_of(file)?),
+            None => ServerConfig::builder().with_no_client_auth(),
+        };
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(&self.key, error))?;
-        let config = ServerConfig::builder().with_client_cert_verifier(verifier);
         let config = config.with_single_cert(certificates(&self.certificate)?, key);
         let mut config = config.map_err(|error| wrong(&self.certificate, error))?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(config)
     }
+}
+
+fn clients_of(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(authorities)? {
+        roots.add(authority).map_err(|error| wrong(authorities, error))?;
+    }
+    WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| wrong(authorities, error))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

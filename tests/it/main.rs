@@ -6,6 +6,7 @@
 #[path = "../rig.rs"]
 mod rig;
 
+mod admin; // Who may use the admin listener, and the page on it.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod check;
 mod clients; // The official Python clients, with only their base URL changed.

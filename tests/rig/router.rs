@@ -161,7 +161,10 @@ fn command(dir: &Path, policy: &Path, settings: Settings) -> Command {
         command.arg("--policy").arg(policy);
     }
     command.args(["--listen", &settings.listen.replace("{dir}", &dir.display().to_string())]);
-    command.args(["--admin-listen", "127.0.0.1:0", "--log-format", "json", "--reload-interval", "500ms"]);
+    if !settings.args.iter().any(|argument| argument == "--admin-listen") {
+        command.args(["--admin-listen", "127.0.0.1:0"]);
+    }
+    command.args(["--log-format", "json", "--reload-interval", "500ms"]);
     command.args(settings.args).envs(settings.env);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
