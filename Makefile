@@ -13,7 +13,7 @@ KUBERNETES := target/kubernetes
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: help envoy test test-clients test-compose test-envoys test-kubernetes test-memory cost fuzz demo lint fmt envoy-path
+.PHONY: help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) #
 		echo "== Envoy $$version"; \
 		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop inspection outage wire providers telemetry intelligent wso2 || exit 1; \
 	done
+
+test-page: envoy ## Open the admin page in a headless Chromium (CHROMIUM, or `chromium` on the path); left out where there is none
+	@if command -v "$${CHROMIUM:-chromium}" >/dev/null; then \
+		$(CARGO) test --locked --test it -- --ignored --nocapture the_page_shows; \
+	else echo "skipped: there is no Chromium"; fi
 
 test-memory: envoy ## Send 200 slow uploads of 20 MB at once, and say what they cost
 	$(CARGO) test --locked --test it -- --ignored --nocapture --test-threads 1 memory

@@ -8,6 +8,7 @@ mod rig;
 
 mod admin; // Who may use the admin listener, and the page on it.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
+mod browser; // The admin page in a real browser.
 mod check;
 mod clients; // The official Python clients, with only their base URL changed.
 mod cost; // What attempts and inspection cost, as ratios from one run.
