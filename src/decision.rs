@@ -8,6 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
 use crate::policy::ModelName;
 use crate::router::{Attempt, RequestHead, Route};
+use crate::telemetry::Parent;
 
 /// The longest part of a client's own words that is kept.
 const MAX_CLIENT_TEXT: usize = 128;
@@ -17,6 +18,8 @@ const MAX_CLIENT_TEXT: usize = 128;
 pub struct Decision {
     /// When it was made.
     pub at: SystemTime,
+    /// The span that it belongs to, where the request is traced.
+    pub parent: Option<Parent>,
     /// Envoy's id of the request.
     pub request_id: Option<Box<str>>,
     /// The API.
@@ -106,6 +109,7 @@ impl Decision {
     pub fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> Self {
         Self {
             at: SystemTime::now(),
+            parent: head.parent,
             request_id: head.request_id.as_deref().map(|id| bounded(id).into()),
             api: Arc::clone(&route.api.name),
             environment: route.environment.name(),

@@ -266,17 +266,19 @@ impl Exchange {
     /// The stream has ended without a word from us: the client left, or the provider broke off an answer that Envoy
     /// holds, and then Envoy asks for the next attempt by itself. Which it was is known when that attempt comes.
     pub fn abandon(&mut self, now: Instant) {
-        let (head, attempt) = match std::mem::replace(&mut self.state, State::Ended) {
+        let (head, attempt, begun, may_be_lost) = match std::mem::replace(&mut self.state, State::Ended) {
             State::Inspecting(inspection) => inspection.abandoned(),
             // The headers of that answer may have been lost with the stream.
-            State::AwaitingAnswer { head, sent: Sent::Target(attempt), .. }
-                if head.answer_can_be_held && attempt.trial.route.policy().inspect_first_event =>
-            {
-                (head, *attempt)
+            State::AwaitingAnswer { head, sent: Sent::Target(attempt), begun } => {
+                let may_be_lost = head.answer_can_be_held && attempt.trial.route.policy().inspect_first_event;
+                (head, *attempt, begun, may_be_lost)
             }
             _ => return,
         };
-        if let Some(stream_id) = head.stream_id {
+        if let Some(decision) = &attempt.decision {
+            self.router.telemetry.unanswered(decision, now.saturating_duration_since(begun));
+        }
+        if let Some(stream_id) = head.stream_id.filter(|_| may_be_lost) {
             self.router.abandon(stream_id, attempt, now);
         }
     }

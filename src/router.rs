@@ -25,7 +25,7 @@ use crate::provider::Shape;
 use crate::refusal::{Refusal, Reply};
 use crate::registry::Registry;
 use crate::snapshot::Snapshot;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Parent, Telemetry};
 use attempts::{Attempts, Sequel};
 pub use trial::{Attempt, Fate, Trial};
 
@@ -63,6 +63,8 @@ pub struct RequestHead {
     pub attempt_count: Option<u32>,
     /// Whether the start of an answer can be looked at before the client gets its headers.
     pub answer_can_be_held: bool,
+    /// The span that it belongs to, where it is traced.
+    pub parent: Option<Parent>,
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
     /// The other headers; once the request is admitted, only one that names its model. Never logged.

@@ -4,6 +4,7 @@
 mod live;
 mod metrics;
 mod recent;
+mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +18,15 @@ use crate::router::{Attempt, RequestHead};
 pub use live::Live;
 use metrics::Metrics;
 use recent::Recent;
+use traces::Traces;
+pub use traces::{Export, Exporter, Parent};
 
 /// What has been told since the router started.
 #[derive(Debug, Default)]
 pub struct Telemetry {
     metrics: Metrics,
     recent: Recent,
+    traces: Traces,
 }
 
 impl Telemetry {
@@ -54,7 +58,7 @@ impl Telemetry {
     }
 
     /// An answer's headers came back. A failure is worth a line; the rest is in Envoy's access log.
-    pub fn answered(&self, decision: &Decision, status: u16, outcome: &Outcome, took: Duration) {
+    pub fn answered(&self, decision: &Arc<Decision>, status: u16, outcome: &Outcome, took: Duration) {
         let request_id = decision.request_id.as_deref();
         let (model, endpoint) = (decision.model.as_ref().map(|model| model.as_str()), &*decision.endpoint);
         let (attempt, took_ms) = (decision.attempt, millis(took));
@@ -64,6 +68,17 @@ impl Telemetry {
             debug!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "answered");
         }
         self.metrics.answered(decision, outcome.label(), took);
+        self.traces.ended(decision, Some((status, outcome)), took, &self.metrics.spans);
+    }
+
+    /// An attempt ended without an answer: the client left, or the provider broke off.
+    pub fn unanswered(&self, decision: &Arc<Decision>, took: Duration) {
+        self.traces.ended(decision, None, took, &self.metrics.spans);
+    }
+
+    /// Makes spans of attempts from now on.
+    pub fn export(&self) -> Export {
+        self.traces.export(self.metrics.spans.clone())
     }
 
     /// Envoy was asked for another attempt, whose target is chosen already.

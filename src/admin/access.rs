@@ -26,7 +26,7 @@ const OPEN: [&str; 4] = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", 
 /// What a client of the admin listener must show.
 #[derive(Debug, Default)]
 pub struct Access {
-    /// Names under which the page may be opened, besides addresses and `localhost`.
+    /// Names under which page and metrics may be read, besides addresses and `localhost`.
     pub hosts: Vec<String>,
     /// What everything but health asks for.
     pub token: Option<Token>,
@@ -123,7 +123,7 @@ pub(super) async fn with_own_host(State(access): State<Arc<Access>>, request: Re
     match authority {
         Some(authority) if access.is_own(authority.host()) => next.run(request).await,
         _ => {
-            let problem = "this router has no such name: open the page by address or as `localhost`, or start the router \
+            let problem = "this router has no such name: ask by address or as `localhost`, or start the router \
                            with --admin-host NAME\n";
             (StatusCode::MISDIRECTED_REQUEST, problem).into_response()
         }

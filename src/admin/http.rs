@@ -37,14 +37,14 @@ pub struct Watched {
 /// All of it, for those who may use it. `grpc` has the services.
 pub fn routes(watched: Watched, service: AdminService, grpc: Routes, access: Access) -> Routes {
     let access = Arc::new(access);
-    let page = page::routes(service);
-    let page = page.layer(middleware::from_fn_with_state(Arc::clone(&access), access::with_own_host));
+    let read_only =
+        page::routes(service).merge(Routes::new().route("/metrics", get(metrics)).with_state(watched.clone()));
+    let read_only = read_only.layer(middleware::from_fn_with_state(Arc::clone(&access), access::with_own_host));
     Routes::new()
-        .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(watched)
-        .merge(page)
+        .merge(read_only)
         .merge(http2_only(grpc))
         .layer(middleware::from_fn_with_state(access, access::with_token))
 }

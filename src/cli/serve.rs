@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::Endpoint;
 use tracing::{info, warn};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -24,6 +25,9 @@ use crate::snapshot::Snapshot;
 
 /// Lines that wait to be written; further ones are dropped.
 const MAX_LOG_LINES: usize = 16_384;
+
+/// How long the last spans may take.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -56,7 +60,7 @@ pub(super) struct Arguments {
     /// A file with the token that clients of --admin-listen must show, health checks excepted
     #[arg(long, env = "MODEL_ROUTER_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
-    /// A name under which the admin page may be opened; addresses and `localhost` always are. Several: again, or with `,`
+    /// A name under which the admin page and /metrics may be read; addresses and `localhost` always are. Several: again, or with `,`
     #[arg(long, env = "MODEL_ROUTER_ADMIN_HOST", value_name = "NAME", value_delimiter = ',')]
     admin_host: Vec<String>,
     /// Allow plaintext on a --listen that is not loopback
@@ -87,6 +91,12 @@ pub(super) struct Arguments {
     /// The authorities that providers' certificates are checked against there (PEM), where Envoy runs
     #[arg(long, env = "MODEL_ROUTER_ENVOY_CA_FILE", value_name = "PATH", default_value = CA_FILE)]
     envoy_ca_file: PathBuf,
+    /// An OpenTelemetry collector (gRPC) that gets a span for each attempt of a traced request: http://ADDRESS:4317
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL", value_parser = collector)]
+    otlp_endpoint: Option<Endpoint>,
+    /// What the router is called there
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME", default_value = "model-router")]
+    otlp_service_name: String,
     /// How the log on stderr is written
     #[arg(long, env = "MODEL_ROUTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     log_format: LogFormat,
@@ -187,9 +197,14 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     }
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
     let listeners = (listener, admin_listener);
+    let collector = arguments.otlp_endpoint.as_ref();
+    let exporter = collector.map(|to| router.telemetry.export().to(to.clone(), &arguments.otlp_service_name));
     server::serve(listeners, access, router, source, bounds, stop)
         .await
         .map_err(|error| format!("stopped serving: {error}"))?;
+    if let Some(exporter) = exporter {
+        exporter.stop(FLUSH_TIMEOUT).await;
+    }
     sockets.into_iter().flatten().for_each(SocketFile::remove);
     info!("stopped");
     Ok(())
@@ -236,6 +251,16 @@ async fn bind(
     tls: Option<&Arc<Tls>>,
 ) -> Result<(Listener, ListenAddress), String> {
     address.bind(tls).await.map_err(|error| format!("can't listen at {flag} {address}: {error}"))
+}
+
+fn collector(url: &str) -> Result<Endpoint, String> {
+    match url.strip_prefix("http://") {
+        Some(_) => Endpoint::from_shared(url.to_owned()).map_err(|error| error.to_string()),
+        None => {
+            Err("expected `http://ADDRESS:PORT` of a collector's gRPC receiver; for TLS, put one beside the router"
+                .into())
+        }
+    }
 }
 
 /// Resolves at SIGTERM or SIGINT.

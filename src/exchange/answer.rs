@@ -194,7 +194,7 @@ impl Inspection {
         Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
     }
 
-    pub(super) fn abandoned(self) -> (RequestHead, Attempt) {
-        (self.head, self.attempt)
+    pub(super) fn abandoned(self) -> (RequestHead, Attempt, Instant, bool) {
+        (self.head, self.attempt, self.begun, true)
     }
 }

@@ -24,6 +24,7 @@ use crate::outcome::Origin;
 use crate::quota::{self, Quota};
 use crate::refusal::Reply;
 use crate::router::RequestHead;
+use crate::telemetry::Parent;
 
 /// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
 const REPLY_DETAILS: &str = "model_router";
@@ -95,6 +96,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held
             "content-encoding" => head.content_encoding = Some(text(header)),
             "content-length" => head.content_length = text(header).parse().ok(),
             "x-envoy-attempt-count" => head.attempt_count = text(header).parse().ok(),
+            "traceparent" => head.parent = Parent::sampled(&text(header)),
             "x-request-id" => head.request_id = Some(text(header)),
             private::ENVIRONMENT => head.environment = Some(text(header)),
             private::STREAM => head.stream_id = Some(text(header)),

@@ -75,6 +75,36 @@ struct RefusalLabels {
     code: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SpanLabels {
+    result: &'static str,
+}
+
+/// What became of spans.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spans(Family<SpanLabels, Counter>);
+
+impl Spans {
+    /// The collector took them.
+    pub(super) fn exported(&self, count: u64) {
+        self.count("exported", count);
+    }
+
+    /// The collector did not.
+    pub(super) fn failed(&self, count: u64) {
+        self.count("failed", count);
+    }
+
+    /// One found no room to wait.
+    pub(super) fn dropped(&self) {
+        self.count("dropped", 1);
+    }
+
+    fn count(&self, result: &'static str, count: u64) {
+        self.0.get_or_create(&SpanLabels { result }).inc_by(count);
+    }
+}
+
 type Histograms = Family<TargetLabels, Histogram, fn() -> Histogram>;
 
 #[derive(Debug)]
@@ -87,6 +117,7 @@ pub(super) struct Metrics {
     decision_seconds: Histogram,
     answer_seconds: Histograms,
     body_bytes: Histogram,
+    pub(super) spans: Spans,
 }
 
 impl Default for Metrics {
@@ -100,6 +131,7 @@ impl Default for Metrics {
             decision_seconds: Histogram::new(DECISION_SECONDS),
             answer_seconds: Family::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
             body_bytes: Histogram::new(BODY_BYTES),
+            spans: Spans::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests that a target was chosen for, once each", metrics.requests.clone());
@@ -111,6 +143,7 @@ impl Default for Metrics {
         let help = "Seconds from an attempt's decision to the headers of its answer";
         registry.register("answer_seconds", help, metrics.answer_seconds.clone());
         registry.register("request_body_bytes", "Lengths of request bodies", metrics.body_bytes.clone());
+        registry.register("spans", "Spans of traced attempts, by what became of them", metrics.spans.0.clone());
         Self { registry, ..metrics }
     }
 }

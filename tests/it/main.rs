@@ -32,6 +32,7 @@ mod reload; // The policy file, edited while requests come in.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
 mod service; // The process: listeners, admin API, start and stop.
 mod telemetry; // What the router tells of its work.
+mod traces; // Spans of attempts, as a collector receives them.
 mod turns; // Who gets which share of the requests.
 mod wire; // Every body and every client, in both body modes, through both shipped files.
 mod wso2; // WSO2's own configuration, loaded or imported.

@@ -1,0 +1,70 @@
+//! Traces: a span for each attempt whose request is traced, sent over OTLP when there is time for it.
+
+mod exporter;
+mod parent;
+mod span;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::metrics::Spans;
+use crate::decision::Decision;
+use crate::outcome::Outcome;
+pub use exporter::{Export, Exporter};
+pub use parent::Parent;
+
+/// Spans that wait to be sent; further ones are dropped and counted.
+const MAX_WAITING: usize = 8_192;
+
+/// An attempt that is over.
+#[derive(Debug)]
+struct Ended {
+    decision: Arc<Decision>,
+    parent: Parent,
+    took: Duration,
+    /// The answer's status, and what it says of the target; `None` if there was none.
+    answer: Option<(u16, Answer)>,
+}
+
+/// What an answer says of a target.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    label: &'static str,
+    is_failure: bool,
+}
+
+/// Where ended attempts go. Off until there is an exporter.
+#[derive(Debug, Default)]
+pub(super) struct Traces {
+    waiting: OnceLock<mpsc::Sender<Ended>>,
+}
+
+impl Traces {
+    /// Turns it on.
+    pub(super) fn export(&self, spans: Spans) -> Export {
+        let (sender, waiting) = mpsc::channel(MAX_WAITING);
+        // Only once: there is one exporter.
+        let _ = self.waiting.set(sender);
+        Export::new(waiting, spans)
+    }
+
+    /// Never waits: a span that finds no room is dropped.
+    pub(super) fn ended(
+        &self,
+        decision: &Arc<Decision>,
+        answer: Option<(u16, &Outcome)>,
+        took: Duration,
+        spans: &Spans,
+    ) {
+        let (Some(waiting), Some(parent)) = (self.waiting.get(), decision.parent.as_ref()) else { return };
+        let said = |(status, outcome): (u16, &Outcome)| {
+            (status, Answer { label: outcome.label(), is_failure: outcome.is_failure() })
+        };
+        let ended = Ended { decision: Arc::clone(decision), parent: *parent, took, answer: answer.map(said) };
+        if waiting.try_send(ended).is_err() {
+            spans.dropped();
+        }
+    }
+}
