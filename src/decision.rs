@@ -109,7 +109,7 @@ impl Decision {
     pub fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> Self {
         Self {
             at: SystemTime::now(),
-            parent: head.parent,
+            parent: head.parent.as_deref().copied(),
             request_id: head.request_id.as_deref().map(|id| bounded(id).into()),
             api: Arc::clone(&route.api.name),
             environment: route.environment.name(),

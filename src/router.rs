@@ -64,7 +64,7 @@ pub struct RequestHead {
     /// Whether the start of an answer can be looked at before the client gets its headers.
     pub answer_can_be_held: bool,
     /// The span that it belongs to, where it is traced.
-    pub parent: Option<Parent>,
+    pub parent: Option<Box<Parent>>,
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
     /// The other headers; once the request is admitted, only one that names its model. Never logged.

@@ -96,7 +96,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held
             "content-encoding" => head.content_encoding = Some(text(header)),
             "content-length" => head.content_length = text(header).parse().ok(),
             "x-envoy-attempt-count" => head.attempt_count = text(header).parse().ok(),
-            "traceparent" => head.parent = Parent::sampled(&text(header)),
+            "traceparent" => head.parent = Parent::sampled(&text(header)).map(Box::new),
             "x-request-id" => head.request_id = Some(text(header)),
             private::ENVIRONMENT => head.environment = Some(text(header)),
             private::STREAM => head.stream_id = Some(text(header)),
