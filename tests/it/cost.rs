@@ -7,7 +7,9 @@ use crate::rig::Rig;
 use crate::rig::ask::chat;
 use crate::rig::envoy::Topology;
 use crate::rig::load::load;
+use crate::rig::router::Settings;
 use crate::rig::script::Script;
+use crate::traces::{Collector, traced};
 
 const ROUNDS: usize = 5;
 
@@ -91,4 +93,46 @@ async fn cost_of_classification() {
     rigs[2].1.provider("triage").answer(Script::says("A"));
     compare(&rigs, &[(1, 0), (2, 0)]).await;
     assert!(rigs[1].1.provider("triage").hits() <= 16 && rigs[2].1.provider("triage").hits() == 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run by `make cost`"]
+async fn cost_of_telemetry() {
+    let collector = Collector::default();
+    let traces = format!("http://{}", collector.start().await);
+    let settings = |args: &[&str]| Settings { args: args.iter().map(|&it| it.into()).collect(), ..Settings::default() };
+    let mut rigs = Vec::new();
+    for args in [&["--log", "off"][..], &["--log", "info"], &["--log", "info", "--otlp-endpoint", &traces]] {
+        rigs.push(Rig::start_with(Topology::Failover, &policy(""), &["east", "west"], settings(args)).await);
+    }
+    let mut spent = vec![Vec::new(); rigs.len()];
+    for round in 0..=ROUNDS {
+        for (rig, spent) in rigs.iter_mut().zip(&mut spent) {
+            rig.providers().for_each(|provider| provider.count_only(true));
+            let admin = rig.router.admin();
+            let reader = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    for path in ["/metrics", "/status.json"] {
+                        crate::rig::client::send(admin, crate::rig::ask::get(path)).await;
+                    }
+                }
+            });
+            let before = rig.router.process().cpu_seconds();
+            load(rig.envoy.addr(), 5_000, 16, |_| traced(chat("any"))).await;
+            reader.abort();
+            if round > 0 {
+                spent.push((rig.router.process().cpu_seconds() - before) / 5_000.0);
+            }
+        }
+    }
+    let spent: Vec<_> = spent.into_iter().map(median).collect();
+    for (name, at) in [("log, metrics and page", 1), ("log, metrics, page and traces", 2)] {
+        println!(
+            "router CPU with {name} over no log: {:.2} ({ROUNDS} rounds of 5000, interleaved)",
+            spent[at] / spent[0]
+        );
+    }
+    println!("router CPU without log: {:.0} us per request", spent[0] * 1e6);
+    assert!(!collector.spans().is_empty());
 }

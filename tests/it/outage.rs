@@ -1,5 +1,6 @@
 //! Outages at scale: the failover policy, several routers, a router's death, and what an outage costs upstream.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -157,6 +158,46 @@ async fn a_routers_death_costs_no_stream_and_no_answer_that_is_under_way() {
     }
     assert_eq!(Tally::of(&waiting.await.unwrap()).statuses.get(&200), Some(&100));
     check_error(&rig.send(chat("any")).await, 503, "service_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_routers_behind_one_envoy_are_rolled_without_a_failed_request() {
+    let providers = [Provider::named("east").await, Provider::named("west").await];
+    providers.iter().for_each(|provider| provider.count_only(true));
+    let policy = providers.iter().fold(production(TWO_IN_TURN), |text, provider| {
+        text.replace(&format!("{{{{{}}}}}", provider.name()), &format!("http://{}", provider.addr()))
+    });
+    let mut routers = [Router::start(&policy).await, Router::start(&policy).await];
+    let clusters: Vec<_> = providers.iter().map(|provider| Cluster::plain(provider.name(), provider.addr())).collect();
+    let envoy = Envoy::start_edited(Topology::Failover, &routers[0].address(), &clusters, |text| {
+        with_second_router(&text, &routers[0].address(), &routers[1].address())
+    })
+    .await;
+    let rolled = AtomicBool::new(false);
+    let rolling = async {
+        for router in [0, 1].repeat(5) {
+            let RouterAddr::Tcp(listen) = routers[router].address() else { panic!("TCP") };
+            assert_eq!(routers[router].stop().await.code(), Some(0));
+            let settings = Settings { listen: listen.to_string(), ..Settings::default() };
+            routers[router] = Router::start_with(&policy, settings).await;
+            // The next one goes when this one has its share again: a rollout waits for readiness.
+            let served = || routers[router].log().iter().filter(|line| line.contains("\"decision\"")).count();
+            eventually("its share", async || (served() > 20).then_some(())).await;
+        }
+        rolled.store(true, Ordering::Relaxed);
+    };
+    let loading = async {
+        let mut sent = 0;
+        while sent < 10_000 || !rolled.load(Ordering::Relaxed) {
+            let answers = load(envoy.addr(), 500, 16, |_| chat("any")).await;
+            sent += answers.len();
+            let tally = Tally::of(&answers);
+            assert_eq!(tally.statuses.get(&200), Some(&500), "after {sent}: {tally:?}");
+            assert!(sent < 100_000, "the routers should have been rolled by now");
+        }
+        println!("{sent} requests, 10 restarts, 0 failed");
+    };
+    tokio::join!(rolling, loading);
 }
 
 #[tokio::test(flavor = "multi_thread")]

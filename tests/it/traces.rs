@@ -31,7 +31,7 @@ const PARENT: &str = "00f067aa0ba902b7";
 
 /// A collector that keeps what it gets.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -45,7 +45,7 @@ impl TraceService for Collector {
 }
 
 impl Collector {
-    async fn start(&self) -> SocketAddr {
+    pub(crate) async fn start(&self) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let service = Server::builder().add_service(TraceServiceServer::new(self.clone()));
@@ -53,7 +53,7 @@ impl Collector {
         addr
     }
 
-    fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let all = self.0.lock().unwrap();
         let scopes = all.iter().flat_map(|request| &request.resource_spans).flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
@@ -70,7 +70,8 @@ async fn rig(topology: Topology, collector: SocketAddr) -> Rig {
     Rig::start_with(topology, &production(POLICY), &["east", "west", "middle"], settings).await
 }
 
-fn traced(ask: Ask) -> Ask {
+/// A request that its client traces.
+pub(crate) fn traced(ask: Ask) -> Ask {
     ask.header("traceparent", &format!("00-{TRACE}-{PARENT}-01"))
 }
 

@@ -44,6 +44,14 @@ impl Process {
         peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
     }
 
+    /// The processor time that it has had, in seconds. Source: proc(5); to 10 ms.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs, on Linux");
+        let (_, after_name) = stat.rsplit_once(')').expect("a name in brackets");
+        let ticks = after_name.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<f64>().expect("a number") / 100.0).sum()
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
