@@ -55,6 +55,7 @@ pub mod import;
 pub mod inspection;
 pub mod operation;
 pub mod outcome;
+pub mod outline;
 pub mod policy;
 pub mod provider;
 pub mod quota;

@@ -1,6 +1,7 @@
 //! Answers from the router's own state, and suspensions by hand; nothing here changes the policy.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,14 +9,16 @@ use tonic::{Request, Response, Status};
 
 use super::proto::admin_server::{Admin, AdminServer};
 use super::proto::{
-    self, Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListClassifiersResponse,
-    ListDecisionsRequest, ListDecisionsResponse, ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload,
-    ResumeRequest, ResumeResponse, State, SuspendRequest, SuspendResponse, Target,
+    self, Classifier, GetOutlineRequest, GetOutlineResponse, GetStatusRequest, GetStatusResponse,
+    ListClassifiersRequest, ListClassifiersResponse, ListDecisionsRequest, ListDecisionsResponse, ListTargetsRequest,
+    ListTargetsResponse, Policy, RefusedReload, ResumeRequest, ResumeResponse, State, SuspendRequest, SuspendResponse,
+    Target,
 };
 use crate::api::Environment;
 use crate::classifier::ClassifierState;
 use crate::decision::Decision;
 use crate::health::{Standing, TargetState};
+use crate::outline::outline;
 use crate::policy::Turns;
 use crate::reload::Source;
 use crate::router::Router;
@@ -26,13 +29,15 @@ pub struct AdminService {
     router: Arc<Router>,
     source: Arc<Source>,
     started_at: SystemTime,
+    /// Of the fingerprints of credentials.
+    salt: u64,
 }
 
 impl AdminService {
     /// The service of a router that starts now.
     #[must_use]
     pub fn new(router: Arc<Router>, source: Arc<Source>) -> Self {
-        Self { router, source, started_at: SystemTime::now() }
+        Self { router, source, started_at: SystemTime::now(), salt: RandomState::new().hash_one(0) }
     }
 
     /// Ready to be added to a server.
@@ -68,6 +73,12 @@ impl Admin for AdminService {
             limit => limit as usize,
         };
         Ok(Response::new(ListDecisionsResponse { decisions: self.decisions(most) }))
+    }
+
+    async fn get_outline(&self, _: Request<GetOutlineRequest>) -> Result<Response<GetOutlineResponse>, Status> {
+        let salt = self.salt.to_be_bytes();
+        let things = outline(&self.router.snapshot(), &salt).into_iter().collect();
+        Ok(Response::new(GetOutlineResponse { things, salt: salt.to_vec() }))
     }
 
     async fn suspend(&self, request: Request<SuspendRequest>) -> Result<Response<SuspendResponse>, Status> {

@@ -21,6 +21,13 @@ pub(super) struct Address {
     /// The router's admin listener: ADDRESS:PORT, unix:PATH, or https://NAME:PORT
     #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
     admin: Peer,
+    #[command(flatten)]
+    proof: Proof,
+}
+
+/// What router and operator show each other.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Proof {
     /// The authorities that an https:// router's certificate is checked against (PEM)
     #[arg(long, env = "MODEL_ROUTER_ADMIN_CA", value_name = "FILE")]
     admin_ca: Option<PathBuf>,
@@ -30,7 +37,7 @@ pub(super) struct Address {
 }
 
 #[derive(Clone, Debug)]
-enum Peer {
+pub(super) enum Peer {
     /// On this machine, or on one that is as good.
     Plain(ListenAddress),
     /// An authority.
@@ -76,6 +83,10 @@ impl Interceptor for Token {
 }
 
 impl Address {
+    pub(super) fn new(admin: Peer, proof: Proof) -> Self {
+        Self { admin, proof }
+    }
+
     /// A connection, and each answer on it, within this time.
     pub(super) async fn open(&self, timeout: Duration) -> Result<Channel, String> {
         let endpoint = self.endpoint()?.timeout(timeout).connect_timeout(timeout);
@@ -91,14 +102,14 @@ impl Address {
         };
         let endpoint = Endpoint::from_shared(uri).map_err(|error| error.to_string())?;
         let Peer::Tls(_) = &self.admin else { return Ok(endpoint) };
-        let file = self.admin_ca.as_ref().ok_or("an https:// router needs --admin-ca, to know it by")?;
+        let file = self.proof.admin_ca.as_ref().ok_or("an https:// router needs --admin-ca, to know it by")?;
         let authorities = std::fs::read(file).map_err(|error| format!("--admin-ca {}: {error}", file.display()))?;
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities));
         endpoint.tls_config(tls).map_err(|error| error_chain(&error))
     }
 
     fn token(&self) -> Result<Token, String> {
-        let Some(file) = &self.admin_token_file else { return Ok(Token(None)) };
+        let Some(file) = &self.proof.admin_token_file else { return Ok(Token(None)) };
         let problem = |problem: &dyn fmt::Display| format!("--admin-token-file {}: {problem}", file.display());
         let token = token_in(file).map_err(|error| problem(&error))?;
         let mut value = MetadataValue::try_from(format!("Bearer {token}")).map_err(|error| problem(&error))?;

@@ -1,11 +1,14 @@
 //! `model-router check`.
 
+mod against;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::channel::{Address, Peer, Proof};
 use super::fail;
 use crate::config::{self, Compiled, MissingSecrets, Problem, Problems, Secrets};
 use crate::registry::Registry;
@@ -21,9 +24,14 @@ pub(super) struct Arguments {
     /// How the problems are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
+    /// Tell what this policy would change in the running router at this admin listener, before it goes live
+    #[arg(long, value_name = "ADDRESS")]
+    against: Option<Peer>,
+    #[command(flatten)]
+    proof: Proof,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people: each problem with the line that it is in
     Text,
@@ -35,20 +43,32 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let missing = if arguments.strict { MissingSecrets::Refuse } else { MissingSecrets::Warn };
     let secrets = Secrets::new(std::env::vars_os(), missing);
     let (problems, verdict) = match config::read(&arguments.paths, &secrets, &Registry::default(), 1).result {
-        Ok(Compiled { warnings, snapshot }) => (warnings, Ok(good(snapshot.apis.iter().count()))),
+        Ok(Compiled { warnings, snapshot }) => (warnings, Ok(snapshot)),
         Err(problems) => (problems, Err("can't be used")),
     };
+    let policy = named(&arguments.paths);
+    let comparing = arguments.against.is_some();
     match arguments.output {
         Output::Text => anstream::print!("{}", text(&problems)),
+        Output::Json if comparing => anstream::eprint!("{}", text(&problems)),
         Output::Json => anstream::println!("{:#}", problems.iter().map(to_json).collect::<Value>()),
     }
-    let policy = named(&arguments.paths);
-    match (verdict, arguments.output) {
-        (Ok(good), Output::Text) => anstream::println!("{policy}: {good}"),
-        (Ok(good), Output::Json) => anstream::eprintln!("{policy}: {good}"),
-        (Err(bad), _) => return fail(format!("{policy} {bad}")),
+    let snapshot = match verdict {
+        Ok(snapshot) => snapshot,
+        Err(bad) => return fail(format!("{policy} {bad}")),
+    };
+    let good = good(snapshot.apis.iter().count());
+    match arguments.output {
+        Output::Text => anstream::println!("{policy}: {good}"),
+        Output::Json => anstream::eprintln!("{policy}: {good}"),
     }
-    ExitCode::SUCCESS
+    match &arguments.against {
+        Some(router) => {
+            let router = Address::new(router.clone(), arguments.proof.clone());
+            against::run(&router, &snapshot, problems.count() > 0, arguments.output == Output::Json)
+        }
+        None => ExitCode::SUCCESS,
+    }
 }
 
 fn named(paths: &[PathBuf]) -> String {

@@ -29,6 +29,12 @@ impl Weighted {
         Self { weights, cycles: Mutex::default() }
     }
 
+    /// The weights, in the order of the targets.
+    #[must_use]
+    pub fn weights(&self) -> &[u32] {
+        &self.weights
+    }
+
     /// First what has a share and is not available, to be passed over; then the one whose turn it is, and the others in
     /// the order in which their turns are due; then those of weight 0.
     pub fn candidates(&self, available: &[bool]) -> Vec<usize> {

@@ -43,7 +43,7 @@ async fn the_page_tells_what_is_out_and_what_was_decided() {
     assert_eq!(told(&state["decisions"][1]), ("gpt-4o".into(), 1.into(), 503.into()));
     assert_eq!(state["decisions"][0]["reason"], "after gpt-4o@east: failed");
     assert!(state["refused"]["report"].as_str().is_some_and(|report| report.contains("nonsense")), "{state}");
-    for kept in ["key-of-east", "key-of-west", "a secret of the client's"] {
+    for kept in ["key-east", "key-west", "a secret of the client's"] {
         assert!(!answer.text().contains(kept), "{kept}");
     }
 }
@@ -145,6 +145,52 @@ async fn other_machines_need_tls_and_the_token() {
     }
     let right = cli(&[&status[..], &["--admin-ca", &ca, "--admin-token-file", &token]].concat());
     assert!(right.status.success() && text(&right.stdout).contains("gpt-4o"), "{right:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_what_a_policy_would_change_before_it_goes_live() {
+    let weighted = "    weighted_round_robin: { targets: [ { model: gpt-4o, endpoint: east, weight: 5 }, { model: o1-mini, endpoint: west, weight: 3 } ] }";
+    let rig = Rig::start(Topology::Failover, &production(weighted), &["east", "west"]).await;
+    let admin = rig.router.admin().to_string();
+    let live = fs::read_to_string(rig.router.policy_file()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let check = |policy: &str, arguments: &[&str]| {
+        let file = directory.path().join("policy.yaml");
+        fs::write(&file, policy).unwrap();
+        let told = cli(&[&["check", file.to_str().unwrap(), "--against", &admin], arguments].concat());
+        assert!(told.status.success(), "{}", text(&told.stderr));
+        let all = text(&told.stdout);
+        assert!(!all.contains("key-") && !all.contains("another-key"), "{all}");
+        all
+    };
+    assert!(check(&live, &[]).contains("nothing would change"));
+
+    let next = live.replace("weight: 5", "weight: 7, body: {}").replace(", body: {}", "");
+    let next = next
+        .replace("{ model: o1-mini, endpoint: west, weight: 3 }", "{ model: gpt-4o-mini, endpoint: west, weight: 3 }");
+    let next = next
+        .replace("key-west", "another-key")
+        .replace("weighted_round_robin: {", "weighted_round_robin: { suspend: 5s,");
+    let told = check(&next, &[]);
+    for line in [
+        "~ chat/production target gpt-4o@east: weight 5 -> weight 7",
+        "- chat/production target o1-mini@west",
+        "+ chat/production target gpt-4o-mini@west: weight 3",
+        "~ chat/production suspend: 30s -> 5s",
+    ] {
+        assert!(told.lines().any(|it| it == line), "{line} is not in\n{told}");
+    }
+    let resets = told.lines().find(|line| line.starts_with("~ endpoint west credential: ")).expect("the new key");
+    assert!(resets.ends_with("; what is known of it is forgotten"), "{resets}");
+    assert!(!told.contains("endpoint east"), "{told}");
+    let json: Value = serde_json::from_str(&check(&next, &["--output", "json"])).unwrap();
+    assert_eq!(json.as_array().map(Vec::len), Some(5), "{json:#}");
+
+    // A key that is not here is not compared.
+    let lacking = live.replace("api_key: { value: key-west }", "api_key: { env: NOT_SET_ANYWHERE }");
+    assert_ne!(lacking, live);
+    assert!(check(&lacking, &[]).contains("? endpoint west credential: not here"));
+    rig.router.logged("nothing", |line| line.contains("serving")).await;
 }
 
 async fn router(arguments: &[&str]) -> Router {
