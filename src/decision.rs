@@ -53,6 +53,8 @@ pub struct Decision {
 /// What was asked about a request.
 #[derive(Debug)]
 pub struct Classified {
+    /// Who was asked.
+    pub classifier: Option<Arc<str>>,
     /// The label of the verdict.
     pub verdict: &'static str,
     /// The rule that matched.
@@ -83,6 +85,7 @@ impl Decision {
     #[must_use]
     pub fn of(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) -> Self {
         let classification = attempt.trial.classification.as_ref().map(|it| Classified {
+            classifier: attempt.classifier(),
             verdict: it.verdict.label(),
             rule: attempt.rule().map(Into::into),
             error: it.verdict.error().map(Into::into),

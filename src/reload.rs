@@ -33,6 +33,8 @@ pub struct Status {
     pub applied_at: SystemTime,
     /// The files as they stand are not the live policy.
     pub refused: Option<Refused>,
+    /// How many changes were refused since the start.
+    pub refusals: u64,
 }
 
 /// A change that was not applied.
@@ -66,7 +68,7 @@ impl Source {
     pub fn open(paths: Vec<PathBuf>, registry: Arc<Registry>) -> Result<(Self, Compiled, Vec<PathBuf>), Problems> {
         let secrets = Secrets::new(std::env::vars_os(), MissingSecrets::Refuse);
         let Reading { files, result } = config::read(&paths, &secrets, &registry, 1);
-        let status = Mutex::new(Status { applied_at: SystemTime::now(), refused: None });
+        let status = Mutex::new(Status { applied_at: SystemTime::now(), refused: None, refusals: 0 });
         result.map(|compiled| (Self { paths, secrets, registry, status }, compiled, files))
     }
 
@@ -140,7 +142,9 @@ impl Source {
             return;
         }
         error!(file = self.name(), %report, "policy refused; the live one stays");
-        self.lock().refused = Some(Refused { at: SystemTime::now(), report });
+        let mut status = self.lock();
+        status.refusals += 1;
+        status.refused = Some(Refused { at: SystemTime::now(), report });
     }
 
     /// Swaps the policy if it is not the live one, once Envoy has the clusters for it.

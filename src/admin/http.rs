@@ -69,6 +69,7 @@ async fn metrics(State(watched): State<Watched>) -> impl IntoResponse {
         capacity,
         applied_at: status.applied_at,
         refused: status.refused.is_some(),
+        refusals: status.refusals,
     };
     ([(header::CONTENT_TYPE, OPENMETRICS)], router.telemetry.openmetrics(live))
 }

@@ -175,6 +175,15 @@ impl Attempt {
         self.trial.attempts
     }
 
+    /// Who was asked about the request.
+    #[must_use]
+    pub fn classifier(&self) -> Option<Arc<str>> {
+        match &self.trial.route.policy().turns {
+            Turns::Intelligent(rules) => Some(Arc::clone(&rules.classifier.name)),
+            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        }
+    }
+
     /// The name of the rule that the request was found to fit.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {

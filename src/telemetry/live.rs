@@ -28,6 +28,8 @@ pub struct Live {
     pub applied_at: SystemTime,
     /// Whether its files have changes that were refused.
     pub refused: bool,
+    /// How many changes were refused since the start.
+    pub refusals: u64,
 }
 
 impl Collector for Live {
@@ -111,6 +113,9 @@ impl Live {
             let metric = gauge(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
+        let refusals = counter(self.refusals);
+        let help = "Changes of the policy's files that were refused";
+        refusals.encode(encoder.encode_descriptor("policy_refusals", help, None, refusals.metric_type())?)?;
         let build = gauge(1);
         let help = "The router's version";
         let mut family = encoder.encode_descriptor("build", help, None, build.metric_type())?;

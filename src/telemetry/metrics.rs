@@ -20,6 +20,8 @@ use crate::policy::{ModelName, Target};
 const ANSWER_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 /// Seconds from a request's headers to its decision, the time in which the body comes included.
 const DECISION_SECONDS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// Seconds of a small model's short answer, up to the longest that anybody would wait for one.
+const CLASSIFIER_SECONDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 const BODY_BYTES: [f64; 8] = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6];
 
 /// A name out of the policy file.
@@ -105,6 +107,11 @@ impl Spans {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassifierLabels {
+    classifier: Name,
+}
+
 type Histograms = Family<TargetLabels, Histogram, fn() -> Histogram>;
 
 #[derive(Debug)]
@@ -117,6 +124,8 @@ pub(super) struct Metrics {
     decision_seconds: Histogram,
     answer_seconds: Histograms,
     body_bytes: Histogram,
+    probes: Family<TargetLabels, Counter>,
+    classifier_seconds: Family<ClassifierLabels, Histogram, fn() -> Histogram>,
     pub(super) spans: Spans,
 }
 
@@ -131,6 +140,8 @@ impl Default for Metrics {
             decision_seconds: Histogram::new(DECISION_SECONDS),
             answer_seconds: Family::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
             body_bytes: Histogram::new(BODY_BYTES),
+            probes: Family::default(),
+            classifier_seconds: Family::new_with_constructor(|| Histogram::new(CLASSIFIER_SECONDS)),
             spans: Spans::default(),
             registry: Registry::default(),
         };
@@ -143,6 +154,9 @@ impl Default for Metrics {
         let help = "Seconds from an attempt's decision to the headers of its answer";
         registry.register("answer_seconds", help, metrics.answer_seconds.clone());
         registry.register("request_body_bytes", "Lengths of request bodies", metrics.body_bytes.clone());
+        registry.register("target_probes", "Attempts that decide whether a target is back", metrics.probes.clone());
+        let help = "Seconds that a classifier took, of requests that waited for a call of their own";
+        registry.register("classifier_seconds", help, metrics.classifier_seconds.clone());
         registry.register("spans", "Spans of traced attempts, by what became of them", metrics.spans.0.clone());
         Self { registry, ..metrics }
     }
@@ -156,6 +170,21 @@ impl Metrics {
             self.requests.get_or_create(&labels).inc();
         }
         self.decision_seconds.observe(took.as_secs_f64());
+        if let Some(model) = decision.model.as_ref().filter(|_| decision.probe) {
+            let labels = TargetLabels { model: Name::from(model), endpoint: Name(Arc::clone(&decision.endpoint)) };
+            self.probes.get_or_create(&labels).inc();
+        }
+        if decision.attempt == 1 {
+            self.classified(decision);
+        }
+    }
+
+    fn classified(&self, decision: &Decision) {
+        let Some(it) = decision.classification.as_ref().filter(|it| !it.shared) else { return };
+        if let Some(classifier) = &it.classifier {
+            let labels = ClassifierLabels { classifier: Name(Arc::clone(classifier)) };
+            self.classifier_seconds.get_or_create(&labels).observe(it.took.as_secs_f64());
+        }
     }
 
     pub(super) fn answered(&self, decision: &Decision, outcome: &'static str, took: Duration) {

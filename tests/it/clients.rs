@@ -162,3 +162,30 @@ async fn verify(provider: &Provider) -> Value {
     let output = python.wait_with_output().await.expect("python ends");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("not signed as botocore would: {request}"))
 }
+
+/// Prometheus' own parser of what it is to read.
+const PARSE: &str = "import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+families = list(parse(sys.stdin.read()))
+print(json.dumps({'families': len(families), 'samples': sum(len(family.samples) for family in families)}))";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the Python clients: make test-clients"]
+async fn metrics_are_read_by_the_parser_of_official_clients() {
+    let rig = rig().await;
+    for vendor in VENDORS {
+        call(&rig, vendor, "plain", vendor.models[0]).await;
+    }
+    let metrics = send(rig.router.admin(), crate::rig::ask::get("/metrics")).await.text();
+    let mut python = Command::new(std::env::var_os(PYTHON).expect("run make test-clients"));
+    let piped = python.args(["-c", PARSE]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut python = piped.expect("python runs");
+    let mut stdin = python.stdin.take().expect("a pipe");
+    stdin.write_all(metrics.as_bytes()).await.expect("python reads");
+    drop(stdin);
+    let output = python.wait_with_output().await.expect("python ends");
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("not read:\n{metrics}"));
+    println!("{} families, {} samples", read["families"], read["samples"]);
+    let samples = metrics.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(read["samples"], samples);
+}

@@ -102,7 +102,11 @@ async fn cost_of_telemetry() {
     let traces = format!("http://{}", collector.start().await);
     let settings = |args: &[&str]| Settings { args: args.iter().map(|&it| it.into()).collect(), ..Settings::default() };
     let mut rigs = Vec::new();
-    for args in [&["--log", "off"][..], &["--log", "info"], &["--log", "info", "--otlp-endpoint", &traces]] {
+    for args in [
+        &["--log", "off,model_router::cli=info"][..],
+        &["--log", "info"],
+        &["--log", "info", "--otlp-endpoint", &traces],
+    ] {
         rigs.push(Rig::start_with(Topology::Failover, &policy(""), &["east", "west"], settings(args)).await);
     }
     let mut spent = vec![Vec::new(); rigs.len()];

@@ -66,19 +66,56 @@ async fn what_happens_is_counted_and_no_client_makes_series() {
         assert_eq!(seen.get(&name), Some(&value), "{name} in {seen:#?}");
     }
 
-    // Invented models, paths, hosts and environments leave no trace in the number of series.
+    no_series_from(&rig, 2_000, 2_000).await;
+}
+
+/// Invented models, paths, hosts and ids leave no trace in the number of series.
+async fn no_series_from(rig: &Rig, requests: usize, names: usize) {
     send(rig.envoy.addr(), post("/nowhere")).await;
-    let before = series(&rig.router).await.len();
-    let answers = load(rig.envoy.addr(), 2_000, 16, |i| match i % 3 {
-        0 => chat(&format!("model-{i}")),
-        1 => post(&format!("/path-{i}")).host(&format!("host-{i}.test")),
+    assert_eq!(rig.send(chat("unknown")).await.status, 404);
+    let before: Vec<_> = series(&rig.router).await.into_keys().collect();
+    let answers = load(rig.envoy.addr(), requests, 16, move |i| match i % 3 {
+        0 => chat(&format!("model-{}", i % names)),
+        1 => post(&format!("/path-{}", i % names)).host(&format!("host-{i}.test")),
         _ => chat("gpt-4o").header("x-request-id", &format!("id-{i}")),
     })
     .await;
-    assert_eq!(answers.len(), 2_000);
-    let after = series(&rig.router).await;
-    assert_eq!(after.len(), before, "{after:#?}");
-    println!("{before} series before and after 2000 requests with 1334 invented models and paths");
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), requests);
+    let after: Vec<_> = series(&rig.router).await.into_keys().collect();
+    assert_eq!(after, before);
+    println!("{} series before and after {requests} requests with {names} invented models and paths", after.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: cargo test --test it -- --ignored a_hundred_thousand"]
+async fn a_hundred_thousand_requests_with_invented_names_make_no_series() {
+    let rig = rig().await;
+    rig.providers().for_each(|provider| provider.count_only(true));
+    assert_eq!(rig.send(chat("gpt-4o")).await.status, 200);
+    no_series_from(&rig, 100_000, 10_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_changes_and_probes_are_counted() {
+    let policy = production(&ENTRIES.replace("failover:\n", "failover:\n      suspend: 100ms\n"));
+    let rig = Rig::start(Topology::Failover, &policy, &["east", "west", "middle"]).await;
+    rig.provider("east").answer(Script::status(503));
+    assert_eq!(rig.send(chat("gpt-4o")).await.status, 200);
+    rig.provider("east").answer(Script::ok());
+    let probes = r#"model_router_target_probes_total{model="gpt-4o",endpoint="east"}"#;
+    eventually("a probe", async || {
+        assert_eq!(rig.send(chat("gpt-4o")).await.status, 200);
+        (series(&rig.router).await.get(probes) == Some(&1.0)).then_some(())
+    })
+    .await;
+    let good = std::fs::read_to_string(rig.router.policy_file()).unwrap();
+    for (text, refusals) in [("apis: nonsense", 1.0), (&*good, 1.0), ("apis: {", 2.0)] {
+        rig.router.write_policy(text);
+        eventually("the count", async || {
+            (series(&rig.router).await["model_router_policy_refusals_total"] == refusals).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,5 +284,27 @@ async fn a_target_or_an_endpoint_is_taken_out_and_brought_back_by_hand() {
     ] {
         let (success, text) = command(&rig, arguments).await;
         assert!(!success && text.contains(told), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_classifiers_calls_are_timed_and_shared_ones_are_not() {
+    let rules = "rules: [ { name: A, context: b, model: o1-mini, endpoint: west } ], default: { model: gpt-4o, endpoint: east }";
+    let triage = r#"{ type: openai, url: "{{triage}}/v1/chat/completions", model: m, cache: 1m }"#;
+    let policy = production(&format!("    intelligent: {{ classifier: triage, {rules} }}"));
+    let policy = format!("classifiers: {{ triage: {triage} }}\n{policy}");
+    let rig = Rig::start(Topology::Failover, &policy, &["east", "west", "triage"]).await;
+    rig.provider("triage").answer(Script::says("A"));
+    for _ in 0..3 {
+        assert_eq!(rig.send(chat("any")).await.provider(), "west");
+    }
+    let seen = series(&rig.router).await;
+    for (name, value) in [
+        (r#"model_router_classifier_seconds_count{classifier="triage"}"#, 1.0),
+        (r#"model_router_classifier_calls_total{classifier="triage"}"#, 1.0),
+        (r#"model_router_classifier_shared_total{classifier="triage"}"#, 2.0),
+        (r#"model_router_classifications_total{classifier="triage",verdict="matched"}"#, 3.0),
+    ] {
+        assert_eq!(seen.get(name), Some(&value), "{name} in {seen:#?}");
     }
 }
