@@ -92,10 +92,10 @@ pub(super) struct Arguments {
     #[arg(long, env = "MODEL_ROUTER_ENVOY_CA_FILE", value_name = "PATH", default_value = CA_FILE)]
     envoy_ca_file: PathBuf,
     /// An OpenTelemetry collector (gRPC) that gets a span for each attempt of a traced request: http://ADDRESS:4317
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL", value_parser = collector)]
+    #[arg(long, env = "MODEL_ROUTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
     otlp_endpoint: Option<Endpoint>,
     /// What the router is called there
-    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME", default_value = "model-router")]
+    #[arg(long, env = "MODEL_ROUTER_OTLP_SERVICE_NAME", value_name = "NAME", default_value = "model-router")]
     otlp_service_name: String,
     /// How the log on stderr is written
     #[arg(long, env = "MODEL_ROUTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
