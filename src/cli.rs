@@ -3,6 +3,7 @@
 mod admin;
 mod channel;
 mod check;
+mod completions;
 mod decisions;
 mod envoy_config;
 mod evaluate;
@@ -14,6 +15,7 @@ mod schema;
 mod serve;
 mod status;
 mod suspension;
+mod targets;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,12 +52,16 @@ enum Command {
     Schema,
     /// Show a running router's policy, targets and classifiers
     Status(status::Arguments),
+    /// Show a running router's targets: which are suspended, until when, and how often each was asked
+    Targets(targets::Arguments),
     /// Show a running router's last decisions, and why each was made
     Decisions(decisions::Arguments),
     /// Take an endpoint, or one model of it, out of a running router for a while
     Suspend(suspension::Suspend),
     /// End a suspension in a running router, whatever its cause
     Resume(suspension::Resume),
+    /// Print what completes this command in a shell
+    Completions(completions::Arguments),
 }
 
 impl Cli {
@@ -72,9 +78,11 @@ impl Cli {
             Command::Health(arguments) => health::run(&arguments),
             Command::Schema => schema::run(),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Targets(arguments) => targets::run(&arguments),
             Command::Decisions(arguments) => decisions::run(&arguments),
             Command::Suspend(arguments) => suspension::suspend(arguments),
             Command::Resume(arguments) => suspension::resume(arguments),
+            Command::Completions(arguments) => completions::run(&arguments),
         }
     }
 }

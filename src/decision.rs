@@ -1,6 +1,7 @@
 //! A decision: which target an attempt took and why; what is logged, shown to Envoy and kept for operators.
 
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +9,13 @@ use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
 use crate::policy::ModelName;
 use crate::router::{Attempt, RequestHead, Route};
-use crate::telemetry::Parent;
+use crate::telemetry::Traced;
+
+/// The outcome of an attempt without an answer: the client left, or the provider broke off.
+pub const NO_ANSWER: &str = "no_answer";
+
+/// The policy of a request that goes to the endpoint which keeps its state; nothing is learnt from its answer.
+pub const STATEFUL: &str = "stateful_endpoint";
 
 /// The longest part of a client's own words that is kept.
 const MAX_CLIENT_TEXT: usize = 128;
@@ -18,8 +25,8 @@ const MAX_CLIENT_TEXT: usize = 128;
 pub struct Decision {
     /// When it was made.
     pub at: SystemTime,
-    /// The span that it belongs to, where the request is traced.
-    pub parent: Option<Parent>,
+    /// The span that it belongs to and what else a span tells, where the request is traced.
+    pub traced: Option<Traced>,
     /// Envoy's id of the request.
     pub request_id: Option<Box<str>>,
     /// The API.
@@ -46,6 +53,12 @@ pub struct Decision {
     pub classification: Option<Classified>,
     /// The version of the policy file.
     pub policy_version: u64,
+    /// How long the router had to wait for the request's body, and for what was asked about it.
+    pub waited: Duration,
+    /// How long it then took itself to read the body and to choose.
+    pub worked: Duration,
+    /// Whether the log has a line of it.
+    pub logged: AtomicBool,
     /// What came of it, once that is known.
     pub answer: OnceLock<Answered>,
 }
@@ -70,9 +83,9 @@ pub struct Classified {
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// The answer's status.
+    /// The answer's status; 0 if there was no answer.
     pub status: u16,
-    /// The label of its outcome.
+    /// The label of its outcome, or that there was none.
     pub outcome: &'static str,
     /// How long its headers took.
     pub took: Duration,
@@ -112,11 +125,11 @@ impl Decision {
     pub fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> Self {
         Self {
             at: SystemTime::now(),
-            parent: head.parent.as_deref().copied(),
+            traced: head.parent.as_deref().map(|parent| Traced::new(*parent, route, endpoint)),
             request_id: head.request_id.as_deref().map(|id| bounded(id).into()),
             api: Arc::clone(&route.api.name),
             environment: route.environment.name(),
-            policy: "stateful_endpoint",
+            policy: STATEFUL,
             requested: None,
             model: None,
             endpoint: Arc::clone(&endpoint.name),
@@ -126,6 +139,9 @@ impl Decision {
             passed_over: None,
             classification: None,
             policy_version: route.version(),
+            waited: Duration::ZERO,
+            worked: Duration::ZERO,
+            logged: AtomicBool::new(false),
             answer: OnceLock::new(),
         }
     }
@@ -134,6 +150,11 @@ impl Decision {
     pub fn answered(&self, status: u16, outcome: &Outcome, took: Duration, goes_on: bool) {
         // There is one answer to an attempt, so nothing is there yet.
         let _ = self.answer.set(Answered { status, outcome: outcome.label(), took, goes_on });
+    }
+
+    /// Notes that it ended without an answer.
+    pub fn unanswered(&self, took: Duration) {
+        let _ = self.answer.set(Answered { status: 0, outcome: NO_ANSWER, took, goes_on: false });
     }
 
     /// Why this target: what the classifier said, what the attempt before came to, which candidates could not be had, or

@@ -86,7 +86,7 @@ pub struct Endpoint {
     /// The Envoy cluster that serves it.
     pub cluster: String,
     /// Where that cluster must lead.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     /// Host, and port where the URL gives one, for `:authority`.
     pub authority: String,
     /// Path of the URL without a trailing slash; what an API's base path is replaced by.

@@ -2,6 +2,7 @@
 //! never a credential.
 
 mod live;
+mod log;
 mod metrics;
 mod recent;
 mod traces;
@@ -9,70 +10,53 @@ mod traces;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, info};
+use tracing::info;
 
-use crate::decision::{Decision, bounded};
+use crate::decision::{Decision, NO_ANSWER, bounded};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::router::{Attempt, RequestHead};
 pub use live::Live;
+use log::Log;
+pub use log::LogDecisions;
 use metrics::Metrics;
 use recent::Recent;
 use traces::Traces;
-pub use traces::{Export, Exporter, Parent};
+pub use traces::{Export, Exporter, Parent, Traced};
 
 /// What has been told since the router started.
 #[derive(Debug, Default)]
 pub struct Telemetry {
+    log: Log,
     metrics: Metrics,
     recent: Recent,
     traces: Traces,
 }
 
 impl Telemetry {
-    /// An attempt, or a request that keeps its own model, goes to an endpoint; so long ago its headers came.
-    pub fn decided(&self, decision: &Arc<Decision>, took: Duration) {
-        let classification = decision.classification.as_ref();
-        info!(
-            request_id = decision.request_id.as_deref(),
-            api = &*decision.api,
-            environment = decision.environment,
-            policy = decision.policy,
-            requested = decision.requested.as_deref(),
-            model = decision.model.as_ref().map(|model| model.as_str()),
-            endpoint = &*decision.endpoint,
-            attempt = decision.attempt,
-            probe = decision.probe,
-            after = decision.after.as_deref(),
-            passed_over = decision.passed_over.as_deref(),
-            classification = classification.map(|classification| classification.verdict),
-            rule = classification.and_then(|classification| classification.rule.as_deref()),
-            classifier_error = classification.and_then(|classification| classification.error.as_deref()),
-            classifier_ms = classification.map(|classification| millis(classification.took)),
-            classifier_shared = classification.map(|classification| classification.shared),
-            policy_version = decision.policy_version,
-            "decision"
-        );
-        self.metrics.decided(decision, took);
+    /// Says which decisions are logged.
+    pub fn log_decisions(&mut self, which: LogDecisions) {
+        self.log.which = which;
+    }
+
+    /// An attempt, or a request that keeps its own model, goes to an endpoint.
+    pub fn decided(&self, decision: &Arc<Decision>) {
+        self.log.decided(decision);
+        self.metrics.decided(decision);
         self.recent.push(Arc::clone(decision));
     }
 
-    /// An answer's headers came back. A failure is worth a line; the rest is in Envoy's access log.
+    /// An answer's headers came back.
     pub fn answered(&self, decision: &Arc<Decision>, status: u16, outcome: &Outcome, took: Duration) {
-        let request_id = decision.request_id.as_deref();
-        let (model, endpoint) = (decision.model.as_ref().map(|model| model.as_str()), &*decision.endpoint);
-        let (attempt, took_ms) = (decision.attempt, millis(took));
-        if outcome.is_failure() {
-            info!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "attempt failed");
-        } else {
-            debug!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "answered");
-        }
+        self.log.answered(decision, status, outcome, took);
         self.metrics.answered(decision, outcome.label(), took);
         self.traces.ended(decision, Some((status, outcome)), took, &self.metrics.spans);
     }
 
     /// An attempt ended without an answer: the client left, or the provider broke off.
     pub fn unanswered(&self, decision: &Arc<Decision>, took: Duration) {
+        decision.unanswered(took);
+        self.metrics.ended(decision, NO_ANSWER);
         self.traces.ended(decision, None, took, &self.metrics.spans);
     }
 
@@ -103,10 +87,10 @@ impl Telemetry {
         self.metrics.body(bytes);
     }
 
-    /// The last decisions, newest first.
+    /// The last decisions that are `meant`, newest first.
     #[must_use]
-    pub fn recent(&self, most: usize) -> Vec<Arc<Decision>> {
-        self.recent.newest(most)
+    pub fn recent(&self, meant: impl Fn(&Decision) -> bool, most: usize) -> Vec<Arc<Decision>> {
+        self.recent.newest(meant, most)
     }
 
     /// All metrics as OpenMetrics text, those of the moment included.
@@ -114,8 +98,4 @@ impl Telemetry {
     pub fn openmetrics(&self, live: Live) -> String {
         self.metrics.encode(live)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::proto::{Classifier, Decision, GetStatusResponse, State, Target};
 use super::service::AdminService;
+use crate::decision::STATEFUL;
 
 /// How many decisions it shows.
 const DECISIONS: usize = 50;
@@ -101,6 +102,8 @@ fn decision(decision: Decision) -> Value {
         "status": decision.status,
         "outcome": decision.outcome,
         "took_ms": decision.took.map_or(0.0, seconds) * 1000.0,
+        "worked_ms": decision.worked.map_or(0.0, millis),
+        "watched": decision.policy != STATEFUL,
         "goes_on": decision.goes_on,
     })
 }
@@ -119,6 +122,11 @@ fn state(state: i32) -> &'static str {
 fn seconds(duration: prost_types::Duration) -> f64 {
     let millis = Duration::try_from(duration).unwrap_or_default().as_millis();
     u32::try_from(millis).map_or(f64::MAX, f64::from) / 1000.0
+}
+
+/// To the microsecond.
+fn millis(duration: prost_types::Duration) -> f64 {
+    Duration::try_from(duration).unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 /// RFC 3339.

@@ -68,11 +68,11 @@ impl Admin for AdminService {
         &self,
         request: Request<ListDecisionsRequest>,
     ) -> Result<Response<ListDecisionsResponse>, Status> {
-        let most = match request.into_inner().limit {
-            0 => usize::MAX,
-            limit => limit as usize,
-        };
-        Ok(Response::new(ListDecisionsResponse { decisions: self.decisions(most) }))
+        let ListDecisionsRequest { limit, request_id } = request.into_inner();
+        let most = if limit == 0 { usize::MAX } else { limit as usize };
+        let is_meant = |decision: &Decision| decision.request_id.as_deref() == Some(&*request_id);
+        let recent = self.router.telemetry.recent(|decision| request_id.is_empty() || is_meant(decision), most);
+        Ok(Response::new(ListDecisionsResponse { decisions: recent.iter().map(|decision| told(decision)).collect() }))
     }
 
     async fn get_outline(&self, _: Request<GetOutlineRequest>) -> Result<Response<GetOutlineResponse>, Status> {
@@ -150,7 +150,7 @@ impl AdminService {
 
     /// The last decisions, newest first.
     pub(super) fn decisions(&self, most: usize) -> Vec<proto::Decision> {
-        self.router.telemetry.recent(most).iter().map(|decision| told(decision)).collect()
+        self.router.telemetry.recent(|_| true, most).iter().map(|decision| told(decision)).collect()
     }
 
     /// The targets of an endpoint, or one of them.
@@ -235,6 +235,8 @@ fn told(decision: &Decision) -> proto::Decision {
         outcome: answer.map(|answer| answer.outcome.to_owned()).unwrap_or_default(),
         took: answer.map(|answer| to_proto(answer.took)),
         goes_on: answer.is_some_and(|answer| answer.goes_on),
+        waited: Some(to_proto(decision.waited)),
+        worked: Some(to_proto(decision.worked)),
     }
 }
 

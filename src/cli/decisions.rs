@@ -1,6 +1,7 @@
 //! `model-router decisions`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use super::admin::{self, Output, instant, table};
 use super::channel::Address;
 use super::{fail, runtime};
 use crate::admin::proto::{Decision, ListDecisionsRequest};
+use crate::decision::{NO_ANSWER, STATEFUL};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -17,6 +19,9 @@ pub(super) struct Arguments {
     /// At most so many, newest first
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: u32,
+    /// Only those of the request with this id, as Envoy's log has it (`request_id`)
+    #[arg(long, value_name = "ID", default_value = "")]
+    request: String,
     /// How the answer is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Output,
@@ -24,14 +29,7 @@ pub(super) struct Arguments {
 
 #[allow(clippy::print_stdout)] // The decisions are the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let asked = runtime().and_then(|runtime| {
-        runtime.block_on(async {
-            let mut admin = admin::connect(&arguments.router).await?;
-            let answer = admin.list_decisions(ListDecisionsRequest { limit: arguments.limit.max(1) }).await;
-            answer.map(|answer| answer.into_inner().decisions).map_err(|status| status.message().to_owned())
-        })
-    });
-    match (asked, arguments.output) {
+    match (runtime().and_then(|runtime| runtime.block_on(ask(arguments))), arguments.output) {
         (Err(problem), _) => {
             return fail(format!("no answer from the router at {}: {problem}", arguments.router));
         }
@@ -41,14 +39,28 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+async fn ask(arguments: &Arguments) -> Result<Vec<Decision>, String> {
+    let mut admin = admin::connect(&arguments.router).await?;
+    let asked = ListDecisionsRequest { limit: arguments.limit.max(1), request_id: arguments.request.clone() };
+    let answer = admin.list_decisions(asked).await;
+    answer.map(|answer| answer.into_inner().decisions).map_err(|status| status.message().to_owned())
+}
+
 fn rows(decisions: &[Decision]) -> comfy_table::Table {
-    let mut table = table(["at", "request", "API", "asked for", "attempt", "model", "endpoint", "why", "answer"]);
+    let mut table = table([
+        "at",
+        "request",
+        "API",
+        "asked for",
+        "attempt",
+        "model",
+        "endpoint",
+        "why",
+        "answer",
+        "router",
+        "provider",
+    ]);
     for decision in decisions {
-        let answer = match (decision.status, decision.goes_on) {
-            (0, _) => "none yet".to_owned(),
-            (status, true) => format!("{status} {}, next one asked", decision.outcome),
-            (status, false) => format!("{status} {}", decision.outcome),
-        };
         table.add_row([
             instant(decision.at),
             decision.request_id.clone(),
@@ -58,14 +70,26 @@ fn rows(decisions: &[Decision]) -> comfy_table::Table {
             decision.model.clone(),
             decision.endpoint.clone(),
             decision.reason.clone(),
-            answer,
+            answer(decision),
+            duration(decision.worked).map(|worked| format!("{:.1} ms", worked.as_secs_f64() * 1e3)).unwrap_or_default(),
+            duration(decision.took).map(|took| format!("{} ms", took.as_millis())).unwrap_or_default(),
         ]);
     }
     table
 }
 
+fn answer(Decision { status, outcome, goes_on, policy, .. }: &Decision) -> String {
+    match (status, &**outcome, goes_on) {
+        (0, ..) if policy == STATEFUL => "not looked at".to_owned(),
+        (0, NO_ANSWER, _) => "none: the client left or the provider broke off".to_owned(),
+        (0, ..) => "none yet".to_owned(),
+        (status, outcome, true) => format!("{status} {outcome}, next one asked"),
+        (status, outcome, false) => format!("{status} {outcome}"),
+    }
+}
+
 fn to_json(decision: &Decision) -> Value {
-    let took = decision.took.and_then(|took| std::time::Duration::try_from(took).ok());
+    let millis = |time| duration(time).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     json!({
         "at": instant(decision.at),
         "request_id": decision.request_id,
@@ -80,7 +104,13 @@ fn to_json(decision: &Decision) -> Value {
         "policy_version": decision.policy_version,
         "status": (decision.status > 0).then_some(decision.status),
         "outcome": decision.outcome,
-        "took_ms": took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        "waited_ms": millis(decision.waited),
+        "worked_us": duration(decision.worked).map(|worked| u64::try_from(worked.as_micros()).unwrap_or(u64::MAX)),
+        "took_ms": millis(decision.took),
         "goes_on": decision.goes_on,
     })
+}
+
+fn duration(duration: Option<prost_types::Duration>) -> Option<Duration> {
+    Duration::try_from(duration?).ok()
 }

@@ -22,6 +22,7 @@ use crate::reload::{self, Clusters, Source};
 use crate::router::Router;
 use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
 use crate::snapshot::Snapshot;
+use crate::telemetry::LogDecisions;
 
 /// Lines that wait to be written; further ones are dropped.
 const MAX_LOG_LINES: usize = 16_384;
@@ -103,6 +104,10 @@ pub(super) struct Arguments {
     /// What is logged: error, warn, info, debug, or a filter such as `info,model_router=debug`
     #[arg(long, env = "MODEL_ROUTER_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
+    /// Which decisions have a line in the log: `all`, a share such as `10%`, or `failures`. Failed and further attempts
+    /// always have one
+    #[arg(long, env = "MODEL_ROUTER_LOG_DECISIONS", value_name = "WHICH", default_value = "all")]
+    log_decisions: LogDecisions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -175,7 +180,9 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     reload::log_warnings(&compiled.warnings);
     let source = Arc::new(source);
     let clusters = arguments.clusters(&mut compiled.snapshot).await?;
-    let router = Arc::new(Router::new(compiled.snapshot, registry));
+    let mut router = Router::new(compiled.snapshot, registry);
+    router.telemetry.log_decisions(arguments.log_decisions);
+    let router = Arc::new(router);
     let tls = arguments.tls()?;
     let (listener, listen) = bind("--listen", &arguments.listen, tls.as_ref()).await?;
     let (admin_tls, access) = (arguments.admin_tls()?, arguments.access()?);

@@ -1,7 +1,6 @@
 //! `model-router status`.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use comfy_table::Table;
@@ -9,9 +8,10 @@ use serde_json::json;
 
 use super::admin::{self, Output, instant, table};
 use super::channel::Address;
+use super::targets::{self, remaining, remaining_ms, state};
 use super::{fail, runtime};
 use crate::admin::proto::{
-    Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListTargetsRequest, State, Target,
+    Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListTargetsRequest, Target,
 };
 
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ async fn ask(address: &Address) -> Result<Answers, String> {
 }
 
 fn text(answers: &Answers) -> String {
-    let mut text = format!("{}\n{}", summary(&answers.status), target_table(&answers.targets));
+    let mut text = format!("{}\n{}", summary(&answers.status), targets::table(&answers.targets));
     if !answers.classifiers.is_empty() {
         text += &format!("\n\n{}", classifier_table(&answers.classifiers));
     }
@@ -82,23 +82,6 @@ fn summary(status: &GetStatusResponse) -> String {
     text
 }
 
-fn target_table(targets: &[Target]) -> Table {
-    let mut table = table(["model", "endpoint", "state", "for", "dispatched", "served", "failed", "used by"]);
-    for target in targets {
-        table.add_row([
-            target.model.clone(),
-            target.endpoint.clone(),
-            state(target.state()).to_owned(),
-            remaining(target.remaining),
-            target.dispatched.to_string(),
-            target.served.to_string(),
-            target.failed.to_string(),
-            target.used_by.join(", "),
-        ]);
-    }
-    table
-}
-
 fn classifier_table(classifiers: &[Classifier]) -> Table {
     let mut table = table(["classifier", "state", "for", "calls", "shared", "requests", "used by"]);
     for classifier in classifiers {
@@ -117,20 +100,6 @@ fn classifier_table(classifiers: &[Classifier]) -> Table {
     table
 }
 
-fn remaining(remaining: Option<prost_types::Duration>) -> String {
-    remaining.map(|remaining| format!("{} s", remaining.seconds + 1)).unwrap_or_default()
-}
-
-fn state(state: State) -> &'static str {
-    match state {
-        State::Ready => "ready",
-        State::Suspended => "suspended",
-        State::ProbeDue => "probe due",
-        State::Probing => "probing",
-        State::Unspecified => "unknown",
-    }
-}
-
 fn to_json(Answers { status, targets, classifiers }: &Answers) -> serde_json::Value {
     let policy = status.policy.clone().unwrap_or_default();
     let refused = status.last_refused_reload.as_ref();
@@ -144,21 +113,8 @@ fn to_json(Answers { status, targets, classifiers }: &Answers) -> serde_json::Va
             "applied_at": instant(policy.applied_at),
         },
         "last_refused_reload": refused.map(|refused| json!({ "at": instant(refused.at), "report": refused.report })),
-        "targets": targets.iter().map(target_json).collect::<Vec<_>>(),
+        "targets": targets.iter().map(targets::to_json).collect::<Vec<_>>(),
         "classifiers": classifiers.iter().map(classifier_json).collect::<Vec<_>>(),
-    })
-}
-
-fn target_json(target: &Target) -> serde_json::Value {
-    json!({
-        "model": target.model,
-        "endpoint": target.endpoint,
-        "state": state(target.state()).replace(' ', "_"),
-        "remaining_ms": remaining_ms(target.remaining),
-        "dispatched": target.dispatched,
-        "served": target.served,
-        "failed": target.failed,
-        "used_by": target.used_by,
     })
 }
 
@@ -172,9 +128,4 @@ fn classifier_json(classifier: &Classifier) -> serde_json::Value {
         "verdicts": classifier.verdicts,
         "used_by": classifier.used_by,
     })
-}
-
-fn remaining_ms(remaining: Option<prost_types::Duration>) -> Option<u64> {
-    let remaining = Duration::try_from(remaining?).ok()?;
-    u64::try_from(remaining.as_millis()).ok()
 }

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::admin;
 use super::channel::Address;
-use super::{fail, runtime};
+use super::{Output, fail, runtime, targets};
 use crate::admin::proto::{ResumeRequest, SuspendRequest};
 
 #[derive(Debug, Args)]
@@ -38,37 +39,46 @@ struct Target {
     /// One model there; else all of them
     #[arg(long, value_name = "MODEL", default_value = "")]
     model: String,
+    /// How the result is printed: a line, or the targets as they are then
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
 }
 
 pub(super) fn suspend(arguments: Suspend) -> ExitCode {
     let Suspend { target, duration, reason } = arguments;
     let told = format!("{} is suspended for {}", target.name(), humantime::format_duration(duration));
-    done(&told, || {
-        runtime()?.block_on(async {
-            let mut admin = admin::connect(&target.router).await?;
-            let duration = prost_types::Duration::try_from(duration).ok();
-            let request = SuspendRequest { endpoint: target.endpoint, model: target.model, duration, reason };
-            admin.suspend(request).await.map(drop).map_err(|status| status.message().to_owned())
-        })
+    done(&target, &told, async {
+        let mut admin = admin::connect(&target.router).await?;
+        let (endpoint, model) = (target.endpoint.clone(), target.model.clone());
+        let duration = prost_types::Duration::try_from(duration).ok();
+        let answer = admin.suspend(SuspendRequest { endpoint, model, duration, reason }).await;
+        answer.map(drop).map_err(|status| status.message().to_owned())
     })
 }
 
 pub(super) fn resume(arguments: Resume) -> ExitCode {
     let Resume { target } = arguments;
     let told = format!("{} is back", target.name());
-    done(&told, || {
-        runtime()?.block_on(async {
-            let mut admin = admin::connect(&target.router).await?;
-            let request = ResumeRequest { endpoint: target.endpoint, model: target.model };
-            admin.resume(request).await.map(drop).map_err(|status| status.message().to_owned())
-        })
+    done(&target, &told, async {
+        let mut admin = admin::connect(&target.router).await?;
+        let (endpoint, model) = (target.endpoint.clone(), target.model.clone());
+        let answer = admin.resume(ResumeRequest { endpoint, model }).await;
+        answer.map(drop).map_err(|status| status.message().to_owned())
     })
 }
 
+/// Does it, and prints what has come of it.
 #[allow(clippy::print_stdout)] // It is the result.
-fn done(told: &str, what: impl FnOnce() -> Result<(), String>) -> ExitCode {
-    match what() {
-        Ok(()) => {
+fn done(target: &Target, told: &str, what: impl Future<Output = Result<(), String>>) -> ExitCode {
+    let result = async {
+        what.await?;
+        match target.output {
+            Output::Text => Ok(told.to_owned()),
+            Output::Json => Ok(format!("{:#}", target.json().await?)),
+        }
+    };
+    match runtime().and_then(|runtime| runtime.block_on(result)) {
+        Ok(told) => {
             println!("{told}");
             ExitCode::SUCCESS
         }
@@ -77,6 +87,13 @@ fn done(told: &str, what: impl FnOnce() -> Result<(), String>) -> ExitCode {
 }
 
 impl Target {
+    /// The targets that it stands for, as they are now.
+    async fn json(&self) -> Result<Value, String> {
+        let mut all = targets::ask(&self.router).await?;
+        all.retain(|it| it.endpoint == self.endpoint && (self.model.is_empty() || it.model == self.model));
+        Ok(all.iter().map(targets::to_json).collect())
+    }
+
     fn name(&self) -> String {
         match self.model.as_str() {
             "" => self.endpoint.clone(),

@@ -302,10 +302,11 @@ impl Exchange {
     }
 
     /// Tells of a decision.
-    fn decided(&self, decision: Decision, now: Instant) -> Arc<Decision> {
+    fn decided(&self, mut decision: Decision, now: Instant) -> Arc<Decision> {
+        decision.waited = now.saturating_duration_since(self.began.unwrap_or(now));
+        decision.worked = now.elapsed();
         let decision = Arc::new(decision);
-        let began = self.began.unwrap_or(now);
-        self.router.telemetry.decided(&decision, now.saturating_duration_since(began));
+        self.router.telemetry.decided(&decision);
         decision
     }
 

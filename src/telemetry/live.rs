@@ -113,9 +113,17 @@ impl Live {
             let metric = gauge(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
-        let refusals = counter(self.refusals);
-        let help = "Changes of the policy's files that were refused";
-        refusals.encode(encoder.encode_descriptor("policy_refusals", help, None, refusals.metric_type())?)?;
+        for (name, help, value) in [
+            (
+                "policy_changes",
+                "Changes of the policy that were applied",
+                self.router.snapshot().version.saturating_sub(1),
+            ),
+            ("policy_refusals", "Changes of the policy's files that were refused", self.refusals),
+        ] {
+            let metric = counter(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
         let build = gauge(1);
         let help = "The router's version";
         let mut family = encoder.encode_descriptor("build", help, None, build.metric_type())?;

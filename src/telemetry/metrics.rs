@@ -18,8 +18,8 @@ use crate::policy::{ModelName, Target};
 
 /// Seconds until an answer's headers: generation takes from tenths of a second to minutes.
 const ANSWER_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-/// Seconds from a request's headers to its decision, the time in which the body comes included.
-const DECISION_SECONDS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// Seconds of work on a decision: from microseconds to what a large body takes.
+const DECISION_SECONDS: [f64; 10] = [0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0];
 /// Seconds of a small model's short answer, up to the longest that anybody would wait for one.
 const CLASSIFIER_SECONDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 const BODY_BYTES: [f64; 8] = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6];
@@ -146,10 +146,11 @@ impl Default for Metrics {
             registry: Registry::default(),
         };
         registry.register("requests", "Requests that a target was chosen for, once each", metrics.requests.clone());
-        registry.register("attempts", "Answers to attempts, by what they say of the target", metrics.attempts.clone());
+        registry.register("attempts", "Attempts that are over, by what came of them", metrics.attempts.clone());
         registry.register("failovers", "Further attempts asked for, and why", metrics.failovers.clone());
         registry.register("refusals", "Answers of the router's own, by their code", metrics.refusals.clone());
-        let help = "Seconds from a request's headers to its decision, its body and classification included";
+        let help =
+            "Seconds that the router itself took for a decision, once it had the body and what was asked about it";
         registry.register("decision_seconds", help, metrics.decision_seconds.clone());
         let help = "Seconds from an attempt's decision to the headers of its answer";
         registry.register("answer_seconds", help, metrics.answer_seconds.clone());
@@ -163,13 +164,13 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub(super) fn decided(&self, decision: &Decision, took: Duration) {
+    pub(super) fn decided(&self, decision: &Decision) {
         if decision.attempt == 1 {
             let Decision { environment, policy, .. } = *decision;
             let labels = RequestLabels { api: Name(Arc::clone(&decision.api)), environment, policy };
             self.requests.get_or_create(&labels).inc();
         }
-        self.decision_seconds.observe(took.as_secs_f64());
+        self.decision_seconds.observe(decision.worked.as_secs_f64());
         if let Some(model) = decision.model.as_ref().filter(|_| decision.probe) {
             let labels = TargetLabels { model: Name::from(model), endpoint: Name(Arc::clone(&decision.endpoint)) };
             self.probes.get_or_create(&labels).inc();
@@ -188,13 +189,17 @@ impl Metrics {
     }
 
     pub(super) fn answered(&self, decision: &Decision, outcome: &'static str, took: Duration) {
+        if let Some(model) = decision.model.as_ref() {
+            let labels = TargetLabels { model: Name::from(model), endpoint: Name(Arc::clone(&decision.endpoint)) };
+            self.answer_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+        }
+        self.ended(decision, outcome);
+    }
+
+    pub(super) fn ended(&self, decision: &Decision, outcome: &'static str) {
         let model = decision.model.as_ref().map(Name::from);
         let Decision { environment, policy, .. } = *decision;
         let (api, endpoint) = (Name(Arc::clone(&decision.api)), Name(Arc::clone(&decision.endpoint)));
-        if let Some(model) = model.clone() {
-            let labels = TargetLabels { model, endpoint: endpoint.clone() };
-            self.answer_seconds.get_or_create(&labels).observe(took.as_secs_f64());
-        }
         self.attempts.get_or_create(&AttemptLabels { api, environment, policy, model, endpoint, outcome }).inc();
     }
 

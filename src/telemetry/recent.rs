@@ -20,8 +20,10 @@ impl Recent {
         ring.push_back(decision);
     }
 
-    pub(super) fn newest(&self, most: usize) -> Vec<Arc<Decision>> {
-        self.lock().iter().rev().take(most).cloned().collect()
+    pub(super) fn newest(&self, meant: impl Fn(&Decision) -> bool, most: usize) -> Vec<Arc<Decision>> {
+        // Taken out first: what comes of a decision must not wait until it has been looked at.
+        let all: Vec<_> = self.lock().iter().rev().cloned().collect();
+        all.into_iter().filter(|decision| meant(decision)).take(most).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Decision>>> {

@@ -3,6 +3,7 @@
 mod exporter;
 mod parent;
 mod span;
+mod traced;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::decision::Decision;
 use crate::outcome::Outcome;
 pub use exporter::{Export, Exporter};
 pub use parent::Parent;
+pub use traced::Traced;
 
 /// Spans that wait to be sent; further ones are dropped and counted.
 const MAX_WAITING: usize = 8_192;
@@ -22,7 +24,7 @@ const MAX_WAITING: usize = 8_192;
 #[derive(Debug)]
 struct Ended {
     decision: Arc<Decision>,
-    parent: Parent,
+    traced: Traced,
     took: Duration,
     /// The answer's status, and what it says of the target; `None` if there was none.
     answer: Option<(u16, Answer)>,
@@ -58,11 +60,11 @@ impl Traces {
         took: Duration,
         spans: &Spans,
     ) {
-        let (Some(waiting), Some(parent)) = (self.waiting.get(), decision.parent.as_ref()) else { return };
+        let (Some(waiting), Some(traced)) = (self.waiting.get(), decision.traced.as_ref()) else { return };
         let said = |(status, outcome): (u16, &Outcome)| {
             (status, Answer { label: outcome.label(), is_failure: outcome.is_failure() })
         };
-        let ended = Ended { decision: Arc::clone(decision), parent: *parent, took, answer: answer.map(said) };
+        let ended = Ended { decision: Arc::clone(decision), traced: traced.clone(), took, answer: answer.map(said) };
         if waiting.try_send(ended).is_err() {
             spans.dropped();
         }

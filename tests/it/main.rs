@@ -24,6 +24,7 @@ mod intelligent; // Requests sorted by an LLM, and every way in which that can f
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod kubernetes; // The manifests say what the router and Envoy take.
 mod mutual_tls; // The router on another host.
+mod operator; // What an operator asks on the command line, and how much of it the log keeps.
 mod outage; // Outages at scale: the failover policy, several routers, a dead router, the retry budget.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
 mod pool; // Models of one pool that take different parameters.

@@ -227,7 +227,7 @@ async fn alert_rules_parse_and_speak_of_metrics_that_there_are() {
     }
 }
 
-async fn command(rig: &Rig, arguments: &[&str]) -> (bool, String) {
+pub(crate) async fn command(rig: &Rig, arguments: &[&str]) -> (bool, String) {
     let mut command = tokio::process::Command::new(crate::rig::router::binary());
     command.args(arguments).args(["--admin", &rig.router.admin().to_string()]);
     let output = command.output().await.expect("it runs");

@@ -125,6 +125,10 @@ async fn each_attempt_is_a_span_below_the_clients() {
             ("3 o1-mini middle 200 served after gpt-4o-mini@west: rate_limited".to_owned(), Some(0)),
         ]
     );
+    let first = attributes(&spans[0].attributes);
+    let called = ["gen_ai.operation.name", "gen_ai.provider.name", "server.address", "server.port"];
+    let port = rig.provider("east").addr().port().to_string();
+    assert_eq!(called.map(|name| &*first[name]), ["chat", "openai", "127.0.0.1", &port]);
     let ids: std::collections::BTreeSet<_> = spans.iter().map(|span| &span.span_id).collect();
     assert_eq!(ids.len(), 3);
 

@@ -61,10 +61,13 @@ function showTargets({ targets, classifiers }) {
 }
 
 function answer(decision) {
+  if (!decision.watched) return cell("not looked at", "soft");
   if (!decision.outcome) return cell("waiting", "wait");
   const on = decision.goes_on ? ", next" : "";
-  const text = `${decision.status} ${decision.outcome} in ${Math.round(decision.took_ms)} ms${on}`;
-  return cell(text, decision.status < 400 ? "good" : "bad");
+  const what = decision.status ? `${decision.status} ${decision.outcome}` : "none: the client left or the provider broke off";
+  const text = `${what} in ${Math.round(decision.took_ms)} ms${on}`;
+  const took = `, router ${decision.worked_ms.toFixed(1)} ms`;
+  return element("td", { text, className: decision.status && decision.status < 400 ? "good" : "bad" }, element("span", { text: took, className: "soft" }));
 }
 
 function showDecisions({ decisions }) {

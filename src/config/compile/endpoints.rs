@@ -105,7 +105,7 @@ fn endpoint<'a>(
             name: Arc::clone(&identity.name),
             provider: kind,
             cluster: cluster.to_owned(),
-            origin: url.origin,
+            origin: Arc::new(url.origin),
             authority: url.authority,
             path: url.path,
             operations,

@@ -9,8 +9,8 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
-use super::Ended;
-use crate::decision::Decision;
+use super::{Ended, Traced};
+use crate::decision::{Decision, NO_ANSWER};
 
 /// Makes spans with ids that no other process makes but by chance.
 #[derive(Debug, Default)]
@@ -21,10 +21,11 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) fn of(&mut self, ended: &Ended) -> Span {
-        let Ended { decision, parent, took, answer } = ended;
+        let Ended { decision, traced, took, answer } = ended;
         let mut attributes = attributes(decision);
+        attributes.extend(conventional(traced));
         let is_failure = answer.is_none_or(|(_, answer)| answer.is_failure);
-        let outcome = answer.map_or("no_answer", |(_, answer)| answer.label);
+        let outcome = answer.map_or(NO_ANSWER, |(_, answer)| answer.label);
         attributes.push(text("model_router.outcome", outcome));
         attributes.extend(answer.map(|(status, _)| number("http.response.status_code", status.into())));
         attributes.extend(is_failure.then(|| text("error.type", outcome)));
@@ -34,9 +35,9 @@ impl Spans {
         };
         let at = nanos(decision.at);
         Span {
-            trace_id: parent.trace_id.to_vec(),
+            trace_id: traced.parent.trace_id.to_vec(),
             span_id: self.id(),
-            parent_span_id: parent.span_id.to_vec(),
+            parent_span_id: traced.parent.span_id.to_vec(),
             name: match &decision.model {
                 Some(model) => format!("attempt {model}"),
                 None => "attempt".to_owned(),
@@ -72,6 +73,17 @@ fn attributes(decision: &Decision) -> Vec<KeyValue> {
     attributes.extend(decision.model.as_ref().map(|model| text("gen_ai.request.model", model.as_str())));
     attributes.extend(decision.requested.as_ref().map(|model| text("model_router.requested_model", model)));
     attributes.extend(decision.request_id.as_ref().map(|id| text("model_router.request_id", id)));
+    attributes
+}
+
+/// What OpenTelemetry's conventions have names for, beside the model.
+fn conventional(Traced { origin, provider, operation, .. }: &Traced) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        text("gen_ai.provider.name", provider),
+        text("server.address", &origin.host.to_string()),
+        number("server.port", origin.port.into()),
+    ];
+    attributes.extend(operation.map(|operation| text("gen_ai.operation.name", operation)));
     attributes
 }
 

@@ -1,0 +1,103 @@
+//! `model-router targets`, and how targets are shown elsewhere.
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use comfy_table::Table;
+use serde_json::{Value, json};
+
+use super::admin::{self, Output};
+use super::channel::Address;
+use super::{fail, runtime};
+use crate::admin::proto::{ListTargetsRequest, State, Target};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    router: Address,
+    /// Only those that are not ready
+    #[arg(long)]
+    not_ready: bool,
+    /// How the answer is printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+}
+
+#[allow(clippy::print_stdout)] // The targets are the result.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let mut targets = match runtime().and_then(|runtime| runtime.block_on(ask(&arguments.router))) {
+        Ok(targets) => targets,
+        Err(problem) => return fail(format!("no answer from the router at {}: {problem}", arguments.router)),
+    };
+    targets.retain(|target| !arguments.not_ready || target.state() != State::Ready);
+    match arguments.output {
+        Output::Table => println!("{}", table(&targets)),
+        Output::Json => println!("{:#}", targets.iter().map(to_json).collect::<Value>()),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Every target of a running router.
+pub(super) async fn ask(router: &Address) -> Result<Vec<Target>, String> {
+    let answer = admin::connect(router).await?.list_targets(ListTargetsRequest {}).await;
+    answer.map(|answer| answer.into_inner().targets).map_err(|status| status.message().to_owned())
+}
+
+pub(super) fn table(targets: &[Target]) -> Table {
+    let mut table =
+        admin::table(["model", "endpoint", "state", "for", "until", "dispatched", "served", "failed", "used by"]);
+    for target in targets {
+        table.add_row([
+            target.model.clone(),
+            target.endpoint.clone(),
+            state(target.state()).to_owned(),
+            remaining(target.remaining),
+            until(target.remaining).unwrap_or_default(),
+            target.dispatched.to_string(),
+            target.served.to_string(),
+            target.failed.to_string(),
+            target.used_by.join(", "),
+        ]);
+    }
+    table
+}
+
+pub(super) fn to_json(target: &Target) -> Value {
+    json!({
+        "model": target.model,
+        "endpoint": target.endpoint,
+        "state": state(target.state()).replace(' ', "_"),
+        "remaining_ms": remaining_ms(target.remaining),
+        "until": until(target.remaining),
+        "dispatched": target.dispatched,
+        "served": target.served,
+        "failed": target.failed,
+        "used_by": target.used_by,
+    })
+}
+
+pub(super) fn remaining(remaining: Option<prost_types::Duration>) -> String {
+    remaining.map(|remaining| format!("{} s", remaining.seconds + 1)).unwrap_or_default()
+}
+
+pub(super) fn state(state: State) -> &'static str {
+    match state {
+        State::Ready => "ready",
+        State::Suspended => "suspended",
+        State::ProbeDue => "probe due",
+        State::Probing => "probing",
+        State::Unspecified => "unknown",
+    }
+}
+
+/// When it ends by this machine's clock, to the second.
+fn until(remaining: Option<prost_types::Duration>) -> Option<String> {
+    let until = SystemTime::now() + Duration::try_from(remaining?).ok()?;
+    Some(humantime::format_rfc3339_seconds(until).to_string())
+}
+
+pub(super) fn remaining_ms(remaining: Option<prost_types::Duration>) -> Option<u64> {
+    let remaining = Duration::try_from(remaining?).ok()?;
+    u64::try_from(remaining.as_millis()).ok()
+}

@@ -1,0 +1,134 @@
+//! The log of decisions: a line for each, or for those that an operator will look for.
+
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tracing::{debug, info};
+
+use crate::decision::Decision;
+use crate::outcome::Outcome;
+
+/// Which decisions have a line in the log. Those of further attempts, and of attempts that fail, always have one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogDecisions {
+    /// All.
+    #[default]
+    All,
+    /// No others.
+    Failures,
+    /// This many of a hundred, evenly.
+    Percent(u64),
+}
+
+impl FromStr for LogDecisions {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.strip_suffix('%').map(str::parse)) {
+            ("all", _) => Ok(Self::All),
+            ("failures", _) => Ok(Self::Failures),
+            (_, Some(Ok(percent @ 1..=100))) => Ok(Self::Percent(percent)),
+            _ => Err("expected `all`, `failures`, or a share such as `10%`"),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) which: LogDecisions,
+    /// First attempts so far, where only a share of them has a line.
+    counted: AtomicU64,
+}
+
+impl Log {
+    pub(super) fn decided(&self, decision: &Decision) {
+        if decision.attempt > 1 || self.is_due() {
+            write(decision);
+        }
+    }
+
+    /// A failure is worth a line, and so is the decision for it; the rest is in Envoy's access log.
+    pub(super) fn answered(&self, decision: &Decision, status: u16, outcome: &Outcome, took: Duration) {
+        let request_id = decision.request_id.as_deref();
+        let (model, endpoint) = (decision.model.as_ref().map(|model| model.as_str()), &*decision.endpoint);
+        let (attempt, took_ms) = (decision.attempt, millis(took));
+        if outcome.is_failure() {
+            if !decision.logged.load(Ordering::Relaxed) {
+                write(decision);
+            }
+            info!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "attempt failed");
+        } else {
+            debug!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "answered");
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        match self.which {
+            LogDecisions::All => true,
+            LogDecisions::Failures => false,
+            LogDecisions::Percent(percent) => is_due(self.counted.fetch_add(1, Ordering::Relaxed), percent),
+        }
+    }
+}
+
+/// Whether the `count`th, from 0, is one of `percent` of each hundred.
+fn is_due(count: u64, percent: u64) -> bool {
+    count % 100 * percent % 100 < percent
+}
+
+fn write(decision: &Decision) {
+    decision.logged.store(true, Ordering::Relaxed);
+    let classification = decision.classification.as_ref();
+    info!(
+        request_id = decision.request_id.as_deref(),
+        api = &*decision.api,
+        environment = decision.environment,
+        policy = decision.policy,
+        requested = decision.requested.as_deref(),
+        model = decision.model.as_ref().map(|model| model.as_str()),
+        endpoint = &*decision.endpoint,
+        attempt = decision.attempt,
+        probe = decision.probe,
+        after = decision.after.as_deref(),
+        passed_over = decision.passed_over.as_deref(),
+        classification = classification.map(|classification| classification.verdict),
+        rule = classification.and_then(|classification| classification.rule.as_deref()),
+        classifier_error = classification.and_then(|classification| classification.error.as_deref()),
+        classifier_ms = classification.map(|classification| millis(classification.took)),
+        classifier_shared = classification.map(|classification| classification.shared),
+        waited_ms = millis(decision.waited),
+        worked_us = u64::try_from(decision.worked.as_micros()).unwrap_or(u64::MAX),
+        policy_version = decision.policy_version,
+        "decision"
+    );
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_exact_over_a_hundred_and_begins_with_the_first() {
+        for percent in 1..=100 {
+            let due: Vec<_> = (0..300).filter(|&count| is_due(count, percent)).collect();
+            assert_eq!((due[0], due.len() as u64), (0, 3 * percent), "{percent} %");
+        }
+    }
+
+    #[test]
+    fn what_is_no_choice_is_refused() {
+        for (text, which) in
+            [("all", LogDecisions::All), ("failures", LogDecisions::Failures), ("5%", LogDecisions::Percent(5))]
+        {
+            assert_eq!(text.parse(), Ok(which));
+        }
+        for text in ["", "none", "0%", "101%", "5", "-5%", "5.5%", "%"] {
+            assert!(text.parse::<LogDecisions>().is_err(), "{text}");
+        }
+    }
+}
