@@ -2,6 +2,7 @@
 //! sent nowhere.
 
 mod changes;
+mod rehearsal;
 mod request;
 mod text;
 
@@ -19,6 +20,7 @@ use crate::ext_proc;
 use crate::policy::Turns;
 use crate::router::{Admission, Attempt, Fate, Route, Router};
 use changes::Change;
+pub use rehearsal::rehearsal;
 pub use request::RawRequest;
 
 /// What became of a request, and why. No credential is in it.

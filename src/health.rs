@@ -55,6 +55,16 @@ impl TargetState {
         Self { model, endpoint, gate: Gate::default(), dispatched, served, failed, suspensions }
     }
 
+    /// One that stands as this one does now, and goes its own way from there.
+    #[must_use]
+    pub fn copied(&self, now: Instant) -> Self {
+        let endpoint = EndpointState::new(Arc::clone(&self.endpoint.name));
+        endpoint.gate.assume(self.endpoint.gate.standing(now), now);
+        let copy = Self::new(self.model.clone(), Arc::new(endpoint));
+        copy.gate.assume(self.gate.standing(now), now);
+        copy
+    }
+
     /// Whether the target may be chosen at `now`, and until when not.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {

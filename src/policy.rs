@@ -121,7 +121,7 @@ pub struct Policy {
 }
 
 /// The one endpoint of a policy that keeps state between requests: files, batches, stored responses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stateful {
     /// The endpoint.
     pub endpoint: Arc<Endpoint>,
@@ -148,8 +148,8 @@ pub struct Candidates {
     pub limits: Limits,
 }
 
-/// The closed set of orders.
-#[derive(Debug)]
+/// The closed set of orders. A copy goes on from the same turn, by itself.
+#[derive(Clone, Debug)]
 pub enum Turns {
     /// One after the other.
     RoundRobin(RoundRobin),

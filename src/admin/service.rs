@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tonic::{Request, Response, Status};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::proto::admin_server::{Admin, AdminServer};
 use super::proto::{
-    self, Classifier, GetOutlineRequest, GetOutlineResponse, GetStatusRequest, GetStatusResponse,
-    ListClassifiersRequest, ListClassifiersResponse, ListDecisionsRequest, ListDecisionsResponse, ListTargetsRequest,
-    ListTargetsResponse, Policy, RefusedReload, ResumeRequest, ResumeResponse, State, SuspendRequest, SuspendResponse,
-    Target,
+    self, Classifier, ExplainRequest, ExplainResponse, GetOutlineRequest, GetOutlineResponse, GetStatusRequest,
+    GetStatusResponse, ListClassifiersRequest, ListClassifiersResponse, ListDecisionsRequest, ListDecisionsResponse,
+    ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, ResumeRequest, ResumeResponse, State,
+    SuspendRequest, SuspendResponse, Target,
 };
 use crate::api::Environment;
 use crate::classifier::ClassifierState;
 use crate::decision::Decision;
+use crate::explain::{RawRequest, explain, rehearsal};
 use crate::health::{Standing, TargetState};
 use crate::outline::outline;
 use crate::policy::Turns;
@@ -73,6 +76,17 @@ impl Admin for AdminService {
         let is_meant = |decision: &Decision| decision.request_id.as_deref() == Some(&*request_id);
         let recent = self.router.telemetry.recent(|decision| request_id.is_empty() || is_meant(decision), most);
         Ok(Response::new(ListDecisionsResponse { decisions: recent.iter().map(|decision| told(decision)).collect() }))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let ExplainRequest { request, environment, no_call } = request.into_inner();
+        let request = RawRequest::parse(&request).map_err(Status::invalid_argument)?;
+        let request = if environment.is_empty() { request } else { request.in_environment(&environment) };
+        let rehearsal = Arc::new(rehearsal(&self.router.snapshot(), Instant::now()));
+        // What did not happen is not logged.
+        let explanation = explain(rehearsal, &request, !no_call).with_subscriber(NoSubscriber::default()).await;
+        let json = format!("{:#}", serde_json::json!(explanation));
+        Ok(Response::new(ExplainResponse { text: explanation.to_string(), json }))
     }
 
     async fn get_outline(&self, _: Request<GetOutlineRequest>) -> Result<Response<GetOutlineResponse>, Status> {

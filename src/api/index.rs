@@ -78,6 +78,12 @@ impl Apis {
         self.all.iter()
     }
 
+    /// What happens to a request that no API matches.
+    #[must_use]
+    pub fn unmatched(&self) -> Unmatched {
+        self.unmatched
+    }
+
     /// Finds the API of a request: `authority` may have a port, `path` has no query and is normalised by Envoy.
     #[must_use]
     pub fn find<'a>(&'a self, method: &Method, authority: &str, path: &'a str) -> Match<'a> {

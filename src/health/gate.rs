@@ -209,6 +209,20 @@ impl Gate {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// Stands, from open, as another one does.
+    pub(crate) fn assume(&self, standing: Standing, now: Instant) {
+        match standing {
+            Standing::Ready => {}
+            Standing::Suspended(until) => self.close(until.saturating_duration_since(now), now),
+            Standing::ProbeDue => self.close(Duration::ZERO, now),
+            Standing::Probing(until) => {
+                self.close(Duration::ZERO, now);
+                // Its probe is somebody else's: nobody here will tell how it went.
+                let _ = self.enter(now, until.saturating_duration_since(now));
+            }
+        }
+    }
+
     /// Opens the gate, whatever closed it. Whether it was closed.
     pub(crate) fn open(&self) -> bool {
         let mut inner = self.lock();

@@ -15,6 +15,12 @@ pub struct RetryBudget {
     balance: AtomicU64,
 }
 
+impl Clone for RetryBudget {
+    fn clone(&self) -> Self {
+        Self { per_request: self.per_request, balance: self.balance.load(Ordering::Relaxed).into() }
+    }
+}
+
 impl RetryBudget {
     /// A budget of so many percent: at 20, a hundred requests may have twenty further attempts, beyond the reserve of
     /// [`RESERVE`] with which it begins.

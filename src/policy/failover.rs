@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use super::{Candidates, Limits};
 
 /// Which targets serve which model, in which order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failover {
     entries: HashMap<Box<str>, Entry>,
     other_models: Option<Entry>,
 }
 
 /// A primary and its fallbacks, as indices into the policy's targets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The primary first; never empty.
     pub order: Vec<usize>,

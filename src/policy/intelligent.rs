@@ -6,12 +6,12 @@ use crate::classifier::{Classification, Classifier, Question, Rules, Verdict};
 use crate::content::ContentPath;
 
 /// Rules, who applies them, and to what.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Intelligent {
     /// Who decides.
     pub classifier: Arc<Classifier>,
     /// What of a request is shown to it.
-    pub content: ContentPath,
+    pub content: Arc<ContentPath>,
     /// The rules.
     pub rules: Arc<Rules>,
     /// The target of each rule, as an index into the policy's targets.

@@ -8,6 +8,12 @@ pub struct RoundRobin {
     last: Mutex<Option<usize>>,
 }
 
+impl Clone for RoundRobin {
+    fn clone(&self) -> Self {
+        Self { last: Mutex::new(*self.last.lock().expect("no panic while the ring is held")) }
+    }
+}
+
 impl RoundRobin {
     /// A ring whose first turn is the first target's.
     #[must_use]

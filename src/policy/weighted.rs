@@ -16,10 +16,17 @@ pub struct Weighted {
 ///
 /// Each set has its own: freezing a suspended target's credit inside one common cycle would shift the others' shares
 /// by a turn at every change, and starting over at each change would favour the first target while targets flap.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Cycle {
     available: Vec<bool>,
     credit: Vec<i64>,
+}
+
+impl Clone for Weighted {
+    fn clone(&self) -> Self {
+        let cycles = self.cycles.lock().expect("no panic while the cycles are held").clone();
+        Self { weights: self.weights.clone(), cycles: Mutex::new(cycles) }
+    }
 }
 
 impl Weighted {

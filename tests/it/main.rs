@@ -26,6 +26,7 @@ mod kubernetes; // The manifests say what the router and Envoy take.
 mod mutual_tls; // The router on another host.
 mod operator; // What an operator asks on the command line, and how much of it the log keeps.
 mod outage; // Outages at scale: the failover policy, several routers, a dead router, the retry budget.
+mod outlets; // No outlet tells a prompt or a credential.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
 mod pool; // Models of one pool that take different parameters.
 mod providers; // Every provider type: what it is sent, with which credential, and what its clients are told.

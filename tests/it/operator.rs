@@ -13,7 +13,7 @@ use crate::rig::script::Script;
 use crate::rig::{Rig, eventually};
 use crate::telemetry::command;
 
-const ENTRIES: &str = "    failover:
+pub(crate) const ENTRIES: &str = "    failover:
       entries:
         - primary: { model: gpt-4o, endpoint: east }
           fallbacks: [ { model: gpt-4o-mini, endpoint: west }, { model: o1-mini, endpoint: middle } ]
@@ -138,6 +138,46 @@ async fn a_share_of_the_decisions_is_logged_and_all_of_those_that_fail() {
         std::process::Command::new(binary()).args(["serve", "--policy", "x", "--log-decisions", "few"]).output();
     let told = String::from_utf8(refused.unwrap().stderr).unwrap();
     assert!(told.contains("expected `all`, `failures`, or a share such as `10%`"), "{told}");
+}
+
+const TURNS: &str = "    round_robin: { targets: [ { model: gpt-4o, endpoint: east }, { model: o1-mini, endpoint: middle }, { model: gpt-4o-mini, endpoint: west } ] }";
+
+/// What would become of a request in the running router, and what then becomes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_router_explains_where_a_request_would_go_now_and_nothing_comes_of_asking() {
+    let rig = Rig::start(Topology::Failover, &production(TURNS), &["east", "west", "middle"]).await;
+    assert_eq!(rig.send(chat("any")).await.model(), "gpt-4o");
+    asked(&rig, &["suspend", "middle", "--for", "10m"]).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let request =
+        "POST /v1/chat/completions HTTP/1.1\nhost: llm.test\ncontent-type: application/json\n\n{\"model\":\"any\"}";
+    std::fs::write(file.path(), request).unwrap();
+    let explain = async |more: &[&str]| {
+        let mut command = tokio::process::Command::new(binary());
+        let admin = rig.router.admin().to_string();
+        command.args(["explain", "--against", &admin, "--request", file.path().to_str().unwrap()]).args(more);
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = explain(&[]).await;
+    let again = explain(&[]).await;
+    assert!(text.contains("o1-mini@middle: passed over: suspended for 600 s"), "{text}");
+    assert!(text.contains("gpt-4o-mini@west: taken") && again.contains("gpt-4o-mini@west: taken"), "{text}{again}");
+    assert!(text.contains("gpt-4o@east: if those before it fail") && !text.contains("key-west"), "{text}");
+    let refused: Value =
+        serde_json::from_str(&explain(&["--output", "json", "--environment", "sandbox"]).await).unwrap();
+    assert!(refused["outcome"]["answered"]["body"].as_str().unwrap().contains("no_targets"), "{refused}");
+
+    assert_eq!(rig.send(chat("any")).await.model(), "gpt-4o-mini", "whose turn it was told to be");
+    let west = json(&rig, &["targets"]).await.into_iter().find(|it| it["endpoint"] == "west").unwrap();
+    assert_eq!(west["dispatched"], 1);
+    assert_eq!((rig.router.events("decision").len(), rig.router.events("refused").len()), (2, 0));
+    let metrics = send(rig.router.admin(), get("/metrics")).await.text();
+    assert!(
+        metrics.contains("model_router_decision_seconds_count 2\n") && !metrics.contains("no_targets"),
+        "{metrics}"
+    );
 }
 
 #[test]

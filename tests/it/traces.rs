@@ -59,7 +59,7 @@ impl Collector {
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    async fn spans_once(&self, count: usize) -> Vec<Span> {
+    pub(crate) async fn spans_once(&self, count: usize) -> Vec<Span> {
         eventually("the spans", async || Some(self.spans()).filter(|spans| spans.len() >= count)).await
     }
 }

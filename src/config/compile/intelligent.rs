@@ -42,7 +42,7 @@ impl<'a> Names<'a, '_> {
         let default = pool.index(default?);
         let targets = named.iter().map(|rule| rule.target).collect();
         let rules = Arc::new(Rules::new(named.iter().map(|rule| (rule.name, rule.context)), wording?));
-        let policy = Intelligent { classifier: classifier?, content: content?, rules, targets, default };
+        let policy = Intelligent { classifier: classifier?, content: Arc::new(content?), rules, targets, default };
         Some((pool.targets, policy))
     }
 
