@@ -13,7 +13,7 @@ KUBERNETES := target/kubernetes
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo lint fmt envoy-path
+.PHONY: help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,11 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (600), on the stable compiler: ca
 demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
 	$(CARGO) build --release --locked --bins --example demo
 	@$(CARGO) run --quiet --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
+
+night: envoy ## Replay a failing night and write what an operator is told to docs/night.md; needs jq
+	$(CARGO) build --release --locked --bins --example demo
+	@$(CARGO) run --quiet --release --locked --example demo -- --night > target/night.md
+	@mv target/night.md docs/night.md
 
 lint: ## Check format, lints and documentation
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check && $(CARGO) fmt --check $(PROVIDER); \

@@ -3,10 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
+use comfy_table::{LineStyle, Table, TableStyle};
 
 use super::channel::{Address, Channel};
 use crate::admin::proto::admin_client::AdminClient;
+
+/// One line, below the header: names and numbers are to be read, and often copied.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// How long a router may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +30,7 @@ pub(super) async fn connect(address: &Address) -> Result<AdminClient<Channel>, S
 /// An empty table.
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     table.set_header(header);
     table
 }

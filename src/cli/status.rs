@@ -58,7 +58,7 @@ async fn ask(address: &Address) -> Result<Answers, String> {
 }
 
 fn text(answers: &Answers) -> String {
-    let mut text = format!("{}\n{}", summary(&answers.status), targets::table(&answers.targets));
+    let mut text = format!("{}\n\n{}", summary(&answers.status), targets::table(&answers.targets));
     if !answers.classifiers.is_empty() {
         text += &format!("\n\n{}", classifier_table(&answers.classifiers));
     }

@@ -7,6 +7,7 @@
 mod rig;
 
 mod keep; // What one can try while it stays up.
+mod night; // A failing night, replayed, as a page of documentation.
 mod own; // A policy of the reader's own.
 mod progress; // The line that moves while requests are sent.
 mod scripted; // The walk, and its steps below.
@@ -37,6 +38,9 @@ struct Arguments {
     /// Stay up at the end, until Ctrl-C
     #[arg(long)]
     keep: bool,
+    /// Replay a failing night, and print docs/night.md
+    #[arg(long, conflicts_with_all = ["keep", "policy"])]
+    night: bool,
     /// Use this policy and its real providers
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -105,6 +109,9 @@ async fn run(arguments: Arguments) -> End {
 
 /// Shows everything there is to show. What was started stays up for as long as the result is held.
 async fn show(arguments: &Arguments, began: Instant) -> Result<Stage, String> {
+    if arguments.night {
+        return night::show().await;
+    }
     let stage = match &arguments.policy {
         Some(file) => own::show(file).await?,
         None => scripted::show(began).await?,

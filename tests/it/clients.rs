@@ -163,8 +163,20 @@ async fn verify(provider: &Provider) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("not signed as botocore would: {request}"))
 }
 
+/// What a program in Python makes of this text, as JSON.
+async fn python(program: &str, text: &str) -> Value {
+    let mut python = Command::new(std::env::var_os(PYTHON).expect("run make test-clients"));
+    let piped = python.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut python = piped.expect("python runs");
+    let mut stdin = python.stdin.take().expect("a pipe");
+    stdin.write_all(text.as_bytes()).await.expect("python reads");
+    drop(stdin);
+    let output = python.wait_with_output().await.expect("python ends");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("not read:\n{text}"))
+}
+
 /// Prometheus' own parser of what it is to read.
-const PARSE: &str = "import json, sys
+const PARSE_METRICS: &str = "import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
 families = list(parse(sys.stdin.read()))
 print(json.dumps({'families': len(families), 'samples': sum(len(family.samples) for family in families)}))";
@@ -177,15 +189,22 @@ async fn metrics_are_read_by_the_parser_of_official_clients() {
         call(&rig, vendor, "plain", vendor.models[0]).await;
     }
     let metrics = send(rig.router.admin(), crate::rig::ask::get("/metrics")).await.text();
-    let mut python = Command::new(std::env::var_os(PYTHON).expect("run make test-clients"));
-    let piped = python.args(["-c", PARSE]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut python = piped.expect("python runs");
-    let mut stdin = python.stdin.take().expect("a pipe");
-    stdin.write_all(metrics.as_bytes()).await.expect("python reads");
-    drop(stdin);
-    let output = python.wait_with_output().await.expect("python ends");
-    let read: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("not read:\n{metrics}"));
+    let read = python(PARSE_METRICS, &metrics).await;
     println!("{} families, {} samples", read["families"], read["samples"]);
     let samples = metrics.lines().filter(|line| !line.starts_with('#')).count();
     assert_eq!(read["samples"], samples);
+}
+
+/// A parser of PromQL, which shares nothing with ours.
+const PARSE_PROMQL: &str = "import json, sys, promql_parser
+print(json.dumps([type(promql_parser.parse(line)).__name__ for line in sys.stdin.read().splitlines()]))";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the Python clients: make test-clients"]
+async fn alert_rules_are_read_by_a_parser_beside_the_official_clients() {
+    let rules = std::fs::read_to_string("envoy/alerts.yaml").expect("readable");
+    let expressions: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    let read = python(PARSE_PROMQL, &expressions.join("\n")).await;
+    println!("{} alert rules: {read}", expressions.len());
+    assert_eq!(read, json!(vec!["BinaryExpr"; expressions.len()]));
 }

@@ -221,7 +221,7 @@ async fn alert_rules_parse_and_speak_of_metrics_that_there_are() {
     for expression in expressions {
         let names = expression.split(|character| !is_name(character)).filter(|word| word.starts_with("model_router_"));
         for name in names {
-            let family = name.strip_suffix("_total").unwrap_or(name);
+            let family = name.strip_suffix("_total").or(name.strip_suffix("_bucket")).unwrap_or(name);
             assert!(answer.contains(&format!("# TYPE {family} ")), "{name} is no metric:\n{answer}");
         }
     }

@@ -136,9 +136,14 @@ impl Envoy {
         read(&self.dir.path().join("envoy.log"))
     }
 
+    /// The file of the access log.
+    pub(crate) fn access_log_file(&self) -> PathBuf {
+        self.dir.path().join("access.log")
+    }
+
     /// The access log so far. A line comes a moment after the end of its request.
     pub(crate) fn access_log(&self) -> Vec<Value> {
-        read(&self.dir.path().join("access.log")).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        read(&self.access_log_file()).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The first `n` lines of one of the access logs, `clients` or `attempt`, as soon as they are there.

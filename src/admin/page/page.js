@@ -51,7 +51,7 @@ function state(of) {
 function showTargets({ targets, classifiers }) {
   fill("targets", targets.map((target) => element("tr", {},
     element("td", { text: target.model }, element("span", { text: ` @ ${target.endpoint}`, className: "soft" })),
-    state(target), cell(target.dispatched, "number"), cell(target.served, "number"),
+    state(target), cell(target.dispatched, "number"), cell(target.served, "number wide"),
     cell(target.failed, target.failed ? "number bad" : "number"), cell(target.used_by.join(", "), "wide soft"))),
   "The policy has no target.");
   byId("asked").hidden = classifiers.length === 0;
