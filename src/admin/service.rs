@@ -231,7 +231,7 @@ fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
 }
 
 fn told(decision: &Decision) -> proto::Decision {
-    let answer = decision.answer.get().copied();
+    let (answer, classification) = (decision.answer.get().copied(), decision.classification.as_ref());
     let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
     proto::Decision {
         at: Some(decision.at.into()),
@@ -251,6 +251,11 @@ fn told(decision: &Decision) -> proto::Decision {
         goes_on: answer.is_some_and(|answer| answer.goes_on),
         waited: Some(to_proto(decision.waited)),
         worked: Some(to_proto(decision.worked)),
+        passed_over: text(&decision.passed_over),
+        after: text(&decision.after),
+        probe: decision.probe,
+        verdict: classification.map(|it| it.verdict.to_owned()).unwrap_or_default(),
+        rule: classification.map(|it| text(&it.rule)).unwrap_or_default(),
     }
 }
 

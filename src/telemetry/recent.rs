@@ -21,9 +21,7 @@ impl Recent {
     }
 
     pub(super) fn newest(&self, meant: impl Fn(&Decision) -> bool, most: usize) -> Vec<Arc<Decision>> {
-        // Taken out first: what comes of a decision must not wait until it has been looked at.
-        let all: Vec<_> = self.lock().iter().rev().cloned().collect();
-        all.into_iter().filter(|decision| meant(decision)).take(most).collect()
+        self.lock().iter().rev().filter(|decision| meant(decision)).take(most).cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Decision>>> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use model_router::admin::proto::ExplainRequest;
 use serde_json::Value;
 
 use crate::check::production;
@@ -88,6 +89,7 @@ async fn the_attempts_of_one_request_are_found_by_its_id_with_the_times_of_route
     let told = json(&rig, &["decisions", "--request", id]).await;
     assert_eq!(told.iter().map(|it| it["attempt"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 1]);
     assert!(told.iter().all(|it| it["request_id"] == id));
+    assert_eq!((&told[0]["after"], &told[0]["probe"]), (&"gpt-4o@east: failed".into(), &false.into()));
     assert!((120..5_000).contains(&told[0]["took_ms"].as_u64().unwrap()), "{}", told[0]);
     assert!(told[1]["worked_us"].as_u64().is_some_and(|took| took < 100_000), "{}", told[1]);
     let table = asked(&rig, &["decisions", "--request", id]).await;
@@ -178,6 +180,33 @@ async fn a_running_router_explains_where_a_request_would_go_now_and_nothing_come
         metrics.contains("model_router_decision_seconds_count 2\n") && !metrics.contains("no_targets"),
         "{metrics}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_by_a_running_router_asks_its_classifier_and_shares_what_that_remembers() {
+    let rules = "rules: [ { name: A, context: b, model: o1-mini, endpoint: west } ], default: { model: gpt-4o, endpoint: east }";
+    let triage = r#"{ type: openai, url: "{{triage}}/v1/chat/completions", model: m }"#;
+    let policy = production(&format!("    intelligent: {{ classifier: triage, {rules} }}"));
+    let policy = format!("classifiers: {{ triage: {triage} }}\n{policy}");
+    let rig = Rig::start(Topology::Failover, &policy, &["east", "west", "triage"]).await;
+    rig.provider("triage").answer(Script::says("A"));
+    let mut api = crate::check::admin(&rig.router).await;
+    let body = r#"{"messages":[{"role":"user","content":"Say hello."}]}"#;
+    let request = format!("POST /v1/chat/completions HTTP/1.1\r\ncontent-type: application/json\r\n\r\n{body}");
+    let asked = |no_call| ExplainRequest { request: request.clone().into(), no_call, ..ExplainRequest::default() };
+    let told = api.explain(asked(true)).await.unwrap().into_inner();
+    assert!(told.text.contains("not_asked") && rig.provider("triage").hits() == 0, "{}", told.text);
+    let told = api.explain(asked(false)).await.unwrap().into_inner();
+    assert!(told.text.contains("o1-mini@west: taken") && told.json.contains("\"matched\""), "{}", told.text);
+    assert_eq!(rig.send(chat("any")).await.provider(), "west");
+    assert_eq!(rig.provider("triage").hits(), 1);
+    let decision = &json(&rig, &["decisions"]).await[0];
+    assert_eq!((&decision["verdict"], &decision["rule"]), (&"matched".into(), &"A".into()));
+
+    let nothing = ExplainRequest { request: b"hello".to_vec(), ..ExplainRequest::default() };
+    let refused = api.explain(nothing).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(refused.message().contains("expected a request such as"), "{refused}");
 }
 
 #[test]
