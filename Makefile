@@ -10,10 +10,12 @@ FUZZ_TARGETS := body exchange policy
 CLIENTS := target/clients
 PROVIDER := --manifest-path tests/compose/provider/Cargo.toml
 KUBERNETES := target/kubernetes
+OHA := target/oha/bin/oha
+GUNGRAUN := target/gungraun-runner/bin/gungraun-runner
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
+.PHONY: bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +87,29 @@ test-memory: envoy ## Send 200 slow uploads of 20 MB at once, and say what they 
 cost: envoy ## Measure what attempts, inspection and classification cost, as ratios from one run
 	$(CARGO) build --release --locked --bins
 	MODEL_ROUTER_BIN=target/release/model-router $(CARGO) test --release --locked --test it -- --ignored --nocapture cost_of
+
+bench: envoy $(OHA) ## Measure the router in a real Envoy beside a filter that does nothing; QUICK=1 takes three minutes, ONLY=text some cells
+	$(CARGO) bench --locked --bench gateway -- $(if $(QUICK),--quick --rounds 1) $(if $(ONLY),--only '$(ONLY)')
+
+bench-scenes: envoy $(OHA) ## Measure memory over ten minutes and of open streams, and reloads of a large policy
+	$(CARGO) bench --locked --bench gateway -- --scenes $(if $(QUICK),--quick)
+
+bench-leaves: ## Time the leaves: reading and editing bodies, choosing, finding an API; ONLY=text some
+	$(CARGO) bench --locked --bench leaves -- $(ONLY)
+
+bench-instructions: $(GUNGRAUN) ## Count the leaves' instructions and compare them with the stored ones; STORE=1 stores them. Needs valgrind
+	@command -v valgrind >/dev/null || { echo "instructions are counted by valgrind: install it" >&2; exit 1; }
+	@rm -rf target/instructions
+	GUNGRAUN_RUNNER=$(CURDIR)/$(GUNGRAUN) GUNGRAUN_HOME=$(CURDIR)/target/instructions \
+		$(CARGO) bench --locked --bench instructions -- --save-summary=json
+	@$(PYTHON) benches/instructions/compare.py target/instructions $(if $(STORE),--store)
+
+# The load generator, and what runs valgrind: programs, so no dependencies of ours.
+$(OHA):
+	$(CARGO) install oha --version 1.16.0 --locked --root target/oha
+
+$(GUNGRAUN):
+	$(CARGO) install gungraun-runner --version 0.20.0 --locked --root target/gungraun-runner
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (600), on the stable compiler: cargo install cargo-fuzz
 	@cd fuzz && for target in $(FUZZ_TARGETS); do \

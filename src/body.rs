@@ -3,12 +3,15 @@
 mod edit;
 mod members;
 mod multipart;
+mod pieces;
+pub(crate) mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use members::Members;
 use multipart::Form;
+pub use pieces::{Edited, Pieces};
 
 /// Deeper nesting is refused; serde_json's own limit (it refuses the 128th level), and more than any provider takes.
 const MAX_DEPTH: usize = 127;
@@ -99,17 +102,26 @@ impl<'a> BodyFacts<'a> {
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(BodyError("the request's body cannot be used: expected a JSON object".into()));
         }
-        let members = Members::parse(body)
-            .map_err(|error| BodyError(format!("the request's body cannot be used: {}", short(&error))))?;
-        if nests_too_deep(body) {
-            return Err(BodyError(format!("the request's body nests deeper than {MAX_DEPTH} levels")));
-        }
+        let members = match scan::members(body) {
+            Some(all) => Members { text: body, all },
+            None => Self::parse(body)?,
+        };
         let is = |key, value| members.value(key).is_some_and(|found| found == value);
         Ok(Self {
             model: members.value("model").and_then(|model| serde_json::from_str(model).ok()),
             streamed: is("stream", "true"),
             content: Content::Json(members),
         })
+    }
+
+    /// What the scan leaves open: another parser accepts it, or says what is wrong.
+    fn parse(body: &'a [u8]) -> Result<Members<'a>, BodyError> {
+        let members = Members::parse(body)
+            .map_err(|error| BodyError(format!("the request's body cannot be used: {}", short(&error))))?;
+        if nests_too_deep(body) {
+            return Err(BodyError(format!("the request's body nests deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(members)
     }
 
     /// Reads a multipart form with at most one part `model`.
@@ -137,16 +149,16 @@ impl<'a> BodyFacts<'a> {
     /// The same body with this model.
     #[must_use]
     pub fn with_model(&self, model: &str) -> Vec<u8> {
-        self.edited(&ModelEdit::set(model), &BodyEdits::default())
+        self.edited(&ModelEdit::set(model), &BodyEdits::default()).to_vec()
     }
 
     /// The same body with this model and, if it is JSON, these edits.
     #[must_use]
-    pub fn edited(&self, model: &ModelEdit<'_>, edits: &BodyEdits) -> Vec<u8> {
+    pub fn edited(&self, model: &ModelEdit<'_>, edits: &BodyEdits) -> Edited<'a> {
         match &self.content {
             Content::Json(members) => edit::edited(members, model, edits),
             Content::Form(form) => form.with_model(&model.name, model.added),
-            Content::Opaque(body) => body.to_vec(),
+            Content::Opaque(body) => Edited::unchanged(body),
         }
     }
 }

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
+
+use crate::body::Pieces;
 use crate::capacity::{Capacity, Place};
 use crate::classifier::{Classification, Question};
 use crate::refusal::{Refusal, Reply};
@@ -74,7 +77,7 @@ pub enum Event {
     /// The request's body has come, or a chunk of it.
     RequestBody {
         /// The bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// Whether they are the last.
         end_of_stream: bool,
     },
@@ -83,7 +86,7 @@ pub enum Event {
     /// A chunk of an answer's body has come.
     ResponseBody {
         /// The bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// Whether they are the last.
         end_of_stream: bool,
     },
@@ -120,21 +123,21 @@ pub enum Phase {
 pub enum Answer {
     /// To request headers.
     RequestHeaders(Mutation),
-    /// To a buffered request body, which is replaced.
-    RequestBody(Mutation, Vec<u8>),
+    /// To a buffered request body, which is replaced, or goes on as it came.
+    RequestBody(Mutation, Option<Pieces>),
     /// Full duplex: to the headers and all of the body, which is replaced, and to the trailers if there were some.
     Request {
         /// The change of headers.
         mutation: Mutation,
         /// The body.
-        body: Vec<u8>,
+        body: Pieces,
         /// Whether trailers await their answer.
         trailers: bool,
     },
     /// Full duplex: a chunk of the body goes on as it is.
     Chunk {
         /// The bytes.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// Whether they are the last.
         end_of_stream: bool,
     },
@@ -194,7 +197,8 @@ enum State {
         admitted: Admitted,
         mode: BodyMode,
         mutation: Mutation,
-        body: Vec<u8>,
+        /// The chunks that have come of a body that is sent in chunks.
+        body: BytesMut,
     },
     /// The request is whole; its target depends on the answer to a question.
     Classifying(Box<Classifying>),

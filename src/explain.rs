@@ -12,6 +12,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
+use bytes::Bytes;
+
 use crate::capacity::Capacity;
 use crate::classifier::Classification;
 use crate::endpoint::{Credential, Endpoint};
@@ -120,7 +122,7 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
     let mut told = Told::default();
     let mut next = told.note(exchange.on(headers, Instant::now()));
     if next == Next::More && request.has_body {
-        let whole = Event::RequestBody { bytes: request.body.clone(), end_of_stream: true };
+        let whole = Event::RequestBody { bytes: request.body.clone().into(), end_of_stream: true };
         next = told.note(exchange.on(whole, Instant::now()));
     }
     let mut asked = None;
@@ -147,7 +149,7 @@ fn route(router: &Router, headers: &Event) -> Option<Route> {
 #[derive(Default)]
 struct Told {
     mutation: Mutation,
-    body: Option<Vec<u8>>,
+    body: Option<Bytes>,
     reply: Option<(u16, String)>,
 }
 
@@ -157,7 +159,7 @@ impl Told {
             Answer::RequestHeaders(mutation) => self.add(mutation),
             Answer::RequestBody(mutation, body) => {
                 self.add(mutation);
-                self.body = Some(body);
+                self.body = body.map(|body| body.whole());
             }
             Answer::Reply(reply) => {
                 self.reply = Some((reply.status.as_u16(), String::from_utf8_lossy(&reply.body).into_owned()));

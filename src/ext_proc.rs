@@ -2,30 +2,29 @@
 
 mod counted;
 mod message;
+mod service;
+mod wire;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::{
-    ExternalProcessor, ExternalProcessorServer,
-};
-use envoy_types::pb::envoy::service::ext_proc::v3::{ProcessingRequest, ProcessingResponse};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
-use crate::capacity::{Capacity, Held};
+use crate::capacity::Held;
 use crate::classifier::Classification;
 use crate::exchange::{Event, Exchange, Next};
-use crate::router::Router;
-pub use counted::Counted;
-
-/// What a gRPC message has beside the body that it carries.
-const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
+pub use service::Processor;
+use wire::ProcessingRequest;
 
 /// The event of a request's headers, as if Envoy had sent them: for who explains a request.
 #[must_use]
@@ -33,52 +32,20 @@ pub fn request_headers(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Ev
     message::request_headers_of(headers, end_of_stream)
 }
 
-/// The service that Envoy's filter calls.
-#[derive(Debug)]
-pub struct Service {
-    router: Arc<Router>,
-    capacity: Arc<Capacity>,
-}
-
-impl Service {
-    /// The service, ready to be added to a server. Messages are bounded a little above the longest body.
-    #[must_use]
-    pub fn server(router: Arc<Router>, capacity: Arc<Capacity>) -> Counted<ExternalProcessorServer<Self>> {
-        let max_message_bytes = capacity.max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
-        let service = Self { router, capacity: Arc::clone(&capacity) };
-        Counted::new(ExternalProcessorServer::new(service).max_decoding_message_size(max_message_bytes), capacity)
-    }
-}
-
-#[tonic::async_trait]
-impl ExternalProcessor for Service {
-    type ProcessStream = Answers;
-
-    async fn process(&self, request: Request<Streaming<ProcessingRequest>>) -> Result<Response<Answers>, Status> {
-        let held = request.extensions().get().map_or_else(|| self.capacity.account(), Arc::clone);
-        let exchange = Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
-        Ok(Response::new(Answers {
-            messages: request.into_inner(),
-            exchange: Some(exchange),
-            held,
-            ready: VecDeque::new(),
-            deadline: None,
-            classifying: None,
-        }))
-    }
-}
-
 /// The answers to one stream's messages, made as they are asked for: no task and no channel.
 #[derive(Debug)]
-pub struct Answers {
+struct Answers {
     messages: Streaming<ProcessingRequest>,
     /// `None` once the router has nothing more to say; dropping the exchange frees the probe that it may hold.
     exchange: Option<Exchange>,
     held: Arc<Held>,
-    ready: VecDeque<ProcessingResponse>,
+    /// Messages as gRPC frames them, some in pieces.
+    ready: VecDeque<Bytes>,
     deadline: Option<Pin<Box<Sleep>>>,
     /// The answer to the exchange's question. Envoy waits for ours meanwhile, as long as its `message_timeout` is.
     classifying: Option<Classifying>,
+    /// Whether Envoy has been told the end.
+    ended: bool,
 }
 
 /// A question being asked.
@@ -90,16 +57,20 @@ impl fmt::Debug for Classifying {
     }
 }
 
-impl Stream for Answers {
-    type Item = Result<ProcessingResponse, Status>;
+impl Body for Answers {
+    type Data = Bytes;
+    type Error = Infallible;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         loop {
-            if let Some(response) = self.ready.pop_front() {
-                return Poll::Ready(Some(Ok(response)));
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             match &self.exchange {
-                None => return Poll::Ready(None),
+                None => return Poll::Ready(self.trailers().map(|trailers| Ok(Frame::trailers(trailers)))),
                 // What was read is on its way to Envoy: being polled again means that there is room for more.
                 Some(exchange) if !exchange.is_reading() => self.held.release(),
                 Some(_) => {}
@@ -114,6 +85,17 @@ impl Stream for Answers {
 }
 
 impl Answers {
+    fn new(messages: Streaming<ProcessingRequest>, exchange: Exchange, held: Arc<Held>) -> Self {
+        let exchange = Some(exchange);
+        Self { messages, exchange, held, ready: VecDeque::new(), deadline: None, classifying: None, ended: false }
+    }
+
+    /// The end of the stream, told once: all is well. What is not was said to the client, or Envoy has gone.
+    fn trailers(&mut self) -> Option<HeaderMap> {
+        (!std::mem::replace(&mut self.ended, true))
+            .then(|| HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]))
+    }
+
     /// What happens next on the stream; `None` if Envoy has gone or reset it (the client left, or Envoy needs us no
     /// more), or sent what only a newer version knows: Envoy then goes on without us.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {

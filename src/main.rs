@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use model_router::cli::Cli;
 
+/// Bodies come and go by the thousand: see `make bench` for what it is worth.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     Cli::parse().run()
 }

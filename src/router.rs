@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::Method;
 
 use crate::api::{Api, Environment, Match, Unmatched};
@@ -68,7 +69,7 @@ pub struct RequestHead {
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
     /// The other headers; once the request is admitted, only one that names its model. Never logged.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Bytes, Bytes)>,
     /// What the client speaks, as far as that is known.
     pub shape: Shape,
 }

@@ -1,23 +1,23 @@
 //! The listeners: where Envoy and operators reach the router, and how it stops.
 
+mod connection;
 mod listen;
+mod threads;
 mod tls;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
 use tokio::sync::watch;
 use tonic::service::Routes as GrpcRoutes;
 use tonic::transport::Server;
-use tonic::transport::server::Router as Routes;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::admin::{self, Access, AdminService, Watched};
 use crate::capacity::Capacity;
-use crate::ext_proc::Service;
+use crate::ext_proc::Processor;
 use crate::reload::Source;
 use crate::router::Router;
 pub use listen::{ListenAddress, Listener};
@@ -41,6 +41,8 @@ pub struct Bounds {
     pub max_bytes: usize,
     /// Streams at once on one connection; Envoy has one connection for each of its threads.
     pub max_streams: u32,
+    /// Threads that serve Envoy's connections.
+    pub threads: usize,
     /// How long streams may go on after the signal to stop.
     pub drain_timeout: Duration,
 }
@@ -59,10 +61,10 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<ExternalProcessorServer<Service>>().await;
+    health.set_serving::<Processor>().await;
     let routes = transport(bounds).add_service(health_service.clone());
     let capacity = Capacity::new(bounds.max_body_bytes, bounds.max_requests, bounds.max_bytes);
-    let routes = routes.add_service(Service::server(Arc::clone(&router), Arc::clone(&capacity)));
+    let routes = routes.add_service(Processor::new(Arc::clone(&router), Arc::clone(&capacity)));
     let (stopping, stopped) = watch::channel(false);
     let watched =
         Watched { router: Arc::clone(&router), source: Arc::clone(&source), capacity, stopping: stopped.clone() };
@@ -72,7 +74,10 @@ pub async fn serve(
     let admin_routes = transport(bounds).accept_http1(true).add_routes(admin_routes.into());
 
     let serving = async {
-        tokio::try_join!(run(routes, listener, stopped.clone()), run(admin_routes, admin_listener, stopped.clone()))
+        tokio::try_join!(
+            threads::serve(routes, listener, bounds.threads, stopped.clone()),
+            threads::serve_here(admin_routes, admin_listener, stopped.clone())
+        )
     };
     let draining = async {
         stop.await;
@@ -107,19 +112,12 @@ fn reflection()
 
 async fn announce_stop(health: &HealthReporter) {
     info!("stopping");
-    health.set_not_serving::<ExternalProcessorServer<Service>>().await;
+    health.set_not_serving::<Processor>().await;
     health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
 }
 
-async fn run(routes: Routes, listener: Listener, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
-    let stop = async move {
-        // An error would mean that the sender is gone, which is a stop as well.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    };
-    let served = match listener {
-        Listener::Tcp(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
-        Listener::Tls(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
-        Listener::Unix(incoming) => routes.serve_with_incoming_shutdown(incoming, stop).await,
-    };
-    served.map_err(io::Error::other)
+/// Resolves when the service is to stop.
+async fn stop(mut stopped: watch::Receiver<bool>) {
+    // An error would mean that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

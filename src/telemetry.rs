@@ -1,6 +1,7 @@
 //! Telemetry: what the router tells of its work, in the log, in metrics, and of the last decisions. Never a prompt,
 //! never a credential.
 
+mod lines;
 mod live;
 mod log;
 mod metrics;
@@ -16,6 +17,7 @@ use crate::decision::{Decision, NO_ANSWER, bounded};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::router::{Attempt, RequestHead};
+pub use lines::{LastLines, Lines};
 pub use live::Live;
 use log::Log;
 pub use log::LogDecisions;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 use model_router::capacity::Capacity;
@@ -133,7 +134,7 @@ impl World {
         let (path, body_mode) = (PATHS[0].into(), BodyMode::Buffered);
         let head = RequestHead { method: Method::POST, path, ..RequestHead::default() };
         exchange.on(Event::RequestHeaders { head, unwanted: vec![], end_of_stream: false, body_mode }, self.now);
-        let (answer, _) = exchange.on(Event::RequestBody { bytes: b"{}".into(), end_of_stream: true }, self.now);
+        let (answer, _) = exchange.on(Event::RequestBody { bytes: Bytes::from_static(b"{}"), end_of_stream: true }, self.now);
         assert!(mutation(&answer).is_some_and(|mutation| cluster(mutation).is_some()), "{answer:?}");
     }
 }
@@ -183,7 +184,7 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
 #[derive(Debug)]
 enum Asked {
     RequestHeaders,
-    RequestBody(Vec<u8>),
+    RequestBody(Bytes),
     ResponseHeaders,
     ResponseBody,
     Other(Phase),
@@ -251,9 +252,10 @@ fn check_sent(mutation: &Mutation, answer: &Answer) {
     assert!(["east", "west"].contains(&cluster), "{cluster}");
     assert_eq!(value(mutation, "authorization"), Some(&*format!("Bearer key-{cluster}")));
     assert!(!mutation.remove.iter().any(|name| name == private::CLUSTER) && mutation.clear_route_cache, "{mutation:?}");
-    if let Answer::RequestBody(_, body) | Answer::Request { body, .. } = answer {
+    if let Answer::RequestBody(_, Some(body)) | Answer::Request { body, .. } = answer {
+        let body = body.whole();
         assert_eq!(value(mutation, "content-length"), Some(&*body.len().to_string()));
-        assert!(serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["model"].is_string()));
+        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|body| body["model"].is_string()));
     }
 }
 

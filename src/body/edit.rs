@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::members::{Member, Members};
+use super::pieces::Edited;
 use super::{BodyEdits, ModelEdit};
 
 /// What becomes of one member.
@@ -17,11 +18,11 @@ enum Fate<'e> {
 
 /// The object with this model and these edits. A member that goes takes the comma before it along; one that is added
 /// comes last, but for the model, which comes first.
-pub(super) fn edited(members: &Members<'_>, model: &ModelEdit<'_>, edits: &BodyEdits) -> Vec<u8> {
+pub(super) fn edited<'a>(members: &Members<'a>, model: &ModelEdit<'_>, edits: &BodyEdits) -> Edited<'a> {
     let repeated: Vec<_> =
         model.within.iter().filter_map(|key| Some((*key, repeated(members.value(key)?, model)))).collect();
     let (model, added) = (json_string(&model.name), model.added);
-    let mut out = Writer::new(members.text, model.len());
+    let mut out = Writer::new(members.text);
     let has_model = members.all.iter().any(|member| member.key == "model");
     out.copy_to(members.text.iter().position(|&byte| byte == b'{').map_or(0, |brace| brace + 1));
     if added && !has_model {
@@ -63,7 +64,7 @@ fn repeated(text: &str, model: &ModelEdit<'_>) -> String {
 
 fn object<'t>(text: &'t str, model: &ModelEdit<'_>) -> Cow<'t, str> {
     let Ok(members) = Members::parse(text.as_bytes()) else { return text.into() };
-    String::from_utf8(edited(&members, model, &BodyEdits::default())).map_or(text.into(), Cow::Owned)
+    String::from_utf8(edited(&members, model, &BodyEdits::default()).to_vec()).map_or(text.into(), Cow::Owned)
 }
 
 fn fate<'e>(members: &Members<'_>, member: &Member<'_>, model: &'e str, edits: &'e BodyEdits) -> Fate<'e> {
@@ -92,22 +93,21 @@ fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Copies a text piece by piece.
+/// Goes through a text and says what becomes of it, part by part.
 struct Writer<'a> {
     text: &'a [u8],
     at: usize,
-    out: Vec<u8>,
+    out: Edited<'a>,
     is_empty: bool,
 }
 
 impl<'a> Writer<'a> {
-    fn new(text: &'a [u8], extra: usize) -> Self {
-        let out = Vec::with_capacity(text.len() + extra + r#""model":,"#.len());
-        Self { text, at: 0, out, is_empty: true }
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, out: Edited::of(text), is_empty: true }
     }
 
     fn copy_to(&mut self, end: usize) {
-        self.out.extend_from_slice(&self.text[self.at..end]);
+        self.out.keep(self.at..end);
         self.at = end;
     }
 
@@ -122,15 +122,18 @@ impl<'a> Writer<'a> {
 
     fn rename_member(&mut self, member: &Member<'_>, key: &str) {
         self.begin_member(member);
-        self.out.extend_from_slice(json_string(key).as_bytes());
+        self.out.write(json_string(key).as_bytes());
         self.skip_to(member.key_range.end);
         self.copy_to(member.value_range.end);
     }
 
     fn set_member(&mut self, member: &Member<'_>, value: &str) {
+        if &self.text[member.value_range.clone()] == value.as_bytes() {
+            return self.copy_member(member);
+        }
         self.begin_member(member);
         self.copy_to(member.value_range.start);
-        self.out.extend_from_slice(value.as_bytes());
+        self.out.write(value.as_bytes());
         self.skip_to(member.value_range.end);
     }
 
@@ -139,24 +142,21 @@ impl<'a> Writer<'a> {
     fn begin_member(&mut self, member: &Member<'_>) {
         let before = &self.text[self.at..member.key_range.start];
         match (before.iter().position(|&byte| byte == b','), self.is_empty) {
-            (Some(comma), true) => self.out.extend_from_slice(&before[comma + 1..]),
-            (None, false) => {
-                self.out.push(b',');
-                self.out.extend_from_slice(before);
-            }
-            _ => self.out.extend_from_slice(before),
+            (Some(comma), true) => self.skip_to(self.at + comma + 1),
+            (None, false) => self.out.write(b","),
+            _ => {}
         }
-        self.skip_to(member.key_range.start);
+        self.copy_to(member.key_range.start);
         self.is_empty = false;
     }
 
     fn write_member(&mut self, key: &str, value: &str) {
         let comma = if self.is_empty { "" } else { "," };
-        self.out.extend_from_slice(format!("{comma}{}:{value}", json_string(key)).as_bytes());
+        self.out.write(format!("{comma}{}:{value}", json_string(key)).as_bytes());
         self.is_empty = false;
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self) -> Edited<'a> {
         self.copy_to(self.text.len());
         self.out
     }

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// More members than this are refused: a request has some dozens at most.
-const MAX_MEMBERS: usize = 1_024;
+pub(super) const MAX_MEMBERS: usize = 1_024;
 
 /// A JSON object's text and its members in the order of the text.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Members<'a> {
 }
 
 /// A member of an object.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Member<'a> {
     /// Unescaped, so `"m\u006fdel"` is `model`.
     pub(super) key: Cow<'a, str>,

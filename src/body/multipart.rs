@@ -5,6 +5,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::BodyError;
+use super::pieces::Edited;
 
 /// A longer boundary is none. Source: RFC 2046, 5.1.1.
 const MAX_BOUNDARY: usize = 70;
@@ -80,18 +81,20 @@ impl<'a> Form<'a> {
     }
 
     /// The same form with this model; where it has none, one is added if that is wanted.
-    pub(super) fn with_model(&self, model: &str, added: bool) -> Vec<u8> {
+    pub(super) fn with_model(&self, model: &str, added: bool) -> Edited<'a> {
         let (range, before, after) = match &self.model {
             Some(range) => (range.clone(), String::new(), ""),
             None if added => {
                 let part = format!("--{}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n", self.boundary);
                 (self.first..self.first, part, "\r\n")
             }
-            None => return self.text.to_vec(),
+            None => return Edited::unchanged(self.text),
         };
-        let parts: [&[u8]; 5] =
-            [&self.text[..range.start], before.as_bytes(), model.as_bytes(), after.as_bytes(), &self.text[range.end..]];
-        parts.concat()
+        let mut edited = Edited::of(self.text);
+        edited.keep(0..range.start);
+        edited.write([&before, model, after].concat().as_bytes());
+        edited.keep(range.end..self.text.len());
+        edited
     }
 }
 

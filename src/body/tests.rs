@@ -88,7 +88,11 @@ fn the_number_of_members_is_bounded() {
 
 fn check_edits(body: &str, edits: &BodyEdits, expected: &str) {
     let facts = BodyFacts::read(body.as_bytes()).expect("a usable body");
-    assert_eq!(String::from_utf8(facts.edited(&ModelEdit::set("new"), edits)).expect("UTF-8"), expected, "{body}");
+    assert_eq!(
+        String::from_utf8(facts.edited(&ModelEdit::set("new"), edits).to_vec()).expect("UTF-8"),
+        expected,
+        "{body}"
+    );
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn a_model_is_replaced_where_the_body_repeats_it() {
         (r#"{"requests":[{"model":"a","Model":"b"}]}"#, r#"{"requests":[{"model":"a","Model":"b"}]}"#),
         (r#"{"model":"a"}"#, r#"{"model":"new"}"#),
     ] {
-        let edited = BodyFacts::read(body.as_bytes()).expect("usable").edited(&edit, &BodyEdits::default());
+        let edited = BodyFacts::read(body.as_bytes()).expect("usable").edited(&edit, &BodyEdits::default()).to_vec();
         assert_eq!(String::from_utf8(edited).expect("UTF-8"), expected);
     }
 }
@@ -195,8 +199,27 @@ proptest! {
         }
         expected.insert(keys[3].clone(), serde_json::json!([true]));
         expected.insert("model".into(), "new".into());
-        let edited = BodyFacts::read(&body).expect("an object").edited(&ModelEdit::set("new"), &edits);
+        let edited = BodyFacts::read(&body).expect("an object").edited(&ModelEdit::set("new"), &edits).to_vec();
         prop_assert_eq!(serde_json::from_slice::<Value>(&edited).expect("JSON"), Value::Object(expected));
+    }
+
+    #[test]
+    fn the_scan_accepts_only_what_the_parser_accepts_and_finds_the_same(
+        value in json(), pretty: bool, at: prop::sample::Index, byte: u8, mistake: bool
+    ) {
+        let body = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
+        let mut body = body.expect("serialisable");
+        if mistake {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        let (scanned, parsed) = (scan::members(&body), BodyFacts::parse(&body).map(|members| members.all));
+        if let Some(scanned) = scanned {
+            prop_assert_eq!(Ok(scanned), parsed);
+        } else if !mistake && value.is_object() {
+            let texts = String::from_utf8_lossy(&body);
+            prop_assert!(texts.contains('\\') || parsed.is_err(), "left to the parser: {}", texts);
+        }
     }
 
     #[test]

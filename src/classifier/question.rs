@@ -51,11 +51,12 @@ impl Question {
     /// A question; decisions are shared only within a scope: an API and its environment.
     #[must_use]
     pub fn new(classifier: Arc<Classifier>, rules: Arc<Rules>, content: &str, scope: &str) -> Self {
+        let shown = bounded(content, classifier.bounds.max_content_chars).into_owned();
         let mut key = Sha256::new_with_prefix(rules.fingerprint);
         key.update(scope.as_bytes());
         key.update([0]); // which no scope holds
-        key.update(content.as_bytes());
-        let shown = bounded(content, classifier.bounds.max_content_chars).into_owned();
+        // What is not shown cannot change the answer.
+        key.update(shown.as_bytes());
         Self { classifier, rules, shown, key: key.finalize().into() }
     }
 

@@ -1,6 +1,7 @@
 //! `model-router serve`.
 
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +12,6 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Endpoint;
 use tracing::{info, warn};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::{fail, positive_duration};
@@ -22,10 +22,7 @@ use crate::reload::{self, Clusters, Source};
 use crate::router::Router;
 use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
 use crate::snapshot::Snapshot;
-use crate::telemetry::LogDecisions;
-
-/// Lines that wait to be written; further ones are dropped.
-const MAX_LOG_LINES: usize = 16_384;
+use crate::telemetry::{LastLines, Lines, LogDecisions};
 
 /// How long the last spans may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -79,6 +76,9 @@ pub(super) struct Arguments {
     /// Requests at once on one connection; Envoy has a connection for each of its threads
     #[arg(long, env = "MODEL_ROUTER_MAX_STREAMS", value_name = "COUNT", default_value_t = 10_000)]
     max_streams: u32,
+    /// Threads that serve Envoy's connections, of which it has one for each of its own; as many as there are processors unless given
+    #[arg(long, env = "MODEL_ROUTER_THREADS", value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
     /// How long open streams may go on after SIGTERM
     #[arg(long, env = "MODEL_ROUTER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     drain_timeout: Duration,
@@ -193,6 +193,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
         max_requests: arguments.max_requests_in_flight,
         max_bytes: arguments.max_body_bytes_in_flight,
         max_streams: arguments.max_streams,
+        threads: arguments.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get),
         drain_timeout: arguments.drain_timeout,
     };
     let snapshot = router.snapshot();
@@ -307,17 +308,15 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Starts the log. A reader that stalls or goes away must not hold up a request: a thread of its own writes the lines,
-/// and those that it can't keep up with are dropped.
-fn start_log(format: LogFormat, filter: &str) -> Result<WorkerGuard, String> {
+/// Starts the log.
+fn start_log(format: LogFormat, filter: &str) -> Result<LastLines, String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter}: {error}"))?;
     let terminal = std::io::stderr().is_terminal();
-    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_LOG_LINES);
-    let (writer, guard) = writer.finish(std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
+    let (lines, last) = Lines::start(std::io::stderr()).map_err(|error| format!("can't start: {error}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     match (format, terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => log.json().init(),
         (LogFormat::Text, _) | (LogFormat::Auto, true) => log.with_ansi(terminal).init(),
     }
-    Ok(guard)
+    Ok(last)
 }

@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::body::{nests_too_deep, scan};
+
 /// One step down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -71,16 +73,34 @@ fn is_name(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '-')
 }
 
-/// Follows the steps; `None` where one leads nowhere.
-pub(super) fn walk<'a>(from: &'a RawValue, steps: &[Step]) -> Option<&'a RawValue> {
+/// Follows the steps through a JSON text; `None` where one leads nowhere.
+pub(super) fn walk<'a>(from: &'a str, steps: &[Step]) -> Option<&'a str> {
     steps.iter().try_fold(from, |value, step| {
-        let mut json = serde_json::Deserializer::from_str(value.get());
-        match step {
-            Step::Member(name) => json.deserialize_map(Member(name)).ok()?,
-            Step::Element(index) => json.deserialize_seq(Element { index: *index, from_end: false }).ok()?,
-            Step::FromEnd(index) => json.deserialize_seq(Element { index: *index, from_end: true }).ok()?,
+        let scanned = match step {
+            Step::Member(name) => scan::member(value, name),
+            Step::Element(index) => scan::element(value, *index, false),
+            Step::FromEnd(index) => scan::element(value, *index, true),
+        };
+        match scanned {
+            scan::Step::Found(value) => Some(value),
+            scan::Step::Nowhere => None,
+            scan::Step::Unsure => walk_slowly(value, step),
         }
     })
+}
+
+/// One step, by the parser whose verdict counts.
+fn walk_slowly<'a>(value: &'a str, step: &Step) -> Option<&'a str> {
+    if nests_too_deep(value.as_bytes()) {
+        return None;
+    }
+    let mut json = serde_json::Deserializer::from_str(value);
+    let found = match step {
+        Step::Member(name) => json.deserialize_map(Member(name)).ok()?,
+        Step::Element(index) => json.deserialize_seq(Element { index: *index, from_end: false }).ok()?,
+        Step::FromEnd(index) => json.deserialize_seq(Element { index: *index, from_end: true }).ok()?,
+    };
+    found.map(RawValue::get)
 }
 
 struct Member<'n>(&'n str);

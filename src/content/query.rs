@@ -52,7 +52,7 @@ impl Query {
 
     /// The texts of all that is found, each on a line.
     pub(super) fn select(&self, body: &[u8]) -> Option<String> {
-        if body.len() > MAX_BODY_BYTES || values(body) > MAX_VALUES {
+        if body.len() > MAX_BODY_BYTES || body::nests_too_deep(body) || values(body) > MAX_VALUES {
             return None;
         }
         let document: Value = serde_json::from_slice(body).ok()?;
@@ -81,7 +81,7 @@ fn values(json: &[u8]) -> usize {
 
 fn text_of(value: &Value) -> Option<String> {
     let raw: Box<RawValue> = serde_json::value::to_raw_value(value).ok()?;
-    text::of(&raw)
+    text::of(raw.get())
 }
 
 /// What stands in the parentheses of each filter.

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The text of a value; `None` for a value that has none.
-pub(super) fn of(value: &RawValue) -> Option<String> {
-    serde_json::from_str::<Text>(value.get()).ok()?.0
+/// The text of a value, given as JSON; `None` for a value that has none.
+pub(super) fn of(value: &str) -> Option<String> {
+    serde_json::from_str::<Text>(value).ok()?.0
 }
 
 /// A value as text. Strings are themselves; numbers and booleans as they are written; of an object its `text` or else
@@ -113,8 +113,8 @@ impl<'de> Visitor<'de> for PartVisitor {
         while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
             let value: &RawValue = map.next_value()?;
             match &*key {
-                "text" => text = of(value),
-                "content" => content = of(value),
+                "text" => text = of(value.get()),
+                "content" => content = of(value.get()),
                 _ => {}
             }
         }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::{Bytes, BytesMut};
+
 use super::headers::{clients_own, less_forwarded, send, strip};
 use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
 use super::{Answer, BodyMode, Exchange, Mutation, Next, Sent, State, private};
-use crate::body::BodyFacts;
+use crate::body::{BodyFacts, Pieces};
 use crate::classifier::{Classification, Question};
 use crate::decision::Decision;
 use crate::operation::ModelPlace;
@@ -33,7 +35,8 @@ pub(super) struct Classifying {
 
 /// Where a request goes, with which body; or what must be known before that.
 enum Choice {
-    Sent(Sent, Option<Vec<u8>>),
+    /// `None`: the body goes on as it came, if there is one.
+    Sent(Sent, Option<Pieces>),
     Ask(Route, Question),
 }
 
@@ -44,7 +47,7 @@ struct Whole {
     mode: BodyMode,
     mutation: Mutation,
     /// `None` where there is none, and its headers still await their answer.
-    body: Option<Vec<u8>>,
+    body: Option<Bytes>,
     trailers: bool,
 }
 
@@ -151,7 +154,7 @@ impl Exchange {
                 (Answer::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
             }
         };
-        self.state = State::Reading { head, admitted, mode, mutation, body: Vec::new() };
+        self.state = State::Reading { head, admitted, mode, mutation, body: BytesMut::new() };
         (answer, Next::More)
     }
 
@@ -186,7 +189,7 @@ impl Exchange {
     pub(super) fn on_request_body(
         &mut self,
         reading: State,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         end_of_stream: bool,
         now: Instant,
     ) -> (Answer, Next) {
@@ -196,15 +199,15 @@ impl Exchange {
         if body.len() + bytes.len() > self.capacity.max_body_bytes {
             return self.refuse(&head, &Refusal::TooLarge(self.capacity.max_body_bytes));
         }
-        if body.is_empty() {
-            body = bytes;
-        } else {
+        let is_whole = mode != BodyMode::FullDuplex || end_of_stream;
+        if !(is_whole && body.is_empty()) {
             body.extend_from_slice(&bytes);
         }
-        if mode == BodyMode::FullDuplex && !end_of_stream {
+        if !is_whole {
             self.state = State::Reading { head, admitted, mode, mutation, body };
             return (Answer::Nothing, Next::More);
         }
+        let body = if body.is_empty() { bytes } else { body.freeze() };
         self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
     }
 
@@ -213,7 +216,7 @@ impl Exchange {
         let State::Reading { head, admitted, mode, mutation, body } = reading else {
             return (Answer::Nothing, Next::End);
         };
-        self.decide(Whole { head, mode, mutation, body: Some(body), trailers: true }, admitted, now)
+        self.decide(Whole { head, mode, mutation, body: Some(body.freeze()), trailers: true }, admitted, now)
     }
 
     pub(super) fn on_classified(
@@ -232,7 +235,7 @@ impl Exchange {
             self.router.telemetry.body(body.len());
         }
         match self.choose(&whole, admitted, now) {
-            Ok(Choice::Sent(sent, body)) => self.dispatch(whole, sent, body, now),
+            Ok(Choice::Sent(sent, changed)) => self.dispatch(whole, sent, changed, now),
             Ok(Choice::Ask(route, question)) => {
                 self.state = State::Classifying(Box::new(Classifying { question: Some(question), whole, route }));
                 (Answer::Nothing, Next::More)
@@ -241,8 +244,8 @@ impl Exchange {
         }
     }
 
-    fn dispatch(&mut self, whole: Whole, sent: Sent, body: Option<Vec<u8>>, now: Instant) -> (Answer, Next) {
-        let Whole { head, mode, mut mutation, trailers, .. } = whole;
+    fn dispatch(&mut self, whole: Whole, sent: Sent, changed: Option<Pieces>, now: Instant) -> (Answer, Next) {
+        let Whole { head, mode, mut mutation, trailers, body } = whole;
         match &sent {
             Sent::Target(attempt) => {
                 let (route, target) = (&attempt.trial.route, attempt.target());
@@ -263,10 +266,14 @@ impl Exchange {
         let Some(body) = body else { return (Answer::RequestHeaders(mutation), Next::More) };
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
-        mutation.set.push(("content-length".into(), body.len().to_string()));
+        let length = changed.as_ref().map_or(body.len(), Pieces::len);
+        mutation.set.push(("content-length".into(), length.to_string()));
         let answer = match mode {
-            BodyMode::FullDuplex => Answer::Request { mutation, body, trailers },
-            _ => Answer::RequestBody(mutation, body),
+            BodyMode::FullDuplex => {
+                Answer::Request { mutation, body: changed.unwrap_or_else(|| body.into()), trailers }
+            }
+            // What Envoy has already need not travel back to it.
+            _ => Answer::RequestBody(mutation, changed),
         };
         (answer, Next::More)
     }
@@ -283,7 +290,7 @@ impl Exchange {
                 let provider = route.policy().targets[0].endpoint.provider;
                 if let Some(key) = facts.member_of(provider.stateful_members) {
                     let sent = pinned(route, &facts, key)?;
-                    return Ok(Choice::Sent(sent, whole.body.clone()));
+                    return Ok(Choice::Sent(sent, None));
                 }
                 match self.router.waiting(&whole.head, now)? {
                     Some(attempt) => attempt,
@@ -297,8 +304,9 @@ impl Exchange {
         };
         attempt.decision = Some(self.decided(Decision::of(&whole.head, &attempt, facts.model.as_deref(), now), now));
         let (target, route) = (attempt.target(), &attempt.trial.route);
-        let body = whole.body.is_some().then(|| facts.edited(&model_edit(target, route), &target.edits));
-        Ok(Choice::Sent(Sent::Target(attempt), body))
+        let edited = whole.body.as_ref().map(|body| (facts.edited(&model_edit(target, route), &target.edits), body));
+        let changed = edited.filter(|(edited, _)| !edited.is_unchanged()).map(|(edited, body)| edited.share(body));
+        Ok(Choice::Sent(Sent::Target(attempt), changed))
     }
 
     /// Tells of a decision.
@@ -315,7 +323,7 @@ impl Exchange {
         head: RequestHead,
         route: Option<Route>,
         mode: BodyMode,
-        (bytes, end_of_stream): (Vec<u8>, bool),
+        (bytes, end_of_stream): (Bytes, bool),
         now: Instant,
     ) -> (Answer, Next) {
         if mode != BodyMode::FullDuplex {

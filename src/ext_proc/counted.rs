@@ -1,61 +1,27 @@
 //! Counts the bytes of gRPC messages as they arrive, so that half-read ones are within the router's bounds as well.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
-use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::Service;
-use tonic::server::NamedService;
 
-use crate::capacity::{Capacity, Held};
+use crate::capacity::Held;
 
-/// A gRPC service whose requests' bytes are counted. The stream's account is an extension of its request.
-#[derive(Clone, Debug)]
-pub struct Counted<S> {
-    service: S,
-    capacity: Arc<Capacity>,
-}
-
-impl<S> Counted<S> {
-    pub(super) fn new(service: S, capacity: Arc<Capacity>) -> Self {
-        Self { service, capacity }
-    }
-}
-
-impl<S: NamedService> NamedService for Counted<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for Counted<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    type Response = S::Response;
-    type Error = Infallible;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let held = self.capacity.account();
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(Arc::clone(&held));
-        self.service.call(Request::from_parts(parts, Body::new(CountedBody { body, held })))
-    }
-}
-
+/// The bytes that Envoy sends on one stream, each counted.
 #[derive(Debug)]
-struct CountedBody {
+pub(super) struct CountedBody {
     body: Body,
     held: Arc<Held>,
+}
+
+impl CountedBody {
+    pub(super) fn new(body: Body, held: Arc<Held>) -> Self {
+        Self { body, held }
+    }
 }
 
 impl HttpBody for CountedBody {

@@ -4,20 +4,19 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::processing_mode::BodySendMode;
-use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request;
-use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response;
-use envoy_types::pb::envoy::service::ext_proc::v3::{
-    BodyMutation, BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
-    ProcessingRequest, ProcessingResponse, StreamedBodyResponse, TrailersResponse, body_mutation,
-};
+use envoy_types::pb::envoy::service::ext_proc::v3::TrailersResponse;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-
 use envoy_types::pb::google::protobuf as google;
 use envoy_types::pb::google::protobuf::value::Kind;
 
+use super::wire::{
+    self, CommonResponse, HeaderMap, HeaderMutation, HeaderValue, HeaderValueOption, HttpHeaders, ImmediateResponse,
+    NewBody, PartResponse, ProcessingRequest, ProcessingResponse, Request, Response, Struct,
+};
+use crate::body::Pieces;
 use crate::exchange::{self, Answer, AnswerHead, BodyMode, Event, Mutation, Phase, private};
 use crate::inspection;
 use crate::outcome::Origin;
@@ -84,24 +83,25 @@ fn body_mode(mode: i32) -> BodyMode {
 fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held: bool) -> Event {
     let mut head = RequestHead { answer_can_be_held, ..RequestHead::default() };
     let mut unwanted = Vec::new();
-    for mut header in headers.headers.unwrap_or_default().headers {
-        if let Some(name) = exchange::unwanted_request_header(&header.key) {
+    for header in headers.headers.unwrap_or_default().headers {
+        let name = name(&header);
+        if let Some(name) = exchange::unwanted_request_header(name) {
             unwanted.push(name);
         }
-        match header.key.as_str() {
-            ":method" => head.method = header.raw_value.as_slice().try_into().unwrap_or_default(),
-            ":authority" => head.authority = text(header),
-            ":path" => head.path = text(header),
-            "content-type" => head.content_type = Some(text(header)),
-            "content-encoding" => head.content_encoding = Some(text(header)),
-            "content-length" => head.content_length = text(header).parse().ok(),
-            "x-envoy-attempt-count" => head.attempt_count = text(header).parse().ok(),
-            "traceparent" => head.parent = Parent::sampled(&text(header)).map(Box::new),
-            "x-request-id" => head.request_id = Some(text(header)),
-            private::ENVIRONMENT => head.environment = Some(text(header)),
-            private::STREAM => head.stream_id = Some(text(header)),
-            _ if header.key.starts_with(':') => {}
-            _ => head.headers.push((std::mem::take(&mut header.key), text(header))),
+        match name {
+            ":method" => head.method = header.raw_value.as_ref().try_into().unwrap_or_default(),
+            ":authority" => head.authority = text(&header),
+            ":path" => head.path = text(&header),
+            "content-type" => head.content_type = Some(text(&header)),
+            "content-encoding" => head.content_encoding = Some(text(&header)),
+            "content-length" => head.content_length = text(&header).parse().ok(),
+            "x-envoy-attempt-count" => head.attempt_count = text(&header).parse().ok(),
+            "traceparent" => head.parent = Parent::sampled(&text(&header)).map(Box::new),
+            "x-request-id" => head.request_id = Some(text(&header)),
+            private::ENVIRONMENT => head.environment = Some(text(&header)),
+            private::STREAM => head.stream_id = Some(text(&header)),
+            _ if name.starts_with(':') => {}
+            _ => head.headers.push((header.key.clone(), value(header))),
         }
     }
     Event::RequestHeaders { head, unwanted, end_of_stream: headers.end_of_stream, body_mode }
@@ -110,8 +110,8 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held
 /// The headers of a request that Envoy would send whole.
 pub(super) fn request_headers_of(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Event {
     let value = |(key, value): &(String, Vec<u8>)| HeaderValue {
-        key: key.clone(),
-        raw_value: value.clone(),
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        raw_value: Bytes::copy_from_slice(value),
         ..HeaderValue::default()
     };
     let headers = HeaderMap { headers: headers.iter().map(value).collect() };
@@ -126,16 +126,17 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let (mut status, mut quota_headers, mut unwanted) = (0, Vec::new(), Vec::new());
     let (mut kind, mut encoded, mut error_type) = (None, false, None);
     for header in headers.headers.unwrap_or_default().headers {
-        if let Some(name) = exchange::unwanted_answer_header(&header.key) {
+        let name = name(&header);
+        if let Some(name) = exchange::unwanted_answer_header(name) {
             unwanted.push(name);
         }
-        match header.key.as_str() {
-            ":status" => status = text(header).parse().unwrap_or_default(),
-            "content-type" => kind = inspection::Kind::of(&text(header)),
+        match name {
+            ":status" => status = text(&header).parse().unwrap_or_default(),
+            "content-type" => kind = inspection::Kind::of(&text(&header)),
             "content-encoding" => encoded = true,
             // Behind a colon is where to read of it.
-            "x-amzn-errortype" => error_type = text(header).split(':').next().map(str::to_owned),
-            name if quota::concerns(name) => quota_headers.push((header.key.clone(), text(header))),
+            "x-amzn-errortype" => error_type = text(&header).split(':').next().map(str::to_owned),
+            _ if quota::concerns(name) => quota_headers.push((name.to_owned(), text(&header))),
             _ => {}
         }
     }
@@ -145,10 +146,20 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
 }
 
-/// Envoy sends values as `raw_value` only. What is not UTF-8 in them can't match anything of ours.
-fn text(header: HeaderValue) -> String {
-    let value = if header.raw_value.is_empty() { header.value.into_bytes() } else { header.raw_value };
-    String::from_utf8(value).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+/// A header's name; what is no text is no name of ours.
+fn name(header: &HeaderValue) -> &str {
+    std::str::from_utf8(&header.key).unwrap_or_default()
+}
+
+/// Envoy sends values as `raw_value` only.
+fn value(header: HeaderValue) -> Bytes {
+    if header.raw_value.is_empty() { header.value } else { header.raw_value }
+}
+
+/// What is not UTF-8 in a value can't match anything of ours.
+fn text(header: &HeaderValue) -> String {
+    let value = if header.raw_value.is_empty() { &header.value } else { &header.raw_value };
+    String::from_utf8_lossy(value).into_owned()
 }
 
 /// Who made an answer. `response.code_details` is `via_upstream` for a provider's; flags and details differ between
@@ -172,9 +183,9 @@ fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google
     }
 }
 
-/// Our answer in Envoy's words: one message, or, full duplex, none or several.
-pub(super) fn responses(answer: Answer, out: &mut VecDeque<ProcessingResponse>) {
-    let response = match answer {
+/// Our answer in Envoy's words: one message, or, full duplex, none or several; each as gRPC frames it.
+pub(super) fn responses(answer: Answer, out: &mut VecDeque<Bytes>) {
+    let (response, metadata) = match answer {
         Answer::Nothing => return,
         // No answer, only more time for it. Envoy grants it where `max_message_timeout` allows.
         Answer::Hold(duration) => {
@@ -182,97 +193,104 @@ pub(super) fn responses(answer: Answer, out: &mut VecDeque<ProcessingResponse>) 
             let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
             let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or_default();
             let override_message_timeout = Some(google::Duration { seconds, nanos });
-            return out.push_back(ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() });
+            let message = ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() };
+            return wire::push(&message, out);
         }
+        Answer::RequestBody(mutation, Some(body)) => return with_body(mutation, NewBody::Whole(body), out),
+        Answer::Request { mutation, body, trailers } => return whole_request(mutation, body, trailers, out),
+        Answer::Chunk { bytes, end_of_stream } => return chunks(bytes.into(), end_of_stream, out),
         Answer::RequestHeaders(mut mutation) => {
             let metadata = metadata(&mut mutation);
-            let response = Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) });
-            return out.push_back(with_metadata(response, metadata));
+            (Response::RequestHeaders(part(mutation)), metadata)
         }
-        Answer::RequestBody(mut mutation, body) => {
+        Answer::RequestBody(mut mutation, None) => {
             let metadata = metadata(&mut mutation);
-            let response = Response::RequestBody(BodyResponse { response: Some(common(mutation, Some(body))) });
-            return out.push_back(with_metadata(response, metadata));
+            (Response::RequestBody(part(mutation)), metadata)
         }
-        Answer::Request { mutation, body, trailers } => return whole_request(mutation, &body, trailers, out),
-        Answer::Chunk { bytes, end_of_stream } => return chunks(&bytes, end_of_stream, out),
         Answer::ResponseHeaders(mut mutation) => {
             let metadata = metadata(&mut mutation);
-            let response = Response::ResponseHeaders(HeadersResponse { response: Some(common(mutation, None)) });
-            return out.push_back(with_metadata(response, metadata));
+            (Response::ResponseHeaders(part(mutation)), metadata)
         }
-        Answer::Unchanged(phase) => unchanged(phase),
-        Answer::Reply(reply) => Response::ImmediateResponse(immediate(reply)),
+        Answer::Unchanged(phase) => (unchanged(phase), None),
+        Answer::Reply(reply) => (Response::Immediate(immediate(reply)), None),
     };
-    out.push_back(message(response));
+    push(response, metadata, out);
 }
 
-fn message(response: Response) -> ProcessingResponse {
-    ProcessingResponse { response: Some(response), ..ProcessingResponse::default() }
+fn push(response: Response, dynamic_metadata: Option<Struct>, out: &mut VecDeque<Bytes>) {
+    let response = Some(response);
+    wire::push(&ProcessingResponse { response, dynamic_metadata, ..ProcessingResponse::default() }, out);
 }
 
-fn with_metadata(response: Response, dynamic_metadata: Option<google::Struct>) -> ProcessingResponse {
-    ProcessingResponse { dynamic_metadata, ..message(response) }
+fn with_body(mut mutation: Mutation, body: NewBody, out: &mut VecDeque<Bytes>) {
+    let dynamic_metadata = metadata(&mut mutation);
+    let message = ProcessingResponse { dynamic_metadata, ..ProcessingResponse::default() };
+    wire::push_with_body(&message, &common(mutation), &body, out);
 }
 
 /// Dynamic metadata under our namespace. Envoy drops it unless its filter's `receiving_namespaces` names that.
-fn metadata(mutation: &mut Mutation) -> Option<google::Struct> {
+fn metadata(mutation: &mut Mutation) -> Option<Struct> {
     if mutation.metadata.is_empty() {
         return None;
     }
-    let text = |text| google::Value { kind: Some(Kind::StringValue(text)) };
-    let fields = mutation.metadata.drain(..).map(|(name, value)| (name.to_owned(), text(value))).collect();
-    let namespace = google::Value { kind: Some(Kind::StructValue(google::Struct { fields })) };
-    Some(google::Struct { fields: [(METADATA_NAMESPACE.to_owned(), namespace)].into() })
+    let field = |(name, value): (_, String)| wire::Field::new(name, wire::Kind::Text(value.into()));
+    let fields = mutation.metadata.drain(..).map(field).collect();
+    Some(Struct::of(METADATA_NAMESPACE, wire::Kind::Struct(Struct { fields })))
 }
 
 /// Headers, body and trailers, in the order that Envoy wants.
-fn whole_request(mut mutation: Mutation, body: &[u8], trailers: bool, out: &mut VecDeque<ProcessingResponse>) {
+fn whole_request(mut mutation: Mutation, body: Pieces, trailers: bool, out: &mut VecDeque<Bytes>) {
     let metadata = metadata(&mut mutation);
-    let headers = Response::RequestHeaders(HeadersResponse { response: Some(common(mutation, None)) });
-    out.push_back(with_metadata(headers, metadata));
+    push(Response::RequestHeaders(part(mutation)), metadata, out);
     chunks(body, !trailers, out);
     if trailers {
-        out.push_back(message(unchanged(Phase::RequestTrailers)));
+        push(unchanged(Phase::RequestTrailers), None, out);
     }
 }
 
 /// A streamed body; the end goes with the last chunk, which is empty if there is nothing else.
-fn chunks(body: &[u8], end_of_stream: bool, out: &mut VecDeque<ProcessingResponse>) {
-    let last = body.len().div_ceil(CHUNK_BYTES).max(1) - 1;
-    for index in 0..=last {
-        let chunk = &body[index * CHUNK_BYTES..body.len().min((index + 1) * CHUNK_BYTES)];
-        let streamed = StreamedBodyResponse {
-            body: chunk.to_vec(),
-            end_of_stream: end_of_stream && index == last,
-            ..StreamedBodyResponse::default()
-        };
-        let mutation = BodyMutation { mutation: Some(body_mutation::Mutation::StreamedResponse(streamed)) };
-        let response = CommonResponse { body_mutation: Some(mutation), ..CommonResponse::default() };
-        out.push_back(message(Response::RequestBody(BodyResponse { response: Some(response) })));
+fn chunks(mut body: Pieces, end_of_stream: bool, out: &mut VecDeque<Bytes>) {
+    loop {
+        let chunk = body.split_to(CHUNK_BYTES);
+        let is_last = body.is_empty();
+        let chunk = NewBody::Part { body: chunk, end_of_stream: end_of_stream && is_last };
+        wire::push_with_body(&ProcessingResponse::default(), &CommonResponse::default(), &chunk, out);
+        if is_last {
+            return;
+        }
     }
 }
 
 /// Envoy goes on with what it has. Each kind of message wants its own kind of answer; any other resets the request.
 fn unchanged(phase: Phase) -> Response {
     match phase {
-        Phase::RequestBody => Response::RequestBody(BodyResponse::default()),
+        Phase::RequestBody => Response::RequestBody(PartResponse::default()),
         Phase::RequestTrailers => Response::RequestTrailers(TrailersResponse::default()),
-        Phase::ResponseHeaders => Response::ResponseHeaders(HeadersResponse::default()),
-        Phase::ResponseBody => Response::ResponseBody(BodyResponse::default()),
+        Phase::ResponseHeaders => Response::ResponseHeaders(PartResponse::default()),
+        Phase::ResponseBody => Response::ResponseBody(PartResponse::default()),
         Phase::ResponseTrailers => Response::ResponseTrailers(TrailersResponse::default()),
     }
 }
 
-fn common(mutation: Mutation, body: Option<Vec<u8>>) -> CommonResponse {
+fn part(mutation: Mutation) -> PartResponse {
+    PartResponse { response: Some(common(mutation)) }
+}
+
+fn common(mutation: Mutation) -> CommonResponse {
     CommonResponse {
         header_mutation: Some(HeaderMutation {
-            set_headers: mutation.set.into_iter().map(|(name, value)| set_header(&name, value)).collect(),
-            remove_headers: mutation.remove.into_iter().map(Cow::into_owned).collect(),
+            set_headers: mutation.set.into_iter().map(|(name, value)| set_header(name, value)).collect(),
+            remove_headers: mutation.remove.into_iter().map(shared).collect(),
         }),
-        body_mutation: body.map(|body| BodyMutation { mutation: Some(body_mutation::Mutation::Body(body)) }),
         clear_route_cache: mutation.clear_route_cache,
-        ..CommonResponse::default()
+    }
+}
+
+/// Without a copy of it.
+fn shared(text: Cow<'static, str>) -> Bytes {
+    match text {
+        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        Cow::Owned(text) => text.into(),
     }
 }
 
@@ -281,59 +299,59 @@ fn immediate(reply: Reply) -> ImmediateResponse {
     ImmediateResponse {
         status: Some(HttpStatus { code: i32::from(reply.status.as_u16()) }),
         headers: Some(HeaderMutation {
-            set_headers: reply.headers.into_iter().map(|(name, value)| set_header(name, value)).collect(),
+            set_headers: reply.headers.into_iter().map(|(name, value)| set_header(name.into(), value)).collect(),
             remove_headers: Vec::new(),
         }),
-        body: reply.body,
+        body: reply.body.into(),
         details: REPLY_DETAILS.to_owned(),
-        ..ImmediateResponse::default()
     }
 }
 
 /// `raw_value`, because Envoy reads only that; overwriting, because a second value would reach the provider.
-fn set_header(name: &str, value: String) -> HeaderValueOption {
-    let header = HeaderValue { key: name.to_owned(), raw_value: value.into_bytes(), ..HeaderValue::default() };
-    HeaderValueOption {
-        header: Some(header),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        ..HeaderValueOption::default()
-    }
+fn set_header(name: Cow<'static, str>, value: String) -> HeaderValueOption {
+    let header = HeaderValue { key: shared(name), raw_value: value.into(), ..HeaderValue::default() };
+    HeaderValueOption { header: Some(header), append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into() }
 }
 
 #[cfg(test)]
 mod tests {
-    use envoy_types::pb::envoy::config::core::v3::HeaderMap;
+    use prost::Message;
 
     use super::*;
 
     #[test]
     fn a_header_is_sent_raw_and_overwrites() {
-        let header = set_header("a", "b".into());
+        let header = set_header("a".into(), "b".into());
         assert_eq!(header.append_action, HeaderAppendAction::OverwriteIfExistsOrAdd as i32);
         let header = header.header.expect("a header");
-        assert_eq!((header.value.as_str(), header.raw_value.as_slice()), ("", &b"b"[..]));
+        assert_eq!((header.value.as_ref(), header.raw_value.as_ref()), (&b""[..], &b"b"[..]));
     }
 
     #[test]
     fn a_streamed_body_comes_in_chunks_of_which_the_last_ends_it() {
+        use envoy_types::pb::envoy::service::ext_proc::v3 as envoy;
         for (length, expected) in
             [(0, vec![0]), (1, vec![1]), (CHUNK_BYTES, vec![CHUNK_BYTES]), (CHUNK_BYTES + 1, vec![CHUNK_BYTES, 1])]
         {
             let mut out = VecDeque::new();
-            chunks(&vec![b'x'; length], true, &mut out);
-            let streamed = out.into_iter().map(|message| match message.response {
-                Some(Response::RequestBody(BodyResponse { response: Some(response) })) => {
-                    match response.body_mutation {
-                        Some(BodyMutation { mutation: Some(body_mutation::Mutation::StreamedResponse(chunk)) }) => {
-                            chunk
+            chunks(Bytes::from(vec![b'x'; length]).into(), true, &mut out);
+            let mut sent = Bytes::from(Vec::from(out).concat());
+            let mut streamed = Vec::new();
+            while !sent.is_empty() {
+                let length = u32::from_be_bytes([sent[1], sent[2], sent[3], sent[4]]) as usize;
+                let message = sent.split_to(5 + length).slice(5..);
+                match envoy::ProcessingResponse::decode(message).expect("a message").response {
+                    Some(envoy::processing_response::Response::RequestBody(body)) => {
+                        match body.response.and_then(|it| it.body_mutation).and_then(|it| it.mutation) {
+                            Some(envoy::body_mutation::Mutation::StreamedResponse(chunk)) => streamed.push(chunk),
+                            other => panic!("{other:?}"),
                         }
-                        other => panic!("{other:?}"),
                     }
+                    other => panic!("{other:?}"),
                 }
-                other => panic!("{other:?}"),
-            });
+            }
             let (lengths, ends): (Vec<_>, Vec<_>) =
-                streamed.map(|chunk| (chunk.body.len(), chunk.end_of_stream)).unzip();
+                streamed.into_iter().map(|chunk| (chunk.body.len(), chunk.end_of_stream)).unzip();
             assert_eq!(lengths, expected);
             assert_eq!(ends.iter().position(|&end| end), Some(ends.len() - 1));
         }
@@ -370,8 +388,8 @@ mod tests {
         let headers = HeaderMap {
             headers: vec![
                 HeaderValue { key: ":path".into(), value: "/old".into(), ..HeaderValue::default() },
-                HeaderValue { key: ":authority".into(), raw_value: b"h".into(), ..HeaderValue::default() },
-                HeaderValue { key: "cookie".into(), raw_value: b"c".into(), ..HeaderValue::default() },
+                HeaderValue { key: ":authority".into(), raw_value: b"h"[..].into(), ..HeaderValue::default() },
+                HeaderValue { key: "cookie".into(), raw_value: b"c"[..].into(), ..HeaderValue::default() },
             ],
         };
         let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };

@@ -45,17 +45,26 @@ impl Weighted {
     /// First what has a share and is not available, to be passed over; then the one whose turn it is, and the others in
     /// the order in which their turns are due; then those of weight 0.
     pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
+        let credit = self.take_turn(available);
+        let mut order: Vec<_> = (0..self.weights.len()).collect();
+        order.sort_by_key(|&index| self.rank(available, &credit, index));
+        order
+    }
+
+    /// Takes a turn: the credit of each target before it was paid for. All requests of a policy pass here, one at a time, so
+    /// putting them in order is left to their own time.
+    fn take_turn(&self, available: &[bool]) -> Vec<i64> {
+        let total = self.share_total(available);
         let mut cycles = self.cycles.lock().expect("no panic while the cycles are held");
         let mut cycle = self.take_cycle(&mut cycles, available);
         self.pay(&mut cycle);
-        let mut order: Vec<_> = (0..self.weights.len()).collect();
-        order.sort_by_key(|&index| self.rank(&cycle, index));
-        let taken = order.iter().find(|&&index| available[index] && self.weights[index] > 0);
-        if let Some(&taken) = taken {
-            cycle.credit[taken] -= self.share_total(available);
+        let credit = cycle.credit.clone();
+        let with_share = (0..self.weights.len()).filter(|&index| available[index] && self.weights[index] > 0);
+        if let Some(taken) = with_share.min_by_key(|&index| self.rank(available, &credit, index)) {
+            cycle.credit[taken] -= total;
         }
         cycles.push(cycle);
-        order
+        credit
     }
 
     /// Takes the cycle of this set out of the list, or a new one in the place of the one that was unused longest.
@@ -79,8 +88,8 @@ impl Weighted {
     }
 
     /// Sort key: with a share, not available, most credit, first in the file.
-    fn rank(&self, cycle: &Cycle, index: usize) -> (bool, bool, i64, usize) {
-        (self.weights[index] == 0, cycle.available[index], -cycle.credit[index], index)
+    fn rank(&self, available: &[bool], credit: &[i64], index: usize) -> (bool, bool, i64, usize) {
+        (self.weights[index] == 0, available[index], -credit[index], index)
     }
 
     /// What one turn costs: the sum of the available weights.

@@ -27,7 +27,7 @@ impl Route {
             }
             ModelPlace::Header(name) => {
                 let header = head.headers.iter().find(|(header, _)| header == name.as_str());
-                header.map(|(_, value)| value.clone())
+                header.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
             }
             ModelPlace::Query(name) => {
                 let (_, query) = head.path.split_once('?')?;

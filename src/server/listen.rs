@@ -8,17 +8,19 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio_rustls::server::TlsStream;
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
-use tonic::transport::server::TcpIncoming;
+use tokio::net::{TcpListener, UnixListener};
+use tracing::debug;
 
+use super::connection::Socket;
 use super::tls::Tls;
 
 /// Whoever can open the socket can read provider keys out of the router's answers.
 const SOCKET_MODE: u32 = 0o600;
+
+/// How soon after an error a connection is accepted again.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +33,44 @@ pub enum ListenAddress {
 
 /// A bound listener.
 #[derive(Debug)]
-pub enum Listener {
-    /// At an address and port.
-    Tcp(TcpIncoming),
-    /// At an address and port, for clients with a certificate.
-    Tls(ReceiverStream<io::Result<TlsStream<TcpStream>>>),
-    /// At a path.
-    Unix(UnixListenerStream),
+pub struct Listener {
+    bound: Bound,
+    tls: Option<Arc<Tls>>,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// The next connection.
+    pub(super) async fn accept(&self) -> Socket {
+        loop {
+            let accepted = match &self.bound {
+                Bound::Tcp(listener) => {
+                    listener.accept().await.and_then(|(stream, _)| stream.into_std().map(Socket::Tcp))
+                }
+                Bound::Unix(listener) => {
+                    listener.accept().await.and_then(|(stream, _)| stream.into_std().map(Socket::Unix))
+                }
+            };
+            match accepted {
+                Ok(socket) => return socket,
+                // Out of file descriptors, say: give those that are closing a moment.
+                Err(error) => {
+                    debug!(%error, "no connection accepted");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// What its connections begin with.
+    pub(super) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
 }
 
 impl FromStr for ListenAddress {
@@ -83,16 +116,12 @@ impl ListenAddress {
             Self::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
                 let bound = Self::Tcp(listener.local_addr()?);
-                let listener = match tls {
-                    Some(tls) => Listener::Tls(Arc::clone(tls).connections(listener)),
-                    None => Listener::Tcp(TcpIncoming::from(listener).with_nodelay(Some(true))),
-                };
-                Ok((listener, bound))
+                Ok((Listener { bound: Bound::Tcp(listener), tls: tls.map(Arc::clone) }, bound))
             }
             Self::Unix(path) => {
                 refuse_if_served(path).await?;
                 let listener = bind_unix(path)?;
-                Ok((Listener::Unix(UnixListenerStream::new(listener)), self.clone()))
+                Ok((Listener { bound: Bound::Unix(listener), tls: None }, self.clone()))
             }
         }
     }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -17,16 +16,12 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
-use tokio_stream::wrappers::ReceiverStream;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info};
 
 use crate::reload::stamps;
 
 /// How long a client may take to say who it is.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Handshakes at once, and connections that wait to be served.
-const MAX_HANDSHAKES: usize = 256;
 
 /// The files of a listener, all in PEM.
 #[derive(Clone, Debug)]
@@ -94,39 +89,11 @@ impl Tls {
         }
     }
 
-    /// The connections of a listener whose clients have shown what they must. A slow or wrong client holds up nobody.
-    pub fn connections(self: Arc<Self>, listener: TcpListener) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
-        let (accepted, connections) = mpsc::channel(MAX_HANDSHAKES);
-        tokio::spawn(async move {
-            let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
-            while let Ok(place) = Arc::clone(&handshakes).acquire_owned().await {
-                let stream = tokio::select! {
-                    () = accepted.closed() => return,
-                    stream = listener.accept() => stream,
-                };
-                let Ok((stream, peer)) = stream else {
-                    // Out of file descriptors, say: give those that are closing a moment.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                let (tls, accepted) = (Arc::clone(&self), accepted.clone());
-                tokio::spawn(async move {
-                    match tls.handshake(stream).await {
-                        // An error means that the server has stopped.
-                        Ok(stream) => drop(accepted.send(Ok(stream)).await),
-                        Err(problem) => warn!(%peer, %problem, "TLS handshake failed"),
-                    }
-                    drop(place);
-                });
-            }
-        });
-        ReceiverStream::new(connections)
-    }
-
-    async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "no TCP_NODELAY");
-        }
+    /// A connection of a client that has shown what it must, within [`HANDSHAKE_TIMEOUT`].
+    ///
+    /// # Errors
+    /// It has not.
+    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let accept = TlsAcceptor::from(self.config.load_full()).accept(stream);
         tokio::time::timeout(HANDSHAKE_TIMEOUT, accept).await.map_err(|_| io::ErrorKind::TimedOut)?
     }

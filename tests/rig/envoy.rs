@@ -192,7 +192,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// `ENVOY_BIN`, else `envoy` on the path, else what `make envoy` installed. `ENVOY_VERSION` asks for an installed one.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = env::var_os("ENVOY_BIN").filter(|path| !path.is_empty()) {
         return path.into();
     }

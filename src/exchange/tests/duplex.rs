@@ -9,7 +9,8 @@ fn duplex(stream: &mut Stream, head: RequestHead, pieces: &[&str]) -> Vec<Answer
     let mut answers = vec![stream.on(headers).0];
     for (index, piece) in pieces.iter().enumerate() {
         let end_of_stream = index + 1 == pieces.len();
-        answers.push(stream.on(Event::RequestBody { bytes: piece.as_bytes().to_vec(), end_of_stream }).0);
+        answers
+            .push(stream.on(Event::RequestBody { bytes: Bytes::copy_from_slice(piece.as_bytes()), end_of_stream }).0);
     }
     answers
 }
@@ -20,10 +21,10 @@ fn full_duplex_all_is_answered_at_the_end_of_the_body() {
     let mut answers = duplex(&mut stream, head(), &[r#"{"mod"#, r#"el":"x"}"#, ""]);
     let Some(Answer::Request { mutation, body, trailers: false }) = answers.pop() else { panic!("{answers:?}") };
     assert_eq!(answers, [Answer::Nothing, Answer::Nothing, Answer::Nothing]);
-    assert_eq!(body, br#"{"model":"one"}"#);
+    assert_eq!(body.whole(), r#"{"model":"one"}"#);
     assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, "content-length")), ("east", "15"));
     assert!(mutation.clear_route_cache && mutation.remove.is_empty(), "the authorization is overwritten: {mutation:?}");
-    let again = Event::RequestBody { bytes: vec![], end_of_stream: true };
+    let again = Event::RequestBody { bytes: Bytes::new(), end_of_stream: true };
     assert_eq!(stream.on(again), (Answer::Nothing, Next::More), "an end that is told twice");
     assert!(stream.answer(500));
 }
@@ -36,7 +37,7 @@ fn full_duplex_trailers_end_a_body() {
     let headers =
         Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, body_mode: BodyMode::FullDuplex };
     stream.on(headers);
-    stream.on(Event::RequestBody { bytes: b"{}".to_vec(), end_of_stream: false });
+    stream.on(Event::RequestBody { bytes: Bytes::from_static(b"{}"), end_of_stream: false });
     let (answer, _) = stream.on(Event::Other(Phase::RequestTrailers));
     assert!(matches!(answer, Answer::Request { trailers: true, .. }), "{answer:?}");
 }
@@ -66,7 +67,7 @@ fn full_duplex_what_is_nobodys_passes_chunk_by_chunk() {
     let router = router(&format!("unmatched: continue\n{POLICY}"));
     let mut stream = Stream::new(&router);
     let answers = duplex(&mut stream, RequestHead { path: "/other".into(), ..head() }, &["a", "b"]);
-    let chunk = |bytes: &str, end_of_stream| Answer::Chunk { bytes: bytes.into(), end_of_stream };
+    let chunk = |bytes: &'static str, end_of_stream| Answer::Chunk { bytes: bytes.into(), end_of_stream };
     assert!(matches!(answers[0], Answer::RequestHeaders(_)));
     assert_eq!(answers[1..], [chunk("a", false), chunk("b", true)]);
 }

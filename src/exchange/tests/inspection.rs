@@ -14,7 +14,7 @@ fn held(stream: &mut Stream, status: u16, kind: Kind) -> (Answer, Next) {
 }
 
 fn chunk(stream: &mut Stream, text: &str, end_of_stream: bool) -> (Answer, Next) {
-    stream.on(Event::ResponseBody { bytes: text.into(), end_of_stream })
+    stream.on(Event::ResponseBody { bytes: Bytes::copy_from_slice(text.as_bytes()), end_of_stream })
 }
 
 /// Whether these headers of an answer ask for another attempt.

@@ -18,8 +18,8 @@ use crate::telemetry::metrics;
 
 /// Spans in one message.
 const BATCH: usize = 512;
-/// How long a span waits for others.
-const EVERY: Duration = Duration::from_secs(1);
+/// How long a span waits for others: in that time the queue takes what 40 000 attempts a second make.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long a collector may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -74,13 +74,16 @@ impl Export {
             if ended.is_empty() {
                 continue;
             }
-            let deadline = tokio::time::Instant::now() + EVERY;
-            while ended.len() < BATCH && !self.waiting.is_closed() {
-                let room = BATCH - ended.len();
+            if ended.len() < BATCH && !self.waiting.is_closed() {
+                // One wake-up for all that come meanwhile, not one for each.
                 tokio::select! {
                     _ = &mut stopped => self.waiting.close(),
-                    () = tokio::time::sleep_until(deadline) => break,
-                    count = self.waiting.recv_many(&mut ended, room) => if count == 0 { break },
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+                while ended.len() < BATCH
+                    && let Ok(next) = self.waiting.try_recv()
+                {
+                    ended.push(next);
                 }
             }
             let batch: Vec<_> = ended.drain(..).map(|ended| spans.of(&ended)).collect();

@@ -42,7 +42,7 @@ pub(super) fn check(body: &[u8]) -> Verdict {
         Ok(facts) => {
             assert!(verdict.accepts(), "accepted, should be {verdict:?}: {}", show(body));
             check_edit(body, &facts.with_model("new"));
-            check_edits(body, &facts.edited(&ModelEdit::set("new"), &edits()));
+            check_edits(body, &facts.edited(&ModelEdit::set("new"), &edits()).to_vec());
         }
         Err(error) => assert!(!verdict.accepts(), "{error}, should be {verdict:?}: {}", show(body)),
     }

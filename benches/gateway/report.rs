@@ -1,0 +1,203 @@
+//! What is said of it: a line for each cell as it is done, then JSON, a table and plots.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::machine;
+use crate::plot;
+use crate::run::{MAX_OTHERS, Measured, Sample, Samples};
+use crate::stage::Subject;
+
+/// What a subject came to: medians over the rounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Medians {
+    pub(crate) per_second: f64,
+    pub(crate) filter_us: f64,
+    pub(crate) envoy_us: f64,
+    /// While half of the possible load is sent: 50th, 99th and 99.9th percentile.
+    pub(crate) paced_ms: [f64; 3],
+    /// While as much as possible is sent.
+    pub(crate) closed_ms: [f64; 3],
+}
+
+impl Measured {
+    pub(crate) fn of(&self, subject: Subject) -> Medians {
+        let Samples { closed, paced, .. } = &self.subjects[subject as usize];
+        let percentiles = |samples: &[Sample]| {
+            [|it: &Sample| it.sent.p50_ms, |it: &Sample| it.sent.p99_ms, |it: &Sample| it.sent.p999_ms]
+                .map(|read| median(samples.iter().map(read)))
+        };
+        Medians {
+            per_second: median(closed.iter().map(|it| it.sent.per_second)),
+            filter_us: median(closed.iter().map(|it| it.filter_us)),
+            envoy_us: median(closed.iter().map(|it| it.envoy_us)),
+            paced_ms: percentiles(paced),
+            closed_ms: percentiles(closed),
+        }
+    }
+
+    /// Router over floor, round by round: median, least and most.
+    pub(crate) fn ratio(&self, read: impl Fn(&Sample) -> f64) -> [f64; 3] {
+        let closed = |subject: Subject| &self.subjects[subject as usize].closed;
+        let ratios =
+            closed(Subject::Router).iter().zip(closed(Subject::Floor)).map(|(one, other)| read(one) / read(other));
+        let mut ratios: Vec<_> = ratios.collect();
+        ratios.sort_by(f64::total_cmp);
+        [median(ratios.iter().copied()), ratios[0], ratios[ratios.len() - 1]]
+    }
+
+    pub(crate) fn cpu_ratio(&self) -> [f64; 3] {
+        self.ratio(|it| it.filter_us)
+    }
+
+    pub(crate) fn speed_ratio(&self) -> [f64; 3] {
+        self.ratio(|it| it.sent.per_second)
+    }
+
+    /// Whether others took too much of the machine in every try of some round.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.subjects.iter().flat_map(|it| it.closed.iter().chain(&it.paced)).any(|it| it.others > MAX_OTHERS)
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.is_disturbed() {
+            "disturbed: not quoted"
+        } else if self.is_missed() {
+            "missed"
+        } else {
+            ""
+        }
+    }
+
+    /// Whether the router takes more than the aim: 1.15 times the floor's processor time up to 32 KiB, the floor's and a
+    /// second for each 2 GB above; 0.95 times its requests a second.
+    pub(crate) fn is_missed(&self) -> bool {
+        let bytes = self.cell.load.body_bytes;
+        let (floor, router) = (self.of(Subject::Floor).filter_us, self.of(Subject::Router).filter_us);
+        #[allow(clippy::cast_precision_loss)] // Some MiB.
+        let aim = if bytes <= 32 << 10 { floor * 1.15 } else { floor + bytes as f64 / 2e9 * 1e6 };
+        router > aim || self.speed_ratio()[0] < 0.95
+    }
+}
+
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A cell in one line.
+pub(crate) fn line(measured: &Measured) -> String {
+    let [alone, floor, router] = Subject::ALL.map(|subject| measured.of(subject));
+    let ([cpu, ..], [speed, ..]) = (measured.cpu_ratio(), measured.speed_ratio());
+    format!(
+        "{:32} CPU {cpu:5.2} ({:6.1} / {:6.1} us)  RPS {speed:5.2} ({:6.0} / {:6.0}, alone {:6.0})  p50 {:.2} / {:.2} ms  {}",
+        measured.cell.name,
+        router.filter_us,
+        floor.filter_us,
+        router.per_second,
+        floor.per_second,
+        alone.per_second,
+        router.paced_ms[0],
+        floor.paced_ms[0],
+        measured.verdict(),
+    )
+}
+
+/// Writes everything into a directory.
+pub(crate) fn write(all: &[Measured], rounds: usize, into: &Path) -> Result<(), String> {
+    let store = |name: &str, text: String| {
+        fs::write(into.join(name), text).map_err(|error| format!("{}: {error}", into.join(name).display()))
+    };
+    fs::create_dir_all(into).map_err(|error| format!("{}: {error}", into.display()))?;
+    let head = head(rounds);
+    let cells: Vec<_> = all.iter().map(in_json).collect();
+    store("gateway.json", format!("{:#}\n", json!({ "head": head, "cells": cells })))?;
+    store("gateway.md", table(all, &head))?;
+    plot::cpu(all, &into.join("cpu.svg"))?;
+    plot::latency(all, &into.join("latency.svg"))?;
+    println!("written to {}", into.display());
+    Ok(())
+}
+
+/// On what it was measured.
+pub(crate) fn head(rounds: usize) -> Value {
+    let said = |command: &mut std::process::Command| {
+        let output = command.output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        output.unwrap_or_default()
+    };
+    let envoy = said(std::process::Command::new(crate::rig::envoy::binary()).arg("--version"));
+    let rust = said(std::process::Command::new("rustc").arg("--version"));
+    let commit = said(std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    json!({
+        "machine": machine::name(), "kernel": kernel.trim(), "envoy": envoy.rsplit("version: ").next(), "rust": rust,
+        "commit": commit, "rounds": rounds, "command": "make bench",
+    })
+}
+
+fn in_json(measured: &Measured) -> Value {
+    let setup = measured.cell.setup;
+    json!({
+        "cell": measured.cell.name,
+        "setup": format!("{setup:?}"),
+        "body_bytes": measured.cell.load.body_bytes,
+        "concurrency": measured.cell.load.concurrency,
+        "cpu_ratio": measured.cpu_ratio(),
+        "rps_ratio": measured.speed_ratio(),
+        "disturbed": measured.is_disturbed(),
+        "missed": measured.is_missed(),
+        "spans": measured.spans,
+        "alone": measured.subjects[Subject::Alone as usize],
+        "floor": measured.subjects[Subject::Floor as usize],
+        "router": measured.subjects[Subject::Router as usize],
+    })
+}
+
+const COLUMNS: &str = "\
+| cell | CPU ratio | RPS ratio | router CPU us | floor CPU us | Envoy CPU us (router / floor / alone) | RPS (router / floor / alone) | at half load: p50 ms | p99 ms | p99.9 ms | full load: p50 ms | p99 ms | peak RSS MiB (router / floor) | |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |
+";
+
+fn table(all: &[Measured], head: &Value) -> String {
+    let mut text = "# What the router costs beside a filter that does nothing\n\n".to_owned();
+    for (name, value) in head.as_object().into_iter().flatten() {
+        let _ = writeln!(text, "- {name}: {}", value.to_string().trim_matches('"'));
+    }
+    text.push_str("\nRatios are router over floor, the median of the rounds with the least and the most. ");
+    text.push_str("CPU is that of the filter's process for one request. Latencies are router / floor / alone.\n\n");
+    text.push_str(COLUMNS);
+    all.iter().for_each(|measured| row(&mut text, measured));
+    text
+}
+
+fn row(text: &mut String, measured: &Measured) {
+    let [alone, floor, router] = Subject::ALL.map(|subject| measured.of(subject));
+    let peak = |subject: Subject| measured.subjects[subject as usize].peak_kib as f64 / 1024.0;
+    let ratio = |[median, least, most]: [f64; 3]| format!("**{median:.2}** ({least:.2} to {most:.2})");
+    let three = |read: &dyn Fn(&Medians) -> f64, digits: usize| {
+        let alone = Some(read(&alone)).filter(|alone| !alone.is_nan());
+        let alone = alone.map_or(String::new(), |alone| format!(" / {alone:.digits$}"));
+        format!("{:.digits$} / {:.digits$}{alone}", read(&router), read(&floor))
+    };
+    let cells = [
+        measured.cell.name.clone(),
+        ratio(measured.cpu_ratio()),
+        ratio(measured.speed_ratio()),
+        format!("{:.1}", router.filter_us),
+        format!("{:.1}", floor.filter_us),
+        three(&|it| it.envoy_us, 0),
+        three(&|it| it.per_second, 0),
+        three(&|it| it.paced_ms[0], 2),
+        three(&|it| it.paced_ms[1], 2),
+        three(&|it| it.paced_ms[2], 2),
+        three(&|it| it.closed_ms[0], 2),
+        three(&|it| it.closed_ms[1], 2),
+        format!("{:.0} / {:.0}", peak(Subject::Router), peak(Subject::Floor)),
+        measured.verdict().to_owned(),
+    ];
+    let _ = writeln!(text, "| {} |", cells.join(" | "));
+}

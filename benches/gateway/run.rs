@@ -1,0 +1,183 @@
+//! Measuring: all cells in turns, the floor and the router of a cell side by side.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cell::{Cell, Setup, Telemetry};
+use crate::load::{self, Pace, Sent, Target};
+use crate::machine;
+use crate::report;
+use crate::stage::{Provider, Stage, Subject};
+
+/// A measurement during which other processes took more of the machine than this is not used.
+pub(crate) const MAX_OTHERS: f64 = 0.1;
+/// How often one is tried before the cell is marked as disturbed.
+const TRIES: usize = 4;
+/// The share of what the slower filter can do at most at which latencies are compared: below the knee.
+const PACE: f64 = 0.5;
+
+/// How long each load lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    warm_up: Duration,
+    closed: Duration,
+    paced: Duration,
+}
+
+impl Times {
+    pub(crate) const FULL: Self = Self {
+        warm_up: Duration::from_millis(400),
+        closed: Duration::from_millis(1_500),
+        paced: Duration::from_millis(1_500),
+    };
+    pub(crate) const QUICK: Self = Self {
+        warm_up: Duration::from_millis(200),
+        closed: Duration::from_millis(700),
+        paced: Duration::from_millis(700),
+    };
+}
+
+/// One load, measured.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) sent: Sent,
+    pub(crate) filter_us: f64,
+    pub(crate) envoy_us: f64,
+    /// The share of the machine that others took.
+    pub(crate) others: f64,
+}
+
+/// What is known of a subject in a cell.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Samples {
+    pub(crate) closed: Vec<Sample>,
+    pub(crate) paced: Vec<Sample>,
+    pub(crate) peak_kib: u64,
+}
+
+/// A cell, measured: by [`Subject`].
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) cell: Cell,
+    pub(crate) subjects: [Samples; 3],
+    pub(crate) spans: Option<usize>,
+}
+
+/// Measures all cells and writes the report.
+pub(crate) async fn measure(cells: &[Cell], rounds: usize, times: Times, into: &Path) -> Result<(), String> {
+    let provider = Provider::start();
+    let mut all: Vec<Measured> = Vec::new();
+    let mut at = 0;
+    while at < cells.len() {
+        let setup = cells[at].setup;
+        let same = cells[at..].iter().take_while(|cell| cell.setup == setup).count();
+        all.extend(measure_setup(setup, &cells[at..at + same], rounds, times, &provider).await?);
+        at += same;
+    }
+    report::write(&all, rounds, into)
+}
+
+/// Cells that share a stage, round by round.
+async fn measure_setup(
+    setup: Setup,
+    cells: &[Cell],
+    rounds: usize,
+    times: Times,
+    provider: &Provider,
+) -> Result<Vec<Measured>, String> {
+    let mut stage = Stage::start(setup, provider).await;
+    let new = |cell: &Cell| Measured { cell: cell.clone(), subjects: Default::default(), spans: None };
+    let mut all: Vec<_> = cells.iter().map(new).collect();
+    for measured in &mut all {
+        let subjects = measured.cell.subjects();
+        for &subject in subjects {
+            one(&mut stage, provider, &measured.cell, subject, Pace::Closed, times.warm_up).await?;
+        }
+        for subject in [Subject::Floor, Subject::Router] {
+            machine::reset_peak(stage.filter_pid(subject).unwrap_or_default());
+        }
+        for round in 0..rounds {
+            // Turns are turned round, so that none always comes after the same.
+            let mut order = subjects.to_vec();
+            order.rotate_left(round % subjects.len());
+            for &subject in &order {
+                let sample = quiet(&mut stage, provider, &measured.cell, subject, Pace::Closed, times.closed).await?;
+                measured.subjects[subject as usize].closed.push(sample);
+            }
+            let rate = measured.cell.load.rate.unwrap_or_else(|| PACE * slower(measured));
+            let pace = Pace::Rate(rate);
+            for &subject in &order {
+                let sample = quiet(&mut stage, provider, &measured.cell, subject, pace, times.paced).await?;
+                measured.subjects[subject as usize].paced.push(sample);
+            }
+        }
+        for subject in [Subject::Floor, Subject::Router] {
+            let pid = stage.filter_pid(subject).unwrap_or_default();
+            measured.subjects[subject as usize].peak_kib = machine::memory_kib(pid, "VmHWM");
+        }
+        measured.spans = stage.collector.as_ref().map(|collector| collector.spans());
+        println!("{}", report::line(measured));
+    }
+    Ok(all)
+}
+
+/// Requests a second of the slower filter, in the last round.
+fn slower(measured: &Measured) -> f64 {
+    let last =
+        |subject: Subject| measured.subjects[subject as usize].closed.last().map_or(0.0, |it| it.sent.per_second);
+    last(Subject::Floor).min(last(Subject::Router))
+}
+
+/// One load while others leave the machine alone, if there is such a moment.
+async fn quiet(
+    stage: &mut Stage,
+    provider: &Provider,
+    cell: &Cell,
+    subject: Subject,
+    pace: Pace,
+    duration: Duration,
+) -> Result<Sample, String> {
+    let mut sample = one(stage, provider, cell, subject, pace, duration).await?;
+    for _ in 1..TRIES {
+        if sample.others <= MAX_OTHERS {
+            break;
+        }
+        sample = one(stage, provider, cell, subject, pace, duration).await?;
+    }
+    Ok(sample)
+}
+
+async fn one(
+    stage: &mut Stage,
+    provider: &Provider,
+    cell: &Cell,
+    subject: Subject,
+    pace: Pace,
+    duration: Duration,
+) -> Result<Sample, String> {
+    let (url, body) = (stage.url(subject), stage.body(cell.load.body_bytes));
+    let traced = cell.setup.telemetry == Telemetry::Full;
+    let target = Target { url: &url, body: &body, concurrency: cell.load.concurrency, traced };
+    let (envoy, filter) = (stage.envoy_pid(subject), stage.filter_pid(subject));
+    let spent = || {
+        let [envoy, filter] = [Some(envoy), filter].map(|pid| pid.map_or(Duration::ZERO, machine::spent));
+        let own = machine::spent(std::process::id()) + machine::spent_by_ended_children();
+        [envoy, filter, envoy + filter + own + machine::spent(provider.pid()), machine::busy()]
+    };
+    let (before, begun) = (spent(), std::time::Instant::now());
+    let sent = load::send(target, pace, duration).await?;
+    let (after, took) = (spent(), begun.elapsed().as_secs_f64());
+    if sent.failed > 0.0 {
+        return Err(format!("{}, {subject:?}: {} of {} requests failed", cell.name, sent.failed, sent.requests));
+    }
+    let [envoy, filter, ours, busy] = std::array::from_fn(|at| after[at].saturating_sub(before[at]).as_secs_f64());
+    let requests = sent.requests.max(1.0);
+    Ok(Sample {
+        filter_us: filter / requests * 1e6,
+        envoy_us: envoy / requests * 1e6,
+        others: (busy - ours).max(0.0) / (took * machine::processors()),
+        sent,
+    })
+}

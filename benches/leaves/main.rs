@@ -1,0 +1,131 @@
+//! How long the leaves take: `cargo bench --bench leaves`, with a part of a name to choose.
+
+mod work;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use http::Method;
+use model_router::body::BodyFacts;
+use model_router::content::ContentPath;
+use serde::de::IgnoredAny;
+
+use work::ModelAt;
+
+const SIZES: [usize; 4] = [1 << 10, 32 << 10, 256 << 10, 2 << 20];
+
+/// Reading a body, beside a parser that builds nothing either.
+fn read(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("read");
+    for bytes in SIZES {
+        group.throughput(Throughput::Bytes(bytes as u64));
+        for at in [ModelAt::Start, ModelAt::End] {
+            let body = work::body(bytes, at);
+            group.bench_with_input(
+                BenchmarkId::new(format!("prompt, model at {at:?}"), bytes),
+                &body,
+                |bencher, body| {
+                    bencher.iter(|| BodyFacts::read(black_box(body)).expect("a good body").model.is_some());
+                },
+            );
+        }
+        let body = work::body(bytes, ModelAt::End);
+        group.bench_with_input(BenchmarkId::new("prompt, serde_json", bytes), &body, |bencher, body| {
+            bencher.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(body)).is_ok());
+        });
+        let body = work::structure(bytes);
+        group.bench_with_input(BenchmarkId::new("structure", bytes), &body, |bencher, body| {
+            bencher.iter(|| BodyFacts::read(black_box(body)).expect("a good body").model.is_some());
+        });
+        group.bench_with_input(BenchmarkId::new("structure, serde_json", bytes), &body, |bencher, body| {
+            bencher.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(body)).is_ok());
+        });
+    }
+    group.finish();
+}
+
+fn edit(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("edit");
+    for bytes in SIZES {
+        group.throughput(Throughput::Bytes(bytes as u64));
+        for at in [ModelAt::Start, ModelAt::End] {
+            let body = work::body(bytes, at);
+            let facts = BodyFacts::read(&body).expect("a good body");
+            group.bench_function(BenchmarkId::new(format!("model at {at:?}"), bytes), |bencher| {
+                bencher.iter(|| facts.with_model(black_box("gpt-4o")));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// A request's way through the router, gRPC apart, log lines apart.
+fn exchange(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("exchange");
+    let (capacity, body) = (work::capacity(), work::body(1 << 10, ModelAt::End));
+    for weighted in [false, true] {
+        for targets in [1, 10, 1_000] {
+            let router = work::router(1, targets, weighted);
+            let name = if weighted { "weighted, targets" } else { "round robin, targets" };
+            group.bench_function(BenchmarkId::new(name, targets), |bencher| {
+                bencher.iter(|| work::exchange(&router, &capacity, black_box(&body)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Finding the API of a request.
+fn find(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("find");
+    for apis in [1, 100, 10_000] {
+        let snapshot = work::snapshot(apis, 1, false);
+        let path = format!("/tenants/{}/v1/chat/completions", apis.saturating_sub(1).max(1));
+        group.bench_function(BenchmarkId::new("apis", apis), |bencher| {
+            bencher.iter(|| {
+                let found = snapshot.apis.find(&Method::POST, "llm.example.com:443", black_box(&path));
+                black_box(std::mem::discriminant(&found))
+            });
+        });
+    }
+    group.finish();
+}
+
+fn content(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("content");
+    for source in ["$.messages[-1].content", "$.messages[?(@.role == 'user')].content"] {
+        let path = ContentPath::parse(source).expect("a good path");
+        for bytes in [1 << 10, 32 << 10] {
+            let body = work::body(bytes, ModelAt::End);
+            group.throughput(Throughput::Bytes(bytes as u64));
+            group.bench_with_input(BenchmarkId::new(source, bytes), &body, |bencher, body| {
+                bencher.iter(|| path.find(black_box(body)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Turns of one policy, taken by two threads at once.
+fn contention(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("two threads at one policy");
+    for (name, weighted) in [("round robin", false), ("weighted", true)] {
+        let (router, capacity, body) = (work::router(1, 10, weighted), work::capacity(), work::body(64, ModelAt::End));
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|requests| {
+                let begun = Instant::now();
+                std::thread::scope(|scope| {
+                    for _ in 0..2 {
+                        scope.spawn(|| (0..requests).for_each(|_| drop(work::exchange(&router, &capacity, &body))));
+                    }
+                });
+                begun.elapsed()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(leaves, read, edit, exchange, find, content, contention);
+criterion_main!(leaves);

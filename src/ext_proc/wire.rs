@@ -1,0 +1,458 @@
+//! Envoy's messages as they are read and written here: the fields that matter, and bytes that are shared, not copied.
+//!
+//! `envoy-types` decodes a body into a vector of its own and every header into two strings, most of which nobody looks at.
+//! Here they are slices of the message that has come. Field numbers are those of Envoy's `external_processor.proto` and
+//! `base.proto`; a test holds every message against the generated types.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::service::ext_proc::v3::{HttpTrailers, ProtocolConfiguration, TrailersResponse};
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::google::protobuf;
+use prost::Message;
+use prost::encoding::{encode_varint, encoded_len_varint};
+
+use crate::body::Pieces;
+
+/// What Envoy tells.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ProcessingRequest {
+    #[prost(oneof = "Request", tags = "2, 3, 4, 5, 6, 7")]
+    pub(super) request: Option<Request>,
+    #[prost(map = "string, message", tag = "9")]
+    pub(super) attributes: HashMap<String, protobuf::Struct>,
+    #[prost(message, optional, tag = "11")]
+    pub(super) protocol_config: Option<ProtocolConfiguration>,
+}
+
+/// The kinds of what Envoy tells.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Request {
+    #[prost(message, tag = "2")]
+    RequestHeaders(HttpHeaders),
+    #[prost(message, tag = "3")]
+    ResponseHeaders(HttpHeaders),
+    #[prost(message, tag = "4")]
+    RequestBody(HttpBody),
+    #[prost(message, tag = "5")]
+    ResponseBody(HttpBody),
+    #[prost(message, tag = "6")]
+    RequestTrailers(HttpTrailers),
+    #[prost(message, tag = "7")]
+    ResponseTrailers(HttpTrailers),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HttpHeaders {
+    #[prost(message, optional, tag = "1")]
+    pub(super) headers: Option<HeaderMap>,
+    #[prost(bool, tag = "3")]
+    pub(super) end_of_stream: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HeaderMap {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) headers: Vec<HeaderValue>,
+}
+
+/// A header. Envoy sends the value in `raw_value` alone.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HeaderValue {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) value: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) raw_value: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HttpBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) body: Bytes,
+    #[prost(bool, tag = "2")]
+    pub(super) end_of_stream: bool,
+}
+
+/// What Envoy is told.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ProcessingResponse {
+    #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub(super) response: Option<Response>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) dynamic_metadata: Option<Struct>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) override_message_timeout: Option<protobuf::Duration>,
+}
+
+/// The kinds of what Envoy is told. Headers and bodies share a type: their fields have the same numbers.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Response {
+    #[prost(message, tag = "1")]
+    RequestHeaders(PartResponse),
+    #[prost(message, tag = "2")]
+    ResponseHeaders(PartResponse),
+    #[prost(message, tag = "3")]
+    RequestBody(PartResponse),
+    #[prost(message, tag = "4")]
+    ResponseBody(PartResponse),
+    #[prost(message, tag = "5")]
+    RequestTrailers(TrailersResponse),
+    #[prost(message, tag = "6")]
+    ResponseTrailers(TrailersResponse),
+    #[prost(message, tag = "7")]
+    Immediate(ImmediateResponse),
+}
+
+/// `HeadersResponse` and `BodyResponse`; a body is written by [`push_with_body`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct PartResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) response: Option<CommonResponse>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct CommonResponse {
+    #[prost(message, optional, tag = "2")]
+    pub(super) header_mutation: Option<HeaderMutation>,
+    #[prost(bool, tag = "5")]
+    pub(super) clear_route_cache: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HeaderMutation {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) set_headers: Vec<HeaderValueOption>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(super) remove_headers: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HeaderValueOption {
+    #[prost(message, optional, tag = "1")]
+    pub(super) header: Option<HeaderValue>,
+    #[prost(enumeration = "HeaderAppendAction", tag = "3")]
+    pub(super) append_action: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ImmediateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) status: Option<HttpStatus>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) headers: Option<HeaderMutation>,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) body: Bytes,
+    #[prost(string, tag = "5")]
+    pub(super) details: String,
+}
+
+/// `google.protobuf.Struct`: on the wire a map is a list of its entries, and a list needs no hashing.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Struct {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) fields: Vec<Field>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Field {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) name: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) value: Option<Value>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Value {
+    #[prost(oneof = "Kind", tags = "3, 5")]
+    pub(super) kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Kind {
+    #[prost(bytes = "bytes", tag = "3")]
+    Text(Bytes),
+    #[prost(message, tag = "5")]
+    Struct(Struct),
+}
+
+impl Struct {
+    /// One field in it.
+    pub(super) fn of(name: &'static str, kind: Kind) -> Self {
+        Self { fields: vec![Field::new(name, kind)] }
+    }
+}
+
+impl Field {
+    pub(super) fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name: Bytes::from_static(name.as_bytes()), value: Some(Value { kind: Some(kind) }) }
+    }
+}
+
+/// Messages up to this length are copied together; of longer ones the body's pieces are sent as they are.
+const MAX_COPIED: usize = 16 << 10;
+
+/// What stands before each message of gRPC: a flag and the length.
+const FRAME_HEAD_BYTES: usize = 5;
+
+/// Appends a message as gRPC frames it.
+pub(super) fn push(message: &ProcessingResponse, out: &mut VecDeque<Bytes>) {
+    let mut frame = frame(message.encoded_len(), 0);
+    // Into a buffer that grows.
+    let _ = message.encode(&mut frame);
+    out.push_back(frame.freeze());
+}
+
+/// The same for an answer to a request's body, with the body in the place of the client's, or as a part of it.
+pub(super) fn push_with_body(
+    message: &ProcessingResponse,
+    common: &CommonResponse,
+    body: &NewBody,
+    out: &mut VecDeque<Bytes>,
+) {
+    let (message, common) = (message.encode_to_vec(), common.encode_to_vec());
+    // From outside in: what stands in a message beside the field that goes on inwards, and that field's number.
+    let (request_body, response, body_mutation) = ((&*message, 3), (&[][..], 1), (&*common, 3));
+    let whole = (&[][..], 1);
+    let (streamed_response, last) =
+        ((&[][..], 3), HttpBody { end_of_stream: true, ..HttpBody::default() }.encode_to_vec());
+    let part = |ends: bool| (if ends { &*last } else { &[] }, 1);
+    match body {
+        NewBody::Whole(body) => push_nested(&[request_body, response, body_mutation, whole], body, out),
+        NewBody::Part { body, end_of_stream } => {
+            let levels = [request_body, response, body_mutation, streamed_response, part(*end_of_stream)];
+            push_nested(&levels, body, out);
+        }
+    }
+}
+
+/// A body that Envoy is to send.
+#[derive(Debug)]
+pub(super) enum NewBody {
+    /// Buffered.
+    Whole(Pieces),
+    /// Full duplex.
+    Part { body: Pieces, end_of_stream: bool },
+}
+
+/// Appends nested messages around a body. All field numbers are below 16, so a key is one byte.
+fn push_nested(levels: &[(&[u8], u8)], body: &Pieces, out: &mut VecDeque<Bytes>) {
+    const LENGTH_DELIMITED: u8 = 2;
+    let mut lengths = Vec::with_capacity(levels.len());
+    let mut length = body.len();
+    for (beside, _) in levels.iter().rev() {
+        lengths.push(length);
+        length += beside.len() + 1 + encoded_len_varint(length as u64);
+    }
+    let copied = if length <= MAX_COPIED { body.len() } else { 0 };
+    let mut head = frame(length, length - body.len() + copied);
+    for ((beside, number), inner) in levels.iter().zip(lengths.iter().rev()) {
+        head.put_slice(beside);
+        head.put_u8(number << 3 | LENGTH_DELIMITED);
+        encode_varint(*inner as u64, &mut head);
+    }
+    if copied > 0 {
+        body.iter().for_each(|piece| head.put_slice(piece));
+        out.push_back(head.freeze());
+    } else {
+        out.push_back(head.freeze());
+        out.extend(body.iter().filter(|piece| !piece.is_empty()).cloned());
+    }
+}
+
+/// The head of a gRPC frame, with room behind it.
+fn frame(length: usize, room: usize) -> BytesMut {
+    let mut frame = BytesMut::with_capacity(FRAME_HEAD_BYTES + room.max(length.min(MAX_COPIED)));
+    frame.put_u8(0); // not compressed
+    // A body has some MiB, and gRPC knows no message of 4 GiB.
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use envoy_types::pb::envoy::config::core::v3 as core;
+    use envoy_types::pb::envoy::service::ext_proc::v3 as envoy;
+    use prost::Message;
+
+    use super::*;
+
+    /// What one type writes the other reads as the same.
+    fn check<Ours, Theirs>(ours: Ours, theirs: Theirs)
+    where
+        Ours: Message + Default + PartialEq + Debug,
+        Theirs: Message + Default + PartialEq + Debug,
+    {
+        assert_eq!(Theirs::decode(&*ours.encode_to_vec()), Ok(theirs), "ours, read by the generated type");
+        let theirs = Theirs::decode(&*ours.encode_to_vec()).expect("just read");
+        assert_eq!(Ours::decode(&*theirs.encode_to_vec()), Ok(ours), "the generated type's, read by ours");
+    }
+
+    fn told(ours: Request, theirs: envoy::processing_request::Request) {
+        let config = ProtocolConfiguration { request_body_mode: 2, ..ProtocolConfiguration::default() };
+        let attributes = HashMap::from([("envoy.filters.http.ext_proc".to_owned(), protobuf::Struct::default())]);
+        check(
+            ProcessingRequest {
+                request: Some(ours),
+                attributes: attributes.clone(),
+                protocol_config: Some(config.clone()),
+            },
+            envoy::ProcessingRequest {
+                request: Some(theirs),
+                attributes,
+                protocol_config: Some(config),
+                ..envoy::ProcessingRequest::default()
+            },
+        );
+    }
+
+    #[test]
+    fn what_envoy_tells_is_read_as_the_generated_types_read_it() {
+        use envoy::processing_request::Request as Theirs;
+        let (key, raw_value) = ("a", b"\xff\0b");
+        let ours = HeaderValue { key: key.into(), raw_value: raw_value[..].into(), ..HeaderValue::default() };
+        let theirs = core::HeaderValue { key: key.into(), raw_value: raw_value.into(), ..core::HeaderValue::default() };
+        let ours = HttpHeaders { headers: Some(HeaderMap { headers: vec![ours; 2] }), end_of_stream: true };
+        let theirs = envoy::HttpHeaders {
+            headers: Some(core::HeaderMap { headers: vec![theirs; 2] }),
+            end_of_stream: true,
+            ..envoy::HttpHeaders::default()
+        };
+        told(Request::RequestHeaders(ours.clone()), Theirs::RequestHeaders(theirs.clone()));
+        told(Request::ResponseHeaders(ours), Theirs::ResponseHeaders(theirs));
+        let ours = HttpBody { body: b"\xff{}"[..].into(), end_of_stream: true };
+        let theirs = envoy::HttpBody { body: b"\xff{}".into(), end_of_stream: true, ..envoy::HttpBody::default() };
+        told(Request::RequestBody(ours.clone()), Theirs::RequestBody(theirs.clone()));
+        told(Request::ResponseBody(ours), Theirs::ResponseBody(theirs));
+        let trailers = HttpTrailers::default();
+        told(Request::RequestTrailers(trailers.clone()), Theirs::RequestTrailers(trailers.clone()));
+        told(Request::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
+    }
+
+    fn mutations() -> (HeaderMutation, envoy::HeaderMutation) {
+        let (key, raw_value) = ("x-model-router-cluster", b"east");
+        let ours = HeaderValue { key: key.into(), raw_value: raw_value[..].into(), ..HeaderValue::default() };
+        let theirs = core::HeaderValue { key: key.into(), raw_value: raw_value.into(), ..core::HeaderValue::default() };
+        let append_action = HeaderAppendAction::OverwriteIfExistsOrAdd.into();
+        let ours = HeaderValueOption { header: Some(ours), append_action };
+        let theirs =
+            core::HeaderValueOption { header: Some(theirs), append_action, ..core::HeaderValueOption::default() };
+        (
+            HeaderMutation { set_headers: vec![ours], remove_headers: vec!["cookie".into(), "te".into()] },
+            envoy::HeaderMutation { set_headers: vec![theirs], remove_headers: vec!["cookie".into(), "te".into()] },
+        )
+    }
+
+    fn metadata() -> (Struct, protobuf::Struct) {
+        let value = |kind| protobuf::Value { kind: Some(kind) };
+        let one = |name: &str, value| protobuf::Struct { fields: HashMap::from([(name.to_owned(), value)]) };
+        let text = value(protobuf::value::Kind::StringValue("c".into()));
+        let theirs = one("a", value(protobuf::value::Kind::StructValue(one("b", text))));
+        (Struct::of("a", Kind::Struct(Struct::of("b", Kind::Text("c".into())))), theirs)
+    }
+
+    fn answered(ours: Response, theirs: envoy::processing_response::Response) {
+        let override_message_timeout = Some(protobuf::Duration { seconds: 3, nanos: 1 });
+        let (metadata, their_metadata) = metadata();
+        check(
+            ProcessingResponse { response: Some(ours), dynamic_metadata: Some(metadata), override_message_timeout },
+            envoy::ProcessingResponse {
+                response: Some(theirs),
+                dynamic_metadata: Some(their_metadata),
+                override_message_timeout,
+                ..envoy::ProcessingResponse::default()
+            },
+        );
+    }
+
+    #[test]
+    fn what_envoy_is_told_is_what_the_generated_types_would_say() {
+        use envoy::processing_response::Response as Theirs;
+        let (header_mutation, their_header_mutation) = mutations();
+        let common = CommonResponse { header_mutation: Some(header_mutation), clear_route_cache: true };
+        let ours = PartResponse { response: Some(common) };
+        let response = Some(envoy::CommonResponse {
+            header_mutation: Some(their_header_mutation),
+            clear_route_cache: true,
+            ..envoy::CommonResponse::default()
+        });
+        let headers = envoy::HeadersResponse { response: response.clone() };
+        let body = envoy::BodyResponse { response };
+        answered(Response::RequestHeaders(ours.clone()), Theirs::RequestHeaders(headers.clone()));
+        answered(Response::ResponseHeaders(ours.clone()), Theirs::ResponseHeaders(headers));
+        answered(Response::RequestBody(ours.clone()), Theirs::RequestBody(body.clone()));
+        answered(Response::ResponseBody(ours), Theirs::ResponseBody(body));
+        let trailers = TrailersResponse::default();
+        answered(Response::RequestTrailers(trailers.clone()), Theirs::RequestTrailers(trailers.clone()));
+        answered(Response::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
+        let (ours, theirs) = mutations();
+        let (status, details) = (Some(HttpStatus { code: 404 }), "model_router".to_owned());
+        answered(
+            Response::Immediate(ImmediateResponse {
+                status,
+                headers: Some(ours),
+                body: b"{}"[..].into(),
+                details: details.clone(),
+            }),
+            Theirs::ImmediateResponse(envoy::ImmediateResponse {
+                status,
+                headers: Some(theirs),
+                body: b"{}".into(),
+                details,
+                ..envoy::ImmediateResponse::default()
+            }),
+        );
+    }
+
+    /// The one message in these frames, as the generated type reads it.
+    fn framed(frames: &VecDeque<Bytes>) -> envoy::ProcessingResponse {
+        let all: Vec<u8> = frames.iter().flat_map(|frame| frame.to_vec()).collect();
+        let (head, message) = all.split_at(FRAME_HEAD_BYTES);
+        assert_eq!((head[0], u32::from_be_bytes([head[1], head[2], head[3], head[4]])), (0, message.len() as u32));
+        envoy::ProcessingResponse::decode(message).expect("a message")
+    }
+
+    fn with_body(body: NewBody) -> (usize, envoy::body_mutation::Mutation) {
+        let ((header_mutation, theirs), (metadata, their_metadata)) = (mutations(), metadata());
+        let message = ProcessingResponse { dynamic_metadata: Some(metadata), ..ProcessingResponse::default() };
+        let common = CommonResponse { header_mutation: Some(header_mutation), clear_route_cache: true };
+        let mut frames = VecDeque::new();
+        push_with_body(&message, &common, &body, &mut frames);
+        let read = framed(&frames);
+        assert_eq!(read.dynamic_metadata, Some(their_metadata));
+        let Some(envoy::processing_response::Response::RequestBody(read)) = read.response else { panic!("a body") };
+        let read = read.response.expect("an answer");
+        assert_eq!((read.header_mutation, read.clear_route_cache), (Some(theirs), true));
+        (frames.len(), read.body_mutation.and_then(|it| it.mutation).expect("a body"))
+    }
+
+    #[test]
+    fn a_body_is_written_around_its_pieces() {
+        use envoy::body_mutation::Mutation as Theirs;
+        for length in [0, 1, 127, 128, 16_000, 16_384, 17_000, 100_000, 3_000_000] {
+            let body: Bytes = (0..length).map(|at| (at % 251) as u8).collect::<Vec<_>>().into();
+            let (frames, read) = with_body(NewBody::Whole(body.clone().into()));
+            assert_eq!(frames, if length <= 16_000 { 1 } else { 2 }, "long bodies are not copied: {length}");
+            assert!(read == Theirs::Body(body.to_vec()), "{length}");
+            for end_of_stream in [false, true] {
+                let (_, read) = with_body(NewBody::Part { body: body.clone().into(), end_of_stream });
+                let Theirs::StreamedResponse(read) = read else { panic!("a part of a body") };
+                assert!(read.end_of_stream == end_of_stream && read.body == body, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_has_its_frame() {
+        let ours = Response::RequestTrailers(TrailersResponse::default());
+        let mut frames = VecDeque::new();
+        push(&ProcessingResponse { response: Some(ours), ..ProcessingResponse::default() }, &mut frames);
+        let theirs = envoy::processing_response::Response::RequestTrailers(TrailersResponse::default());
+        assert_eq!((frames.len(), framed(&frames).response), (1, Some(theirs)));
+    }
+}
