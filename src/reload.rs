@@ -99,6 +99,7 @@ impl Source {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            router.forget_replaced();
             if let Some(Err(report)) = clusters.as_mut().map(|clusters| clusters.tidy(&router.snapshot())) {
                 error!(%report, "clusters that are not needed any more stay");
             }

@@ -6,7 +6,7 @@ mod path;
 mod trial;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,8 @@ pub use trial::{Attempt, Fate, Trial};
 #[derive(Debug)]
 pub struct Router {
     snapshot: ArcSwap<Snapshot>,
+    /// Policies that were replaced and that requests may still use.
+    replaced: Mutex<Vec<Arc<Snapshot>>>,
     attempts: Attempts,
     /// What it tells of its work.
     pub telemetry: Telemetry,
@@ -108,7 +110,7 @@ impl Router {
     #[must_use]
     pub fn new(snapshot: Snapshot, registry: Arc<Registry>) -> Self {
         let (snapshot, attempts) = (ArcSwap::from_pointee(snapshot), Attempts::default());
-        Self { snapshot, attempts, telemetry: Telemetry::default(), registry }
+        Self { snapshot, replaced: Mutex::default(), attempts, telemetry: Telemetry::default(), registry }
     }
 
     /// The policy that new requests get.
@@ -119,7 +121,19 @@ impl Router {
 
     /// Swaps the policy: requests that have begun keep the one that they began with.
     pub fn replace(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+        let replaced = self.snapshot.swap(Arc::new(snapshot));
+        self.lock_replaced().push(replaced);
+    }
+
+    /// Lets go of replaced policies that no request uses any more. To be called now and then where nobody waits: freeing
+    /// thousands of APIs takes milliseconds, and the last request that used them would spend them otherwise.
+    pub fn forget_replaced(&self) {
+        let unused: Vec<_> = self.lock_replaced().extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect();
+        drop(unused);
+    }
+
+    fn lock_replaced(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
+        self.replaced.lock().expect("no panic while the replaced policies are held")
     }
 
     /// Says what is to be done with a request, and notes what it speaks.

@@ -473,3 +473,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_replaced_policy_lasts_as_long_as_requests_use_it_and_is_freed_when_it_is_asked_for() {
+    let registry = Arc::new(Registry::default());
+    let router = Arc::new(Router::new(snapshot(POLICY, &registry, 1), Arc::clone(&registry)));
+    let mut stream = Stream::new(&router);
+    stream.forward();
+    let first = Arc::downgrade(&router.snapshot());
+    router.replace(snapshot(POLICY, &registry, 2));
+    router.forget_replaced();
+    assert!(first.upgrade().is_some(), "a request uses it");
+    assert!(!stream.answer(200));
+    drop(stream);
+    assert!(first.upgrade().is_some(), "the request's end does not free it");
+    router.forget_replaced();
+    assert!(first.upgrade().is_none() && router.snapshot().version == 2);
+}

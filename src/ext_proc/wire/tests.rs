@@ -1,0 +1,182 @@
+//! Every message against the generated types of `envoy-types`.
+
+use std::fmt::Debug;
+
+use envoy_types::pb::envoy::config::core::v3 as core;
+use envoy_types::pb::envoy::service::ext_proc::v3 as envoy;
+use prost::Message;
+
+use super::*;
+
+/// What one type writes the other reads as the same.
+fn check<Ours, Theirs>(ours: Ours, theirs: Theirs)
+where
+    Ours: Message + Default + PartialEq + Debug,
+    Theirs: Message + Default + PartialEq + Debug,
+{
+    assert_eq!(Theirs::decode(&*ours.encode_to_vec()), Ok(theirs), "ours, read by the generated type");
+    let theirs = Theirs::decode(&*ours.encode_to_vec()).expect("just read");
+    assert_eq!(Ours::decode(&*theirs.encode_to_vec()), Ok(ours), "the generated type's, read by ours");
+}
+
+fn told(ours: Request, theirs: envoy::processing_request::Request) {
+    let config = ProtocolConfiguration { request_body_mode: 2, ..ProtocolConfiguration::default() };
+    let attributes = HashMap::from([("envoy.filters.http.ext_proc".to_owned(), protobuf::Struct::default())]);
+    check(
+        ProcessingRequest {
+            request: Some(ours),
+            attributes: attributes.clone(),
+            protocol_config: Some(config.clone()),
+        },
+        envoy::ProcessingRequest {
+            request: Some(theirs),
+            attributes,
+            protocol_config: Some(config),
+            ..envoy::ProcessingRequest::default()
+        },
+    );
+}
+
+#[test]
+fn what_envoy_tells_is_read_as_the_generated_types_read_it() {
+    use envoy::processing_request::Request as Theirs;
+    let (key, raw_value) = ("a", b"\xff\0b");
+    let ours = HeaderValue { key: key.into(), raw_value: raw_value[..].into(), ..HeaderValue::default() };
+    let theirs = core::HeaderValue { key: key.into(), raw_value: raw_value.into(), ..core::HeaderValue::default() };
+    let ours = HttpHeaders { headers: Some(HeaderMap { headers: vec![ours; 2] }), end_of_stream: true };
+    let theirs = envoy::HttpHeaders {
+        headers: Some(core::HeaderMap { headers: vec![theirs; 2] }),
+        end_of_stream: true,
+        ..envoy::HttpHeaders::default()
+    };
+    told(Request::RequestHeaders(ours.clone()), Theirs::RequestHeaders(theirs.clone()));
+    told(Request::ResponseHeaders(ours), Theirs::ResponseHeaders(theirs));
+    let ours = HttpBody { body: b"\xff{}"[..].into(), end_of_stream: true };
+    let theirs = envoy::HttpBody { body: b"\xff{}".into(), end_of_stream: true, ..envoy::HttpBody::default() };
+    told(Request::RequestBody(ours.clone()), Theirs::RequestBody(theirs.clone()));
+    told(Request::ResponseBody(ours), Theirs::ResponseBody(theirs));
+    let trailers = HttpTrailers::default();
+    told(Request::RequestTrailers(trailers.clone()), Theirs::RequestTrailers(trailers.clone()));
+    told(Request::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
+}
+
+fn mutations() -> (HeaderMutation, envoy::HeaderMutation) {
+    let (key, raw_value) = ("x-model-router-cluster", b"east");
+    let ours = HeaderValue { key: key.into(), raw_value: raw_value[..].into(), ..HeaderValue::default() };
+    let theirs = core::HeaderValue { key: key.into(), raw_value: raw_value.into(), ..core::HeaderValue::default() };
+    let append_action = HeaderAppendAction::OverwriteIfExistsOrAdd.into();
+    let ours = HeaderValueOption { header: Some(ours), append_action };
+    let theirs = core::HeaderValueOption { header: Some(theirs), append_action, ..core::HeaderValueOption::default() };
+    (
+        HeaderMutation { set_headers: vec![ours], remove_headers: vec!["cookie".into(), "te".into()] },
+        envoy::HeaderMutation { set_headers: vec![theirs], remove_headers: vec!["cookie".into(), "te".into()] },
+    )
+}
+
+fn metadata() -> (Struct, protobuf::Struct) {
+    let value = |kind| protobuf::Value { kind: Some(kind) };
+    let one = |name: &str, value| protobuf::Struct { fields: HashMap::from([(name.to_owned(), value)]) };
+    let text = value(protobuf::value::Kind::StringValue("c".into()));
+    let theirs = one("a", value(protobuf::value::Kind::StructValue(one("b", text))));
+    (Struct::of("a", Kind::Struct(Struct::of("b", Kind::Text("c".into())))), theirs)
+}
+
+fn answered(ours: Response, theirs: envoy::processing_response::Response) {
+    let override_message_timeout = Some(protobuf::Duration { seconds: 3, nanos: 1 });
+    let (metadata, their_metadata) = metadata();
+    check(
+        ProcessingResponse { response: Some(ours), dynamic_metadata: Some(metadata), override_message_timeout },
+        envoy::ProcessingResponse {
+            response: Some(theirs),
+            dynamic_metadata: Some(their_metadata),
+            override_message_timeout,
+            ..envoy::ProcessingResponse::default()
+        },
+    );
+}
+
+#[test]
+fn what_envoy_is_told_is_what_the_generated_types_would_say() {
+    use envoy::processing_response::Response as Theirs;
+    let (header_mutation, their_header_mutation) = mutations();
+    let common = CommonResponse { header_mutation: Some(header_mutation), clear_route_cache: true };
+    let ours = PartResponse { response: Some(common) };
+    let response = Some(envoy::CommonResponse {
+        header_mutation: Some(their_header_mutation),
+        clear_route_cache: true,
+        ..envoy::CommonResponse::default()
+    });
+    let headers = envoy::HeadersResponse { response: response.clone() };
+    let body = envoy::BodyResponse { response };
+    answered(Response::RequestHeaders(ours.clone()), Theirs::RequestHeaders(headers.clone()));
+    answered(Response::ResponseHeaders(ours.clone()), Theirs::ResponseHeaders(headers));
+    answered(Response::RequestBody(ours.clone()), Theirs::RequestBody(body.clone()));
+    answered(Response::ResponseBody(ours), Theirs::ResponseBody(body));
+    let trailers = TrailersResponse::default();
+    answered(Response::RequestTrailers(trailers.clone()), Theirs::RequestTrailers(trailers.clone()));
+    answered(Response::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
+    let (ours, theirs) = mutations();
+    let (status, details) = (Some(HttpStatus { code: 404 }), "model_router".to_owned());
+    answered(
+        Response::Immediate(ImmediateResponse {
+            status,
+            headers: Some(ours),
+            body: b"{}"[..].into(),
+            details: details.clone(),
+        }),
+        Theirs::ImmediateResponse(envoy::ImmediateResponse {
+            status,
+            headers: Some(theirs),
+            body: b"{}".into(),
+            details,
+            ..envoy::ImmediateResponse::default()
+        }),
+    );
+}
+
+/// The one message in these frames, as the generated type reads it.
+fn framed(frames: &VecDeque<Bytes>) -> envoy::ProcessingResponse {
+    let all: Vec<u8> = frames.iter().flat_map(|frame| frame.to_vec()).collect();
+    let (head, message) = all.split_at(FRAME_HEAD_BYTES);
+    assert_eq!((head[0], u32::from_be_bytes([head[1], head[2], head[3], head[4]])), (0, message.len() as u32));
+    envoy::ProcessingResponse::decode(message).expect("a message")
+}
+
+fn with_body(body: NewBody) -> (usize, envoy::body_mutation::Mutation) {
+    let ((header_mutation, theirs), (metadata, their_metadata)) = (mutations(), metadata());
+    let message = ProcessingResponse { dynamic_metadata: Some(metadata), ..ProcessingResponse::default() };
+    let common = CommonResponse { header_mutation: Some(header_mutation), clear_route_cache: true };
+    let mut frames = VecDeque::new();
+    push_with_body(&message, &common, &body, &mut frames);
+    let read = framed(&frames);
+    assert_eq!(read.dynamic_metadata, Some(their_metadata));
+    let Some(envoy::processing_response::Response::RequestBody(read)) = read.response else { panic!("a body") };
+    let read = read.response.expect("an answer");
+    assert_eq!((read.header_mutation, read.clear_route_cache), (Some(theirs), true));
+    (frames.len(), read.body_mutation.and_then(|it| it.mutation).expect("a body"))
+}
+
+#[test]
+fn a_body_is_written_around_its_pieces() {
+    use envoy::body_mutation::Mutation as Theirs;
+    for length in [0, 1, 127, 128, 16_000, 16_384, 17_000, 100_000, 3_000_000] {
+        let body: Bytes = (0..length).map(|at| (at % 251) as u8).collect::<Vec<_>>().into();
+        let (frames, read) = with_body(NewBody::Whole(body.clone().into()));
+        assert_eq!(frames, if length <= 16_000 { 1 } else { 2 }, "long bodies are not copied: {length}");
+        assert!(read == Theirs::Body(body.to_vec()), "{length}");
+        for end_of_stream in [false, true] {
+            let (_, read) = with_body(NewBody::Part { body: body.clone().into(), end_of_stream });
+            let Theirs::StreamedResponse(read) = read else { panic!("a part of a body") };
+            assert!(read.end_of_stream == end_of_stream && read.body == body, "{length}");
+        }
+    }
+}
+
+#[test]
+fn a_message_has_its_frame() {
+    let ours = Response::RequestTrailers(TrailersResponse::default());
+    let mut frames = VecDeque::new();
+    push(&ProcessingResponse { response: Some(ours), ..ProcessingResponse::default() }, &mut frames);
+    let theirs = envoy::processing_response::Response::RequestTrailers(TrailersResponse::default());
+    assert_eq!((frames.len(), framed(&frames).response), (1, Some(theirs)));
+}
