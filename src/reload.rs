@@ -7,8 +7,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
@@ -16,6 +18,9 @@ use crate::config::{self, Compiled, MissingSecrets, Problems, Reading, Secrets};
 use crate::registry::Registry;
 use crate::router::Router;
 pub use clusters::Clusters;
+
+/// By how much a new policy's thread gives way to those that serve requests: a tenth of their share.
+const LOW_PRIORITY: i32 = 10;
 
 /// Where a policy comes from, and what became of the last change there.
 #[derive(Debug)]
@@ -109,8 +114,12 @@ impl Source {
             }
             let next_version = router.snapshot().version + 1;
             // Compiling thousands of APIs takes a while, and nothing else must wait for it.
-            let read = || config::read(&self.paths, &self.secrets, &self.registry, next_version);
-            let reading = tokio::task::block_in_place(read);
+            let source = Arc::clone(&self);
+            let read = move || config::read(&source.paths, &source.secrets, &source.registry, next_version);
+            let Some(reading) = apart(read).await else {
+                self.refuse("the policy was not read: its thread could not be started, or failed".to_owned());
+                continue;
+            };
             if stamps(&files) != before {
                 // Somebody is writing, and half a file may look complete. The next look decides.
                 continue;
@@ -171,6 +180,20 @@ impl Source {
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
         self.status.lock().expect("no panic while the status is held")
     }
+}
+
+/// Works on a thread of its own and of low priority: requests come first, and a new policy can wait for them. `None`: no
+/// thread could be started.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, told) = oneshot::channel();
+    let work = move || {
+        // Linux lowers the calling thread alone. Where it may not be, it works as it is.
+        let _ = rustix::process::nice(LOW_PRIORITY);
+        // Nobody waits for it where the service has stopped meanwhile.
+        let _ = tell.send(work());
+    };
+    thread::Builder::new().name("reload".into()).spawn(work).ok()?;
+    told.await.ok()
 }
 
 /// The files and directories of a policy, as `MODEL_ROUTER_POLICY` names them.
