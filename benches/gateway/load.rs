@@ -67,10 +67,10 @@ fn read(output: io::Result<Output>) -> Result<Sent, String> {
         .map_err(|_| format!("no figures: {}", String::from_utf8_lossy(&output.stderr)))?;
     let codes = told["statusCodeDistribution"].as_object().cloned().unwrap_or_default();
     let count = |of: &dyn Fn(&str) -> bool| -> f64 {
-        codes.iter().filter(|(code, _)| of(code)).filter_map(|(_, count)| count.as_f64()).sum()
+        codes.iter().filter(|(code, _)| of(code)).filter_map(|(_, count)| count.as_f64()).fold(0.0, |sum, it| sum + it)
     };
     let errors = told["errorDistribution"].as_object().cloned().unwrap_or_default();
-    let broken: f64 = errors.values().filter_map(Value::as_f64).sum();
+    let broken = errors.values().filter_map(Value::as_f64).fold(0.0, |sum, count| sum + count);
     let percentile = |name: &str| told["latencyPercentiles"][name].as_f64().unwrap_or_default() * 1e3;
     let requests = count(&|_| true);
     Ok(Sent {

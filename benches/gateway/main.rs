@@ -3,6 +3,8 @@
 //! Each cell is measured with [`floor`], the least that an external processor can do, and with the router, in turns and
 //! in one run, so that the machine's noise falls on both. Ratios are what counts.
 
+#![allow(clippy::print_stdout)] // Its results, to whoever has started it.
+
 #[path = "../../tests/rig.rs"]
 mod rig;
 

@@ -115,11 +115,7 @@ pub(super) fn request_headers_of(headers: &[(String, Vec<u8>)], end_of_stream: b
         ..HeaderValue::default()
     };
     let headers = HeaderMap { headers: headers.iter().map(value).collect() };
-    request_headers(
-        HttpHeaders { headers: Some(headers), end_of_stream, ..HttpHeaders::default() },
-        BodyMode::Buffered,
-        false,
-    )
+    request_headers(HttpHeaders { headers: Some(headers), end_of_stream }, BodyMode::Buffered, false)
 }
 
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {

@@ -29,6 +29,7 @@ pub(super) struct ProcessingRequest {
 
 /// The kinds of what Envoy tells.
 #[derive(Clone, PartialEq, prost::Oneof)]
+#[allow(clippy::enum_variant_names)] // as Envoy has them
 pub(super) enum Request {
     #[prost(message, tag = "2")]
     RequestHeaders(HttpHeaders),
@@ -90,6 +91,7 @@ pub(super) struct ProcessingResponse {
 
 /// The kinds of what Envoy is told. Headers and bodies share a type: their fields have the same numbers.
 #[derive(Clone, PartialEq, prost::Oneof)]
+#[allow(clippy::enum_variant_names)] // as Envoy has them
 pub(super) enum Response {
     #[prost(message, tag = "1")]
     RequestHeaders(PartResponse),

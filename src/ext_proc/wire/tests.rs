@@ -23,11 +23,7 @@ fn told(ours: Request, theirs: envoy::processing_request::Request) {
     let config = ProtocolConfiguration { request_body_mode: 2, ..ProtocolConfiguration::default() };
     let attributes = HashMap::from([("envoy.filters.http.ext_proc".to_owned(), protobuf::Struct::default())]);
     check(
-        ProcessingRequest {
-            request: Some(ours),
-            attributes: attributes.clone(),
-            protocol_config: Some(config.clone()),
-        },
+        ProcessingRequest { request: Some(ours), attributes: attributes.clone(), protocol_config: Some(config) },
         envoy::ProcessingRequest {
             request: Some(theirs),
             attributes,
