@@ -142,8 +142,25 @@ impl<'a> BodyFacts<'a> {
     /// The first of these top-level members that is there.
     #[must_use]
     pub fn member_of(&self, keys: &'static [&'static str]) -> Option<&'static str> {
-        let Content::Json(members) = &self.content else { return None };
+        let members = self.object()?;
         keys.iter().copied().find(|key| members.value(key).is_some_and(|value| value != "null"))
+    }
+
+    /// The members of a JSON object.
+    pub(crate) fn object(&self) -> Option<&Members<'a>> {
+        match &self.content {
+            Content::Json(members) => Some(members),
+            Content::Form(_) | Content::Opaque(_) => None,
+        }
+    }
+
+    /// All of a body that is text.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        match &self.content {
+            Content::Json(members) => std::str::from_utf8(members.text).ok(),
+            Content::Opaque(body) => std::str::from_utf8(body).ok(),
+            Content::Form(_) => None,
+        }
     }
 
     /// The same body with this model.

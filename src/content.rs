@@ -4,8 +4,8 @@ mod path;
 mod query;
 mod text;
 
-use crate::body::nests_too_deep;
-use path::Step;
+use crate::body::scan::Step;
+use crate::body::{BodyFacts, nests_too_deep};
 use query::Query;
 
 /// Where the content is.
@@ -61,26 +61,25 @@ impl ContentPath {
         &self.source
     }
 
-    /// The content of a body: a string, or the texts of a list of parts. `None` if
-    /// there is nothing but whitespace.
+    /// The content of a body: a string, or the texts of a list of parts. `None` if there is nothing but whitespace.
     #[must_use]
-    pub fn find(&self, body: &[u8]) -> Option<String> {
-        let body = std::str::from_utf8(body).ok()?;
+    pub fn find(&self, body: &BodyFacts<'_>) -> Option<String> {
         let found = match &self.way {
             Way::Usual(paths) => paths.iter().find_map(|steps| plain(body, steps)),
             Way::Plain(steps) => plain(body, steps),
-            Way::Query(query) => query.select(body.as_bytes()),
+            Way::Query(query) => query.select(body.text()?.as_bytes()),
         };
         found.filter(|text| !text.trim().is_empty())
     }
 }
 
-fn plain(body: &str, steps: &[Step]) -> Option<String> {
-    // Each step minds the depth; without one nobody does.
-    if steps.is_empty() && nests_too_deep(body.as_bytes()) {
-        return None;
-    }
-    text::of(path::walk(body, steps)?).filter(|text| !text.trim().is_empty())
+fn plain(body: &BodyFacts<'_>, steps: &[Step]) -> Option<String> {
+    let value = match (body.object(), steps) {
+        // The first step was taken when the body was read.
+        (Some(object), [Step::Member(name), rest @ ..]) => path::walk(object.last(name)?, rest)?,
+        _ => path::walk(body.text().filter(|text| !nests_too_deep(text.as_bytes()))?, steps)?,
+    };
+    text::of(value).filter(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::api::Environment;
+use crate::body::BodyFacts;
 use crate::classifier::{Classification, NONE, Verdict};
 use crate::policy::Turns;
 use crate::policy::intelligent::{Asked, Intelligent};
@@ -69,7 +70,11 @@ pub async fn evaluate(rules: &Intelligent, cases: Vec<Case>, concurrency: usize,
     let permits = Arc::new(Semaphore::new(concurrency.min(rules.classifier.concurrency())));
     let mut tasks = JoinSet::new();
     for (number, case) in cases.into_iter().enumerate() {
-        let (asked, permits) = (rules.ask(&case.body, ""), Arc::clone(&permits));
+        let asked = {
+            let body = BodyFacts::read(&case.body).unwrap_or_else(|_| BodyFacts::opaque(&case.body));
+            rules.ask(&body, "")
+        };
+        let permits = Arc::clone(&permits);
         tasks.spawn(async move {
             let _permit = permits.acquire().await;
             let classification = match asked {

@@ -204,9 +204,9 @@ impl Router {
         }
     }
 
-    /// What has to be asked about a new request before its target can be chosen, if anything. `body` is a JSON object.
+    /// What has to be asked about a new request before its target can be chosen, if anything.
     #[must_use]
-    pub fn ask(&self, route: &Route, body: &[u8]) -> Option<Asked> {
+    pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Asked> {
         match &route.policy().turns {
             Turns::Intelligent(rules) => {
                 Some(rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name)))

@@ -12,7 +12,7 @@ pub(super) const MAX_MEMBERS: usize = 1_024;
 
 /// A JSON object's text and its members in the order of the text.
 #[derive(Debug)]
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     pub(super) text: &'a [u8],
     pub(super) all: Vec<Member<'a>>,
 }
@@ -48,7 +48,15 @@ impl<'a> Members<'a> {
 
     /// The text of a member's value.
     pub(super) fn value(&self, key: &str) -> Option<&'a str> {
-        let member = self.all.iter().find(|member| member.key == key)?;
+        self.text_of(self.all.iter().find(|member| member.key == key)?)
+    }
+
+    /// The text of the value of the last member of this name: the one that counts where several are there.
+    pub(crate) fn last(&self, key: &str) -> Option<&'a str> {
+        self.text_of(self.all.iter().rfind(|member| member.key == key)?)
+    }
+
+    fn text_of(&self, member: &Member<'_>) -> Option<&'a str> {
         std::str::from_utf8(&self.text[member.value_range.clone()]).ok()
     }
 }

@@ -7,14 +7,12 @@
 mod block;
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::MAX_DEPTH;
 use super::members::{MAX_MEMBERS, Member};
 use block::Block;
-
-/// Longer arrays are left to a parser that remembers none of their elements.
-const MAX_ELEMENTS: usize = 4_096;
 
 /// The members of an object that is the whole text and nests no deeper than allowed; `None` where another parser must
 /// judge.
@@ -27,9 +25,20 @@ pub(super) fn members(text: &[u8]) -> Option<Vec<Member<'_>>> {
     (scan.is_ascii || std::str::from_utf8(text).is_ok()).then_some(all)
 }
 
-/// One step into a value, where the scan can take it.
+/// One step down into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// To the member of this name; the last, if there are several.
+    Member(String),
+    /// To the element at this index.
+    Element(usize),
+    /// To the element so far from the end; 1 is the last.
+    FromEnd(usize),
+}
+
+/// Where steps lead, as far as the scan can say.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step<'a> {
+pub(crate) enum Walked<'a> {
     /// To this value.
     Found(&'a str),
     /// There is none.
@@ -38,29 +47,17 @@ pub(crate) enum Step<'a> {
     Unsure,
 }
 
-/// The last member of this name in an object.
-pub(crate) fn member<'a>(object: &'a str, name: &str) -> Step<'a> {
-    match members(object.as_bytes()) {
-        Some(all) => match all.into_iter().rev().find(|member| member.key == name) {
-            Some(member) => Step::Found(&object[member.value_range]),
-            None => Step::Nowhere,
-        },
-        None => Step::Unsure,
-    }
-}
-
-/// The element of an array at an index, or so far from its end, 1 being the last.
-pub(crate) fn element(array: &str, index: usize, from_end: bool) -> Step<'_> {
-    let mut scan = Scan::of(array.as_bytes());
-    match scan.elements() {
-        Some(all) => {
-            let index = if from_end { all.len().checked_sub(index) } else { Some(index) };
-            match index.and_then(|index| all.get(index)) {
-                Some(range) => Step::Found(&array[range.clone()]),
-                None => Step::Nowhere,
-            }
-        }
-        None => Step::Unsure,
+/// Follows all steps in one pass over a value.
+pub(crate) fn walk<'a>(value: &'a str, steps: &[Step]) -> Walked<'a> {
+    let mut scan = Scan::of(value.as_bytes());
+    scan.skip_whitespace();
+    let followed = scan.follow(steps);
+    scan.skip_whitespace();
+    match followed {
+        Some(_) if scan.at < value.len() => Walked::Unsure,
+        Some(Some(range)) => Walked::Found(&value[range]),
+        Some(None) => Walked::Nowhere,
+        None => Walked::Unsure,
     }
 }
 
@@ -83,52 +80,95 @@ impl<'a> Scan<'a> {
     fn object(&mut self) -> Option<Vec<Member<'a>>> {
         let (mut all, mut has_model) = (Vec::with_capacity(16), false);
         self.skip_whitespace();
-        self.take(b'{')?;
-        self.skip_whitespace();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Some(all);
-        }
-        loop {
-            let member = self.member()?;
+        self.each(b'{', b'}', |scan| {
+            let member = scan.member()?;
             let is_model = member.key.eq_ignore_ascii_case("model");
             let odd = is_model && (has_model || member.key != "model");
             (!odd && all.len() < MAX_MEMBERS).then_some(())?;
             has_model |= is_model;
             all.push(member);
-            self.skip_whitespace();
-            match self.next()? {
-                b',' => self.skip_whitespace(),
-                b'}' => return Some(all),
-                _ => return None,
-            }
+            Some(())
+        })?;
+        Some(all)
+    }
+
+    /// Goes over a value, and says where the steps lead in it: `None` of the inner kind if nowhere.
+    fn follow(&mut self, steps: &[Step]) -> Option<Option<Range<usize>>> {
+        let Some((step, rest)) = steps.split_first() else {
+            let start = self.at;
+            self.value()?;
+            return Some(Some(start..self.at));
+        };
+        match (step, self.peek()) {
+            (Step::Member(name), Some(b'{')) => self.follow_member(name, rest),
+            (Step::Element(index), Some(b'[')) => self.follow_element(*index, rest),
+            (Step::FromEnd(index), Some(b'[')) => self.follow_from_end(*index, rest),
+            _ => self.value().map(|()| None),
         }
     }
 
-    /// Where the elements of an array stand that is the whole text.
-    fn elements(&mut self) -> Option<Vec<Range<usize>>> {
-        let mut all = Vec::with_capacity(16);
+    fn follow_member(&mut self, name: &str, rest: &[Step]) -> Option<Option<Range<usize>>> {
+        let mut found = None;
+        self.each(b'{', b'}', |scan| {
+            let key = scan.key()?;
+            scan.skip_whitespace();
+            scan.take(b':')?;
+            scan.skip_whitespace();
+            if &scan.text[key.start + 1..key.end - 1] == name.as_bytes() {
+                found = scan.follow(rest)?;
+                Some(())
+            } else {
+                scan.value()
+            }
+        })?;
+        Some(found)
+    }
+
+    fn follow_element(&mut self, index: usize, rest: &[Step]) -> Option<Option<Range<usize>>> {
+        let (mut found, mut count) = (None, 0);
+        self.each(b'[', b']', |scan| {
+            count += 1;
+            if count == index + 1 {
+                found = scan.follow(rest)?;
+                Some(())
+            } else {
+                scan.value()
+            }
+        })?;
+        Some(found)
+    }
+
+    /// Each may be the one, until the next one comes.
+    fn follow_from_end(&mut self, index: usize, rest: &[Step]) -> Option<Option<Range<usize>>> {
+        let mut last = VecDeque::new();
+        self.each(b'[', b']', |scan| {
+            if last.len() == index {
+                last.pop_front();
+            }
+            last.push_back(scan.follow(rest)?);
+            Some(())
+        })?;
+        // Fewer elements than the index: `[-5]` of three is nothing, and not the first.
+        Some(last.pop_front().filter(|_| last.len() + 1 == index).flatten())
+    }
+
+    /// Goes over an object or an array, `one` over each member or element.
+    fn each(&mut self, open: u8, close: u8, mut one: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.take(open)?;
         self.skip_whitespace();
-        self.take(b'[')?;
-        self.skip_whitespace();
-        if self.peek() == Some(b']') {
+        if self.peek() == Some(close) {
             self.at += 1;
-        } else {
-            loop {
-                let start = self.at;
-                self.value()?;
-                (all.len() < MAX_ELEMENTS).then_some(())?;
-                all.push(start..self.at);
-                self.skip_whitespace();
-                match self.next()? {
-                    b',' => self.skip_whitespace(),
-                    b']' => break,
-                    _ => return None,
-                }
+            return Some(());
+        }
+        loop {
+            one(self)?;
+            self.skip_whitespace();
+            match self.next()? {
+                b',' => self.skip_whitespace(),
+                byte if byte == close => return Some(()),
+                _ => return None,
             }
         }
-        self.skip_whitespace();
-        (self.at == self.text.len()).then_some(all)
     }
 
     fn member(&mut self) -> Option<Member<'a>> {
@@ -356,20 +396,29 @@ mod tests {
 
     #[test]
     fn steps_lead_into_values() {
-        use Step::{Found, Nowhere, Unsure};
+        use Walked::{Found, Nowhere, Unsure};
+        let name = |name: &str| Step::Member(name.to_owned());
         let object = r#" { "a" : 1, "b":[ {"c":"é"} , [2] ], "a": "last" } "#;
-        assert_eq!(member(object, "a"), Found(r#""last""#));
-        assert_eq!(
-            (member(object, "x"), member("[1]", "a"), member(r#"{"\u0061":1}"#, "a")),
-            (Nowhere, Unsure, Unsure)
-        );
-        let Found(array) = member(object, "b") else { panic!("an array") };
-        assert_eq!((element(array, 0, false), element(array, 1, true)), (Found(r#"{"c":"é"}"#), Found("[2]")));
-        assert_eq!(
-            (element(array, 2, false), element(array, 3, true), element("[]", 1, true)),
-            (Nowhere, Nowhere, Nowhere)
-        );
-        assert_eq!((element("{}", 0, false), element("[1,]", 0, false)), (Unsure, Unsure));
+        for (value, steps, expected) in [
+            (object, vec![name("a")], Found(r#""last""#)),
+            (object, vec![name("b"), Step::Element(0), name("c")], Found(r#""é""#)),
+            (object, vec![name("b"), Step::FromEnd(2), name("c")], Found(r#""é""#)),
+            (object, vec![name("b"), Step::FromEnd(1)], Found("[2]")),
+            (object, vec![name("b"), Step::FromEnd(1), Step::FromEnd(1)], Found("2")),
+            (object, vec![name("b"), Step::FromEnd(1), name("c")], Nowhere),
+            (object, vec![name("b"), Step::Element(2)], Nowhere),
+            (object, vec![name("b"), Step::FromEnd(3)], Nowhere),
+            (object, vec![name("x")], Nowhere),
+            ("[]", vec![Step::FromEnd(1)], Nowhere),
+            ("[1]", vec![name("a")], Nowhere),
+            ("{}", vec![Step::Element(0)], Nowhere),
+            (" 1 ", vec![], Found("1")),
+            (r#"{"\u0061":1}"#, vec![name("a")], Unsure),
+            ("[1,]", vec![Step::Element(0)], Unsure),
+            ("[1] 2", vec![Step::Element(0)], Unsure),
+        ] {
+            assert_eq!(walk(value, &steps), expected, "{value} {steps:?}");
+        }
     }
 
     #[test]

@@ -64,12 +64,16 @@ pub fn user_message(content: &str) -> String {
 /// The content's head and tail if it has more characters than `most`, else all of it.
 #[must_use]
 pub fn bounded(content: &str, most: usize) -> Cow<'_, str> {
-    if content.len() <= most || content.chars().nth(most).is_none() {
+    if content.len() <= most || !content.is_ascii() && content.chars().nth(most).is_none() {
         return Cow::Borrowed(content);
     }
     let (head, tail) = (most.div_ceil(2), most / 2);
-    let head_end = content.char_indices().nth(head).map_or(content.len(), |(at, _)| at);
-    let tail_start = content.char_indices().rev().take(tail).last().map_or(content.len(), |(at, _)| at);
+    let (head_end, tail_start) = if content.is_ascii() {
+        (head, content.len() - tail)
+    } else {
+        let head_end = content.char_indices().nth(head).map_or(content.len(), |(at, _)| at);
+        (head_end, content.char_indices().rev().take(tail).last().map_or(content.len(), |(at, _)| at))
+    };
     Cow::Owned(format!("{}{GAP}{}", &content[..head_end], &content[tail_start..]))
 }
 

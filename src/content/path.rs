@@ -7,18 +7,8 @@ use std::fmt;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::body::{nests_too_deep, scan};
-
-/// One step down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// To the member of this name; the last, if there are several.
-    Member(String),
-    /// To the element at this index.
-    Element(usize),
-    /// To the element so far from the end; 1 is the last.
-    FromEnd(usize),
-}
+use crate::body::nests_too_deep;
+use crate::body::scan::{self, Step, Walked};
 
 /// The largest index: elements that far from the end are kept in mind while an array is read.
 const MAX_INDEX: usize = 1_000;
@@ -75,18 +65,11 @@ fn is_name(character: char) -> bool {
 
 /// Follows the steps through a JSON text; `None` where one leads nowhere.
 pub(super) fn walk<'a>(from: &'a str, steps: &[Step]) -> Option<&'a str> {
-    steps.iter().try_fold(from, |value, step| {
-        let scanned = match step {
-            Step::Member(name) => scan::member(value, name),
-            Step::Element(index) => scan::element(value, *index, false),
-            Step::FromEnd(index) => scan::element(value, *index, true),
-        };
-        match scanned {
-            scan::Step::Found(value) => Some(value),
-            scan::Step::Nowhere => None,
-            scan::Step::Unsure => walk_slowly(value, step),
-        }
-    })
+    match scan::walk(from, steps) {
+        Walked::Found(value) => Some(value),
+        Walked::Nowhere => None,
+        Walked::Unsure => steps.iter().try_fold(from, walk_slowly),
+    }
 }
 
 /// One step, by the parser whose verdict counts.

@@ -7,7 +7,48 @@ use serde_json::value::RawValue;
 
 /// The text of a value, given as JSON; `None` for a value that has none.
 pub(super) fn of(value: &str) -> Option<String> {
-    serde_json::from_str::<Text>(value).ok()?.0
+    unescaped(value).or_else(|| serde_json::from_str::<Text>(value).ok()?.0)
+}
+
+/// A string's characters, in one pass into one buffer; `None` for what is no string, or no text. Nearly all contents are
+/// strings, and some are long (`cargo bench --bench leaves -- content`).
+fn unescaped(value: &str) -> Option<String> {
+    let mut rest = value.strip_prefix('"')?.strip_suffix('"')?;
+    let mut text = String::with_capacity(rest.len());
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at(at);
+        let (character, length) = escaped(escape)?;
+        text.push_str(before);
+        text.push(character);
+        rest = &escape[length..];
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// The character that an escape stands for, and the escape's length.
+fn escaped(escape: &str) -> Option<(char, usize)> {
+    let character = match escape.as_bytes().get(1)? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return by_number(escape),
+        itself => char::from(*itself),
+    };
+    Some((character, 2))
+}
+
+/// In UTF-16, where some characters take two numbers.
+fn by_number(escape: &str) -> Option<(char, usize)> {
+    let unit = |at| u16::from_str_radix(escape.get(at..at + 4)?, 16).ok();
+    let first = unit(2)?;
+    match char::from_u32(first.into()) {
+        Some(character) => Some((character, 6)),
+        None if escape.get(6..8) == Some("\\u") => Some((char::decode_utf16([first, unit(8)?]).next()?.ok()?, 12)),
+        None => None,
+    }
 }
 
 /// A value as text. Strings are themselves; numbers and booleans as they are written; of an object its `text` or else
@@ -119,5 +160,32 @@ impl<'de> Visitor<'de> for PartVisitor {
             }
         }
         Ok(text.map(Part::Text).or(content.map(Part::Message)).unwrap_or(Part::Other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn strings_are_unescaped_as_a_parser_does_it(
+            parts in prop::collection::vec(prop_oneof![
+                Just(r"\u00e9"), Just(r"\ud83d\ude00"), Just(r"\ud800"), Just(r"\udc00"), Just(r"\u0000"), Just(r#"\""#),
+                Just(r"\\"), Just(r"\/"), Just(r"\b"), Just(r"\f"), Just(r"\n"), Just(r"\r"), Just(r"\t"), Just("é"), Just("words "),
+            ], 0..12),
+        ) {
+            let value = format!("\"{}\"", parts.concat());
+            prop_assert_eq!(unescaped(&value), serde_json::from_str::<String>(&value).ok(), "{}", value);
+        }
+    }
+
+    #[test]
+    fn what_is_no_string_is_left_to_the_parser() {
+        for value in ["1", "null", "[]", r#"{"text":"a"}"#, "\"", ""] {
+            assert_eq!(unescaped(value), None, "{value}");
+        }
     }
 }

@@ -294,7 +294,7 @@ impl Exchange {
                 }
                 match self.router.waiting(&whole.head, now)? {
                     Some(attempt) => attempt,
-                    None => match self.router.ask(&route, whole.body.as_deref().unwrap_or_default()) {
+                    None => match self.router.ask(&route, &facts) {
                         Some(Asked::Question(question)) => return Ok(Choice::Ask(route, question)),
                         Some(Asked::Known(known)) => self.router.choose(route, &facts, Some(known), now)?,
                         None => self.router.choose(route, &facts, None, now)?,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::body::BodyFacts;
 use crate::classifier::{Classification, Classifier, Question, Rules, Verdict};
 use crate::content::ContentPath;
 
@@ -30,9 +31,9 @@ pub enum Asked {
 }
 
 impl Intelligent {
-    /// What there is to be asked about a request with this body, which is a JSON object.
+    /// What there is to be asked about a request with this body.
     #[must_use]
-    pub fn ask(&self, body: &[u8], scope: &str) -> Asked {
+    pub fn ask(&self, body: &BodyFacts<'_>, scope: &str) -> Asked {
         match self.content.find(body) {
             Some(content) => {
                 let (classifier, rules) = (Arc::clone(&self.classifier), Arc::clone(&self.rules));
