@@ -18,6 +18,11 @@ const TRIES: usize = 4;
 /// The share of what the slower filter can do at most at which latencies are compared: below the knee.
 const PACE: f64 = 0.5;
 
+/// Latencies are taken in one of so many rounds: ratios of what is done at full load need more of them.
+const PACED_EVERY: usize = 3;
+/// Bodies from here on are sent for longer: a second has only a dozen of them.
+const LARGE_BYTES: usize = 2 << 20;
+
 /// How long each load lasts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
@@ -29,7 +34,7 @@ pub(crate) struct Times {
 impl Times {
     pub(crate) const FULL: Self = Self {
         warm_up: Duration::from_millis(400),
-        closed: Duration::from_millis(1_500),
+        closed: Duration::from_millis(800),
         paced: Duration::from_millis(1_500),
     };
     pub(crate) const QUICK: Self = Self {
@@ -92,6 +97,7 @@ async fn measure_setup(
     let mut all: Vec<_> = cells.iter().map(new).collect();
     for measured in &mut all {
         let subjects = measured.cell.subjects();
+        let closed = if measured.cell.load.body_bytes < LARGE_BYTES { times.closed } else { 3 * times.closed };
         for &subject in subjects {
             one(&mut stage, provider, &measured.cell, subject, Pace::Closed, times.warm_up).await?;
         }
@@ -103,8 +109,11 @@ async fn measure_setup(
             let mut order = subjects.to_vec();
             order.rotate_left(round % subjects.len());
             for &subject in &order {
-                let sample = quiet(&mut stage, provider, &measured.cell, subject, Pace::Closed, times.closed).await?;
+                let sample = quiet(&mut stage, provider, &measured.cell, subject, Pace::Closed, closed).await?;
                 measured.subjects[subject as usize].closed.push(sample);
+            }
+            if round % PACED_EVERY > 0 {
+                continue;
             }
             let rate = measured.cell.load.rate.unwrap_or_else(|| PACE * slower(measured));
             let pace = Pace::Rate(rate);
