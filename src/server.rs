@@ -2,6 +2,7 @@
 
 mod connection;
 mod listen;
+mod local;
 mod threads;
 mod tls;
 

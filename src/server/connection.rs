@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
 use super::Tls;
+use super::local::Local;
 
 /// Handshakes at once, and connections that wait to be served.
 const MAX_OPENING: usize = 256;
@@ -71,7 +72,7 @@ impl Socket {
     /// `None`: why it could not be opened is in the log.
     async fn open(self, tls: Option<Arc<Tls>>) -> Option<Connection> {
         let opened = match self {
-            Self::Unix(stream) => UnixStream::from_std(stream).map(|stream| Box::new(stream) as Connection),
+            Self::Unix(stream) => Local::new(stream).map(|stream| Box::new(stream) as Connection),
             Self::Tcp(stream) => match (TcpStream::from_std(stream), tls) {
                 (Ok(stream), Some(tls)) => return secured(stream, &tls).await,
                 (stream, _) => stream.map(|stream| Box::new(without_delay(stream)) as Connection),

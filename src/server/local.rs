@@ -1,0 +1,94 @@
+//! A unix socket that wakes its thread only for what there is to read.
+//!
+//! Tokio's own asks to be told as well when there is room to write again, and of a unix socket the kernel tells that each
+//! time Envoy has read an answer: the thread would wake up once more for every message (`make bench`, concurrency 1).
+//! Tokio's ends of pipes ask for one thing each, and read and write whatever a descriptor stands for.
+
+use std::io::{self, IoSlice, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::unix::pipe;
+
+/// A connected unix socket.
+#[derive(Debug)]
+pub(super) struct Local {
+    reads: pipe::Receiver,
+    writes: UnixStream,
+    /// The same socket, while there is no room to write.
+    full: Option<pipe::Sender>,
+}
+
+impl Local {
+    /// Takes a socket that does not block.
+    ///
+    /// # Errors
+    /// It can't be watched.
+    pub(super) fn new(writes: UnixStream) -> io::Result<Self> {
+        let reads = pipe::Receiver::from_owned_fd_unchecked(OwnedFd::from(writes.try_clone()?))?;
+        Ok(Self { reads, writes, full: None })
+    }
+
+    /// Writes, at once or as soon as there is room.
+    fn poll_room(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(&UnixStream) -> io::Result<usize>,
+        write_later: impl FnOnce(Pin<&mut pipe::Sender>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let full = match &mut self.full {
+            Some(full) => full,
+            None => match write(&self.writes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = OwnedFd::from(self.writes.try_clone()?);
+                    self.full.insert(pipe::Sender::from_owned_fd_unchecked(socket)?)
+                }
+                written => return Poll::Ready(written),
+            },
+        };
+        let written = ready!(write_later(Pin::new(full), context));
+        self.full = None;
+        Poll::Ready(written)
+    }
+}
+
+impl AsyncRead for Local {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reads).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Local {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_room(context, |mut socket| socket.write(bytes), |full, context| full.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let write = |mut socket: &UnixStream| socket.write_vectored(pieces);
+        self.poll_room(context, write, |full, context| full.poll_write_vectored(context, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(())) // nothing is held back
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.writes.shutdown(Shutdown::Write))
+    }
+}
