@@ -105,6 +105,8 @@ pub enum Event {
 /// What a message was about, where that is all there is to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Headers of a request.
+    RequestHeaders,
     /// A body in the wrong place.
     RequestBody,
     /// Trailers of a request.

@@ -260,6 +260,7 @@ fn chunks(mut body: Pieces, end_of_stream: bool, out: &mut VecDeque<Bytes>) {
 /// Envoy goes on with what it has. Each kind of message wants its own kind of answer; any other resets the request.
 fn unchanged(phase: Phase) -> Response {
     match phase {
+        Phase::RequestHeaders => Response::RequestHeaders(PartResponse::default()),
         Phase::RequestBody => Response::RequestBody(PartResponse::default()),
         Phase::RequestTrailers => Response::RequestTrailers(TrailersResponse::default()),
         Phase::ResponseHeaders => Response::ResponseHeaders(PartResponse::default()),
