@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 const MAX_WAITING: usize = 8 << 20;
 
 /// How long lines are gathered while they keep coming.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the last lines may take when the service stops.
 const LAST: Duration = Duration::from_secs(1);
