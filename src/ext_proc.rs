@@ -23,7 +23,7 @@ use tonic::{Code, Status, Streaming};
 use crate::capacity::Held;
 use crate::classifier::Classification;
 use crate::exchange::{Event, Exchange, Next};
-pub use service::Processor;
+pub use service::{EnvoyService, Processor};
 use wire::ProcessingRequest;
 
 /// The event of a request's headers, as if Envoy had sent them: for who explains a request.

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Access, AdminService, Watched};
 use crate::capacity::Capacity;
-use crate::ext_proc::Processor;
+use crate::ext_proc::{EnvoyService, Processor};
 use crate::reload::Source;
 use crate::router::Router;
 pub use listen::{ListenAddress, Listener};
@@ -63,20 +63,20 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<Processor>().await;
-    let routes = transport(bounds).add_service(health_service.clone());
     let capacity = Capacity::new(bounds.max_body_bytes, bounds.max_requests, bounds.max_bytes);
-    let routes = routes.add_service(Processor::new(Arc::clone(&router), Arc::clone(&capacity)));
+    let processor = Processor::new(Arc::clone(&router), Arc::clone(&capacity));
+    let ext_proc = EnvoyService::new(processor, GrpcRoutes::new(health_service.clone()));
     let (stopping, stopped) = watch::channel(false);
     let watched =
         Watched { router: Arc::clone(&router), source: Arc::clone(&source), capacity, stopping: stopped.clone() };
     let service = AdminService::new(router, source);
     let grpc = GrpcRoutes::new(health_service).add_service(reflection()?).add_service(service.clone().server());
     let admin_routes = admin::routes(watched, service, grpc.into_axum_router(), access);
-    let admin_routes = transport(bounds).accept_http1(true).add_routes(admin_routes.into());
+    let admin_routes = Server::builder().accept_http1(true).add_routes(admin_routes.into());
 
     let serving = async {
         tokio::try_join!(
-            threads::serve(routes, listener, bounds.threads, stopped.clone()),
+            threads::serve(ext_proc, listener, (bounds.threads, bounds.max_streams), stopped.clone()),
             threads::serve_here(admin_routes, admin_listener, stopped.clone())
         )
     };
@@ -91,14 +91,6 @@ pub async fn serve(
         served = serving => served.map(|_| ()),
         () = draining => Ok(()),
     }
-}
-
-fn transport(bounds: Bounds) -> Server {
-    Server::builder()
-        .max_concurrent_streams(bounds.max_streams)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE))
 }
 
 fn reflection()

@@ -1,16 +1,20 @@
 //! The gRPC service `ExternalProcessor`: as tonic's generated code has it, but for what is read and written, see
-//! [`wire`](super::wire).
+//! [`wire`](super::wire), and for what tonic puts around every service: boxes and a table of routes.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
-use tonic::body::Body;
-use tonic::codegen::Service;
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use tonic::codegen::Service as _;
 use tonic::server::NamedService;
+use tonic::service::Routes;
 use tonic::{Status, Streaming};
 use tonic_prost::ProstDecoder;
 
@@ -25,7 +29,7 @@ const PROCESS: &str = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 /// What a gRPC message has beside the body that it carries.
 const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
 
-/// The service that Envoy's filter calls. Messages are bounded a little above the longest body.
+/// What Envoy's filter calls. Messages are bounded a little above the longest body.
 #[derive(Clone, Debug)]
 pub struct Processor {
     router: Arc<Router>,
@@ -33,20 +37,20 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// The service, ready to be added to a server.
+    /// What all streams share.
     #[must_use]
     pub fn new(router: Arc<Router>, capacity: Arc<Capacity>) -> Self {
         Self { router, capacity }
     }
 
-    fn process(&self, request: Request<Body>) -> Response<Body> {
+    fn process(&self, request: Request<Incoming>) -> Response<Reply> {
         let held = self.capacity.account();
         let max_bytes = self.capacity.max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
         let body = CountedBody::new(request.into_body(), Arc::clone(&held));
         // Envoy compresses nothing here, and a message that is compressed all the same is an error of its stream.
         let messages = Streaming::new_request(ProstDecoder::default(), body, None, Some(max_bytes));
         let exchange = Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
-        let mut response = Response::new(Body::new(Answers::new(messages, exchange, held)));
+        let mut response = Response::new(Reply(Content::Answers(Box::new(Answers::new(messages, exchange, held)))));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         response
     }
@@ -56,19 +60,86 @@ impl NamedService for Processor {
     const NAME: &'static str = "envoy.service.ext_proc.v3.ExternalProcessor";
 }
 
-impl Service<Request<Body>> for Processor {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
+/// The processor, and what else Envoy may ask at its address: whether it is well.
+#[derive(Clone, Debug)]
+pub struct EnvoyService {
+    processor: Processor,
+    others: Routes,
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+impl EnvoyService {
+    /// The processor beside other services.
+    #[must_use]
+    pub fn new(processor: Processor, others: Routes) -> Self {
+        Self { processor, others }
     }
+}
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        ready(Ok(match request.uri().path() {
-            PROCESS => self.process(request),
-            _ => Status::unimplemented("there is only Process").into_http(),
+impl hyper::service::Service<Request<Incoming>> for EnvoyService {
+    type Response = Response<Reply>;
+    type Error = Status;
+    type Future = Replying;
+
+    fn call(&self, request: Request<Incoming>) -> Replying {
+        if request.uri().path() == PROCESS {
+            return Replying::Now(ready(self.processor.process(request)));
+        }
+        let mut others = self.others.clone();
+        Replying::Later(Box::pin(async move {
+            let response = others.call(request).await.unwrap_or_else(|never| match never {});
+            response.map(|body| Reply(Content::Other(body)))
         }))
+    }
+}
+
+/// A response, at once where it matters.
+pub enum Replying {
+    /// Of the processor.
+    Now(Ready<Response<Reply>>),
+    /// Of another service.
+    Later(Pin<Box<dyn Future<Output = Response<Reply>> + Send>>),
+}
+
+impl fmt::Debug for Replying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Replying")
+    }
+}
+
+impl Future for Replying {
+    type Output = Result<Response<Reply>, Status>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(match self.get_mut() {
+            Self::Now(response) => ready!(Pin::new(response).poll(context)),
+            Self::Later(response) => ready!(response.as_mut().poll(context)),
+        }))
+    }
+}
+
+/// The body of a response.
+#[derive(Debug)]
+pub struct Reply(Content);
+
+#[derive(Debug)]
+enum Content {
+    /// Of the processor.
+    Answers(Box<Answers>),
+    /// Of another service.
+    Other(tonic::body::Body),
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match &mut self.get_mut().0 {
+            Content::Answers(answers) => {
+                let frame = ready!(Pin::new(&mut **answers).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Content::Other(body) => Pin::new(body).poll_frame(context),
+        }
     }
 }
