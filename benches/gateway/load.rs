@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(crate) struct Sent {
     pub(crate) requests: f64,
     pub(crate) failed: f64,
+    /// What failed, by status or error.
+    pub(crate) failures: Vec<(String, f64)>,
     pub(crate) per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
@@ -70,12 +72,15 @@ fn read(output: io::Result<Output>) -> Result<Sent, String> {
         codes.iter().filter(|(code, _)| of(code)).filter_map(|(_, count)| count.as_f64()).fold(0.0, |sum, it| sum + it)
     };
     let errors = told["errorDistribution"].as_object().cloned().unwrap_or_default();
+    let failures = codes.iter().filter(|(code, _)| *code != "200").chain(&errors);
+    let failures = failures.map(|(what, count)| (what.clone(), count.as_f64().unwrap_or_default())).collect();
     let broken = errors.values().filter_map(Value::as_f64).fold(0.0, |sum, count| sum + count);
     let percentile = |name: &str| told["latencyPercentiles"][name].as_f64().unwrap_or_default() * 1e3;
     let requests = count(&|_| true);
     Ok(Sent {
         requests,
         failed: broken + count(&|code| code != "200"),
+        failures,
         per_second: requests / told["summary"]["total"].as_f64().unwrap_or(f64::NAN),
         p50_ms: percentile("p50"),
         p99_ms: percentile("p99"),

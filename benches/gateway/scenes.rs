@@ -54,7 +54,7 @@ async fn open_streams(provider: &Provider) -> Result<Vec<Value>, String> {
         println!("{open} open streams: router {:.1} MiB", mib(kib));
         told.push(json!({ "streams": streams, "open": open, "router_kib": kib }));
         if let Some(sent) = sending.await.map_err(|error| error.to_string())?? {
-            println!("  {} answered, {} failed", sent.requests, sent.failed);
+            println!("  {} answered, {} failed {:?}", sent.requests, sent.failed, sent.failures);
         }
     }
     Ok(told)

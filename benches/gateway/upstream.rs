@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::cell::Answers;
 
@@ -22,6 +22,9 @@ const EVENTS: usize = 20;
 
 /// How late a late answer is.
 pub(crate) const DELAY: Duration = Duration::from_secs(25);
+
+/// Connections that wait to be accepted: thousands come at once, and what finds no room waits for a second.
+const BACKLOG: u32 = 8_192;
 
 /// Serves until the process is ended; prints the addresses first, in the order of [`Answers`].
 pub(crate) async fn serve() -> Result<(), String> {
@@ -32,7 +35,11 @@ pub(crate) async fn serve() -> Result<(), String> {
 }
 
 async fn listen() -> Result<(TcpListener, SocketAddr), String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+    let listen = |socket: TcpSocket| {
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        socket.listen(BACKLOG)
+    };
+    let listener = TcpSocket::new_v4().and_then(listen).map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     Ok((listener, address))
 }

@@ -3,12 +3,14 @@
 mod work;
 
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::Method;
 use model_router::body::BodyFacts;
 use model_router::content::ContentPath;
+use model_router::policy::weighted::Weighted;
 use serde::de::IgnoredAny;
 
 use work::ModelAt;
@@ -108,6 +110,32 @@ fn content(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// One policy's turns, taken by one thread, and by as many at once as a cell of `make bench` has requests: what a turn costs
+/// where all meet.
+fn turns(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("a turn of one policy");
+    let (weighted, available) = (Weighted::new((1..=10).collect()), [true; 10]);
+    for threads in [1, 256] {
+        group.bench_function(BenchmarkId::new("weighted", threads), |bencher| {
+            bencher.iter_custom(|turns| {
+                let (begin, each) = (Barrier::new(threads + 1), turns.div_ceil(threads as u64));
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(|| {
+                            begin.wait();
+                            (0..each).for_each(|_| drop(black_box(weighted.candidates(&available))));
+                        });
+                    }
+                    begin.wait();
+                    Instant::now()
+                })
+                .elapsed()
+            });
+        });
+    }
+    group.finish();
+}
+
 /// Turns of one policy, taken by two threads at once.
 fn contention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("two threads at one policy");
@@ -128,5 +156,5 @@ fn contention(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(leaves, read, edit, exchange, find, content, contention);
+criterion_group!(leaves, read, edit, exchange, find, content, turns, contention);
 criterion_main!(leaves);
