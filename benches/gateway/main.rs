@@ -39,7 +39,7 @@ struct Arguments {
     #[arg(long, value_name = "DIRECTORY", default_value = "target/bench")]
     into: PathBuf,
     /// Rounds of each cell; the median counts
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// In the place of cells: reloads of a large policy, thousands of open streams, minutes of full load
     #[arg(long)]

@@ -9,18 +9,24 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
+
+/// After so many writes that found room, the kernel is no longer asked for it: where bodies queue, to ask each time anew costs
+/// more than to be woken once too often.
+const CALM_WRITES: u32 = 256;
 
 /// A connected unix socket.
 #[derive(Debug)]
 pub(super) struct Local {
     reads: pipe::Receiver,
     writes: UnixStream,
-    /// The same socket, while there is no room to write.
+    /// The same socket, where there was no room to write not long ago.
     full: Option<pipe::Sender>,
+    /// Writes that found room since.
+    calm: u32,
 }
 
 impl Local {
@@ -30,7 +36,7 @@ impl Local {
     /// It can't be watched.
     pub(super) fn new(writes: UnixStream) -> io::Result<Self> {
         let reads = pipe::Receiver::from_owned_fd_unchecked(OwnedFd::from(writes.try_clone()?))?;
-        Ok(Self { reads, writes, full: None })
+        Ok(Self { reads, writes, full: None, calm: 0 })
     }
 
     /// Writes, at once or as soon as there is room.
@@ -40,19 +46,24 @@ impl Local {
         write: impl FnOnce(&UnixStream) -> io::Result<usize>,
         write_later: impl FnOnce(Pin<&mut pipe::Sender>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        match write(&self.writes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.calm = 0,
+            written => {
+                self.calm += 1;
+                if self.calm >= CALM_WRITES {
+                    (self.full, self.calm) = (None, 0);
+                }
+                return Poll::Ready(written);
+            }
+        }
         let full = match &mut self.full {
             Some(full) => full,
-            None => match write(&self.writes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let socket = OwnedFd::from(self.writes.try_clone()?);
-                    self.full.insert(pipe::Sender::from_owned_fd_unchecked(socket)?)
-                }
-                written => return Poll::Ready(written),
-            },
+            None => {
+                let socket = OwnedFd::from(self.writes.try_clone()?);
+                self.full.insert(pipe::Sender::from_owned_fd_unchecked(socket)?)
+            }
         };
-        let written = ready!(write_later(Pin::new(full), context));
-        self.full = None;
-        Poll::Ready(written)
+        write_later(Pin::new(full), context)
     }
 }
 
