@@ -99,7 +99,9 @@ async fn measure_setup(
         let subjects = measured.cell.subjects();
         let closed = if measured.cell.load.body_bytes < LARGE_BYTES { times.closed } else { 3 * times.closed };
         for &subject in subjects {
-            one(&mut stage, provider, &measured.cell, subject, Pace::Closed, times.warm_up).await?;
+            let measurement =
+                Measurement { cell: &measured.cell, subject, pace: Pace::Closed, duration: times.warm_up };
+            measurement.take(&mut stage, provider).await?;
         }
         for subject in [Subject::Floor, Subject::Router] {
             machine::reset_peak(stage.filter_pid(subject).unwrap_or_default());
@@ -109,7 +111,8 @@ async fn measure_setup(
             let mut order = subjects.to_vec();
             order.rotate_left(round % subjects.len());
             for &subject in &order {
-                let sample = quiet(&mut stage, provider, &measured.cell, subject, Pace::Closed, closed).await?;
+                let measurement = Measurement { cell: &measured.cell, subject, pace: Pace::Closed, duration: closed };
+                let sample = measurement.take_quietly(&mut stage, provider).await?;
                 measured.subjects[subject as usize].closed.push(sample);
             }
             if round % PACED_EVERY > 0 {
@@ -118,7 +121,8 @@ async fn measure_setup(
             let rate = measured.cell.load.rate.unwrap_or_else(|| PACE * slower(measured));
             let pace = Pace::Rate(rate);
             for &subject in &order {
-                let sample = quiet(&mut stage, provider, &measured.cell, subject, pace, times.paced).await?;
+                let measurement = Measurement { cell: &measured.cell, subject, pace, duration: times.paced };
+                let sample = measurement.take_quietly(&mut stage, provider).await?;
                 measured.subjects[subject as usize].paced.push(sample);
             }
         }
@@ -139,54 +143,52 @@ fn slower(measured: &Measured) -> f64 {
     last(Subject::Floor).min(last(Subject::Router))
 }
 
-/// One load while others leave the machine alone, if there is such a moment.
-async fn quiet(
-    stage: &mut Stage,
-    provider: &Provider,
-    cell: &Cell,
+/// One load of a cell on one subject.
+#[derive(Clone, Copy, Debug)]
+struct Measurement<'c> {
+    cell: &'c Cell,
     subject: Subject,
     pace: Pace,
     duration: Duration,
-) -> Result<Sample, String> {
-    let mut sample = one(stage, provider, cell, subject, pace, duration).await?;
-    for _ in 1..TRIES {
-        if sample.others <= MAX_OTHERS {
-            break;
-        }
-        sample = one(stage, provider, cell, subject, pace, duration).await?;
-    }
-    Ok(sample)
 }
 
-async fn one(
-    stage: &mut Stage,
-    provider: &Provider,
-    cell: &Cell,
-    subject: Subject,
-    pace: Pace,
-    duration: Duration,
-) -> Result<Sample, String> {
-    let (url, body) = (stage.url(subject), stage.body(cell.load.body_bytes));
-    let traced = cell.setup.telemetry == Telemetry::Full;
-    let target = Target { url: &url, body: &body, concurrency: cell.load.concurrency, traced };
-    let (envoy, filter) = (stage.envoy_pid(subject), stage.filter_pid(subject));
-    let spent = || {
-        let [envoy, filter] = [Some(envoy), filter].map(|pid| pid.map_or(Duration::ZERO, machine::spent));
-        let own = machine::spent(std::process::id()) + machine::spent_by_ended_children();
-        [envoy, filter, envoy + filter + own + machine::spent(provider.pid()), machine::busy()]
-    };
-    let (before, begun) = (spent(), std::time::Instant::now());
-    let sent = load::send(target, pace, duration).await?;
-    let (after, took) = (spent(), begun.elapsed().as_secs_f64());
-    if sent.failed > 0.0 {
-        return Err(format!("{}, {subject:?}: {} of {} requests failed", cell.name, sent.failed, sent.requests));
+impl Measurement<'_> {
+    /// Takes it while others leave the machine alone, if there is such a moment.
+    async fn take_quietly(self, stage: &mut Stage, provider: &Provider) -> Result<Sample, String> {
+        let mut sample = self.take(stage, provider).await?;
+        for _ in 1..TRIES {
+            if sample.others <= MAX_OTHERS {
+                break;
+            }
+            sample = self.take(stage, provider).await?;
+        }
+        Ok(sample)
     }
-    let [envoy, filter, ours, busy] = std::array::from_fn(|at| after[at].saturating_sub(before[at]).as_secs_f64());
-    let requests = sent.requests.max(1.0);
-    Ok(Sample {
-        filter_us: filter / requests * 1e6,
-        envoy_us: envoy / requests * 1e6,
-        others: (busy - ours).max(0.0) / (took * machine::processors()),
-        sent,
-    })
+
+    async fn take(self, stage: &mut Stage, provider: &Provider) -> Result<Sample, String> {
+        let Self { cell, subject, pace, duration } = self;
+        let (url, body) = (stage.url(subject), stage.body(cell.load.body_bytes));
+        let traced = cell.setup.telemetry == Telemetry::Full;
+        let target = Target { url: &url, body: &body, concurrency: cell.load.concurrency, traced };
+        let (envoy, filter) = (stage.envoy_pid(subject), stage.filter_pid(subject));
+        let spent = || {
+            let [envoy, filter] = [Some(envoy), filter].map(|pid| pid.map_or(Duration::ZERO, machine::spent));
+            let own = machine::spent(std::process::id()) + machine::spent_by_ended_children();
+            [envoy, filter, envoy + filter + own + machine::spent(provider.pid()), machine::busy()]
+        };
+        let (before, begun) = (spent(), std::time::Instant::now());
+        let sent = load::send(target, pace, duration).await?;
+        let (after, took) = (spent(), begun.elapsed().as_secs_f64());
+        if sent.failed > 0.0 {
+            return Err(format!("{}, {subject:?}: {} of {} requests failed", cell.name, sent.failed, sent.requests));
+        }
+        let [envoy, filter, ours, busy] = std::array::from_fn(|at| after[at].saturating_sub(before[at]).as_secs_f64());
+        let requests = sent.requests.max(1.0);
+        Ok(Sample {
+            filter_us: filter / requests * 1e6,
+            envoy_us: envoy / requests * 1e6,
+            others: (busy - ours).max(0.0) / (took * machine::processors()),
+            sent,
+        })
+    }
 }

@@ -111,9 +111,7 @@ impl<'a> Scan<'a> {
         let mut found = None;
         self.each(b'{', b'}', |scan| {
             let key = scan.key()?;
-            scan.skip_whitespace();
-            scan.take(b':')?;
-            scan.skip_whitespace();
+            scan.colon()?;
             if &scan.text[key.start + 1..key.end - 1] == name.as_bytes() {
                 found = scan.follow(rest)?;
                 Some(())
@@ -174,9 +172,7 @@ impl<'a> Scan<'a> {
     fn member(&mut self) -> Option<Member<'a>> {
         let key_range = self.key()?;
         let key = std::str::from_utf8(&self.text[key_range.start + 1..key_range.end - 1]).ok()?;
-        self.skip_whitespace();
-        self.take(b':')?;
-        self.skip_whitespace();
+        self.colon()?;
         let start = self.at;
         self.value()?;
         Some(Member { key: Cow::Borrowed(key), key_range, value_range: start..self.at })
@@ -252,6 +248,11 @@ impl<'a> Scan<'a> {
     fn inner_key(&mut self) -> Option<()> {
         self.take(b'"')?;
         self.string()?;
+        self.colon()
+    }
+
+    /// What stands between a key and its value.
+    fn colon(&mut self) -> Option<()> {
         self.skip_whitespace();
         self.take(b':')?;
         self.skip_whitespace();

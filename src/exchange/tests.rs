@@ -1,14 +1,15 @@
 //! One stream at a time, without Envoy: what is answered to what, in which order.
 
+mod attempts;
 mod duplex;
 mod inspection;
+mod order;
 mod stateful;
 
 use std::io::Write as _;
 use std::time::Duration;
 
 use http::Method;
-use proptest::prelude::*;
 
 use super::headers::TIME_LIMIT;
 use super::reading::is_json;
@@ -124,6 +125,13 @@ fn refused(answer: (Answer, Next)) -> u16 {
     }
 }
 
+/// Whether the targets of production are available, in the order of the policy file.
+fn available(router: &Router, now: Instant) -> Vec<bool> {
+    let snapshot = router.snapshot();
+    let policy = snapshot.apis.iter().next().and_then(|api| api.production.as_ref()).expect("a policy");
+    policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect()
+}
+
 #[test]
 fn a_cluster_that_a_client_has_chosen_is_gone_before_the_body_comes() {
     let mut stream = Stream::new(&router(POLICY));
@@ -137,8 +145,11 @@ fn a_cluster_that_a_client_has_chosen_is_gone_before_the_body_comes() {
 #[test]
 fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
     let mut stream = Stream::new(&router(POLICY));
-    assert_eq!(stream.on(request(head())), (Answer::Unchanged(Phase::RequestHeaders), Next::More));
+    let unwanted = vec!["authorization", "cookie", private::STREAM];
+    let event = Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered };
+    assert_eq!(stream.on(event), (Answer::Unchanged(Phase::RequestHeaders), Next::More));
     let (answer, _) = stream.on(body(r#"{"model":"x"}"#));
+    let remove = vec!["cookie".into(), private::STREAM.into()];
     let set = [
         (private::CLUSTER, "east"),
         (":scheme", "https"),
@@ -161,7 +172,7 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
         ("requested", "x"),
     ];
     let metadata = told.map(|(name, value)| (name, value.to_owned())).into();
-    let mutation = Mutation { set, clear_route_cache: true, metadata, ..Mutation::default() };
+    let mutation = Mutation { set, remove, clear_route_cache: true, metadata };
     assert_eq!(answer, Answer::RequestBody(mutation, Some(Bytes::from_static(br#"{"model":"one"}"#).into())));
     assert!(!stream.answer(200));
 }
@@ -172,152 +183,6 @@ fn a_streamed_request_has_less_time_until_its_first_byte() {
     stream.on(request(head()));
     let (Answer::RequestBody(mutation, _), _) = stream.on(body(r#"{"stream":true}"#)) else { panic!("forwarded") };
     assert_eq!(value(&mutation, TIME_LIMIT), "30000");
-}
-
-#[test]
-fn a_failure_asks_for_another_attempt_which_takes_the_next_candidate_and_no_turn() {
-    let router = router(POLICY);
-    let mut first = Stream::new(&router);
-    assert_eq!(first.forward(), "east");
-    assert!(first.answer(500));
-    let mut second = Stream::new(&router);
-    assert_eq!(second.forward(), "west");
-    assert!(!second.answer(500), "none is left");
-    assert_eq!(Stream::new(&router).forward(), "west", "the turn after the first's");
-}
-
-/// Whether the targets of production are available, in the order of the policy file.
-fn available(router: &Router, now: Instant) -> Vec<bool> {
-    let snapshot = router.snapshot();
-    let policy = snapshot.apis.iter().next().and_then(|api| api.production.as_ref()).expect("a policy");
-    policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect()
-}
-
-/// Two attempts, of which the first gets a 500; which targets are available then.
-fn after_a_failure_and(second: u16) -> Vec<bool> {
-    let router = router(&POLICY.replace("round_robin: {", "round_robin: { suspend_after: 100,"));
-    let mut stream = Stream::new(&router);
-    stream.forward();
-    assert!(stream.answer(500));
-    let mut stream = Stream::new(&router);
-    stream.forward();
-    assert!(!stream.answer(second));
-    available(&router, stream.now)
-}
-
-#[test]
-fn a_target_is_suspended_when_another_one_serves_the_request_on_which_it_failed() {
-    assert_eq!(after_a_failure_and(200), [false, true]);
-}
-
-#[test]
-fn a_request_that_no_target_serves_suspends_none() {
-    for second in [500, 400, 301] {
-        assert_eq!(after_a_failure_and(second), [true, true], "{second}");
-    }
-}
-
-#[test]
-fn the_failover_policy_goes_by_the_model_asked_for() {
-    let production = POLICY.find("    production:").expect("a policy");
-    let failover = "    production:
-      failover:
-        entries: [ { primary: { model: one, endpoint: west }, fallbacks: [ { model: two, endpoint: east } ] } ]
-";
-    let router = router(&format!("{}{failover}", &POLICY[..production]));
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    let (Answer::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
-    assert_eq!((value(&mutation, private::CLUSTER), sent.map(|sent| sent.whole())), ("west", None), "as it came");
-    assert!(stream.answer(503));
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    let (Answer::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
-    assert_eq!(
-        (value(&mutation, private::CLUSTER), sent.map(|sent| sent.whole())),
-        ("east", Some(br#"{"model":"two"}"#[..].into()))
-    );
-    assert!(!stream.answer(200));
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    assert_eq!(refused(stream.on(body(r#"{"model":"other"}"#))), 404);
-}
-
-#[test]
-fn with_least_bad_a_suspended_target_is_better_than_none() {
-    let router = router(&POLICY.replace("round_robin: {", "round_robin: { all_suspended: least_bad,"));
-    for _ in 0..2 {
-        let mut stream = Stream::new(&router);
-        stream.forward();
-        stream.answer(429);
-    }
-    assert_eq!(available(&router, Instant::now()), [false, false]);
-    assert_eq!(Stream::new(&router).forward(), "east", "whose suspension ends first");
-}
-
-#[test]
-fn attempts_end_with_the_time_for_all_of_them() {
-    let router = router(&POLICY.replace("round_robin: {", "round_robin: { overall_timeout: 5s,"));
-    let mut stream = Stream::new(&router);
-    stream.on(request(head()));
-    let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("sent") };
-    assert_eq!(value(&mutation, TIME_LIMIT), "5000");
-    stream.now += Duration::from_secs(5);
-    assert!(!stream.answer(504));
-}
-
-#[test]
-fn a_client_is_told_who_served_it_unless_the_policy_says_otherwise() {
-    for (option, told) in [("", true), ("decision_headers: false,", false)] {
-        let router = router(&POLICY.replace("round_robin: {", &format!("round_robin: {{ {option}")));
-        let mut stream = Stream::new(&router);
-        stream.forward();
-        let (Answer::ResponseHeaders(mutation), _) = stream.on(answered(200)) else { panic!("answered") };
-        let served =
-            [("x-model-router-model", "one"), ("x-model-router-endpoint", "east"), ("x-model-router-attempts", "1")];
-        let served: Vec<_> = served.into_iter().map(|(name, value)| (name.into(), value.to_owned())).collect();
-        assert_eq!(mutation.set, if told { served } else { vec![] });
-    }
-}
-
-#[test]
-fn attempts_that_found_no_router_are_none_of_the_policys() {
-    let router = router(&POLICY.replace("round_robin: {", "round_robin: { attempts: 1,"));
-    for count in [1, 2, 10] {
-        let attempt = request(RequestHead { attempt_count: Some(count), ..head() });
-        assert_eq!(Stream::new(&router).on(attempt).0, Answer::Unchanged(Phase::RequestHeaders), "{count}");
-    }
-}
-
-#[test]
-fn an_attempt_keeps_the_snapshot_of_the_first() {
-    let router = router(POLICY);
-    let mut first = Stream::new(&router);
-    first.forward();
-    assert!(first.answer(500));
-    router.replace(snapshot(&POLICY.replace("base_path: /v1", "base_path: /v2"), &router.registry, 2));
-    assert_eq!(Stream::new(&router).forward(), "west");
-    assert_eq!(refused(Stream::new(&router).on(request(head()))), 404, "a new request goes by the new policy");
-}
-
-#[test]
-fn an_attempt_that_never_comes_is_forgotten() {
-    let router = router(POLICY);
-    let mut first = Stream::new(&router);
-    first.forward();
-    assert!(first.answer(500));
-    let mut late = Stream::new(&router);
-    late.now += Duration::from_secs(11);
-    assert_eq!(late.forward(), "west", "by its own turn");
-    assert!(late.answer(500), "as a first attempt, which has another candidate");
-}
-
-#[test]
-fn without_a_stream_id_no_attempt_is_asked_for() {
-    let mut stream = Stream::new(&router(POLICY));
-    stream.on(request(RequestHead { stream_id: None, ..head() }));
-    stream.on(body("{}"));
-    assert!(!stream.answer(500));
 }
 
 #[test]
@@ -419,66 +284,6 @@ fn requests_beyond_capacity_are_refused() {
     first.answer(200);
     drop(first);
     stream().forward();
-}
-
-fn event(number: u8, mode: BodyMode) -> (Event, &'static str) {
-    let headers = |head| Event::RequestHeaders { head, unwanted: vec![], end_of_stream: false, body_mode: mode };
-    let part = |text: &'static str, end_of_stream| Event::RequestBody { bytes: text.into(), end_of_stream };
-    match number {
-        0 => (headers(head()), "request headers"),
-        1 => (headers(RequestHead { path: "/x".into(), ..head() }), "request headers"),
-        2 => (headers(RequestHead { path: "/v1/files".into(), ..head() }), "request headers"),
-        3 => (part("{}", true), "request body"),
-        4 => (part("{", false), "request body"),
-        5 => (answered(200), "response headers"),
-        6 => (answered(500), "response headers"),
-        7 => (Event::Other(Phase::RequestTrailers), "request trailers"),
-        8 => (Event::ResponseBody { bytes: Bytes::new(), end_of_stream: false }, "response body"),
-        _ => (Event::Other(Phase::ResponseTrailers), "response trailers"),
-    }
-}
-
-fn kind(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::RequestHeaders(_) | Answer::Unchanged(Phase::RequestHeaders) => "request headers",
-        Answer::RequestBody(..) | Answer::Unchanged(Phase::RequestBody) => "request body",
-        Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseHeaders) => "response headers",
-        Answer::Unchanged(Phase::RequestTrailers) => "request trailers",
-        Answer::Unchanged(Phase::ResponseBody) => "response body",
-        Answer::Unchanged(Phase::ResponseTrailers) => "response trailers",
-        Answer::Reply(_) => "reply",
-        Answer::Request { .. } | Answer::Chunk { .. } | Answer::Nothing | Answer::Hold(_) => "full duplex",
-    }
-}
-
-proptest! {
-    #[test]
-    fn in_whatever_order_messages_come_each_gets_an_answer_of_its_kind(
-        numbers in prop::collection::vec(0..10_u8, 1..12),
-        duplex: bool,
-        stateful: bool,
-    ) {
-        let mode = if duplex { BodyMode::FullDuplex } else { BodyMode::Buffered };
-        let router = if stateful { stateful::stateful_router() } else { router(&format!("unmatched: continue\n{POLICY}")) };
-        let mut stream = Stream::new(&router);
-        for number in numbers {
-            let (event, asked) = event(number, mode);
-            let (answer, next) = stream.on(event);
-            let kind = kind(&answer);
-            let fits = kind == asked
-                || (kind == "reply" && asked.starts_with("request"))
-                || (kind == "full duplex" && asked.starts_with("request") && (duplex || asked == "request body"));
-            prop_assert!(fits, "{asked}: {answer:?}");
-            if let Answer::RequestHeaders(mutation) = answer {
-                let cluster = private::CLUSTER;
-                prop_assert!(mutation.remove.iter().any(|name| name == cluster) || mutation.set.iter().any(|(name, _)| *name == cluster));
-                prop_assert!(mutation.clear_route_cache);
-            }
-            if next == Next::End {
-                break;
-            }
-        }
-    }
 }
 
 #[test]
