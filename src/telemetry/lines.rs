@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// What may wait to be written, in bytes.
 const MAX_WAITING: usize = 8 << 20;
 
-/// How long lines are gathered while they keep coming.
+/// How long lines are gathered while they keep coming; the last ones wait for nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the last lines may take when the service stops.
@@ -78,11 +78,12 @@ impl Shared {
             if dropped > 0 {
                 tracing::warn!(lines = dropped, "the log's reader was too slow: lines were dropped");
             }
-            if ended {
+            if ended && dropped == 0 {
                 let _ = tell.send(());
                 return;
             }
-            thread::sleep(PAUSE);
+            let pausing = self.changed.wait_timeout_while(self.lock(), PAUSE, |waiting| !waiting.ended);
+            drop(pausing.expect("no panic while the lines are held"));
         }
     }
 }

@@ -178,11 +178,15 @@ async fn two_routers_behind_one_envoy_are_rolled_without_a_failed_request() {
         for router in [0, 1].repeat(5) {
             let RouterAddr::Tcp(listen) = routers[router].address() else { panic!("TCP") };
             assert_eq!(routers[router].stop().await.code(), Some(0));
+            tokio::time::sleep(AWAY).await;
             let settings = Settings { listen: listen.to_string(), ..Settings::default() };
             routers[router] = Router::start_with(&policy, settings).await;
-            // The next one goes when this one has its share again: a rollout waits for readiness.
+            // The next one goes when this one has its share again: a rollout waits for readiness. Envoy's too: a failure of
+            // before is told to its main thread, which may take a router out after it has served again.
             let served = || routers[router].log().iter().filter(|line| line.contains("\"decision\"")).count();
             eventually("its share", async || (served() > 20).then_some(())).await;
+            let ejected = async || envoy.stat("cluster.model-router.outlier_detection.ejections_active").await;
+            eventually("Envoy to see both", async || (ejected().await == 0).then_some(())).await;
         }
         rolled.store(true, Ordering::Relaxed);
     };
@@ -232,9 +236,13 @@ async fn all_attempts_of_a_request_reach_the_same_of_several_routers() {
     assert_eq!(tally.statuses.get(&200), Some(&200), "{tally:?}");
 }
 
-const OUTLIER: &str = "    type: STATIC
+/// Longer than all attempts of a request take: what its router's absence costs is up to what Envoy knows.
+const AWAY: Duration = Duration::from_millis(500);
+
+const SEVERAL: &str = "    type: STATIC
     lb_policy: RING_HASH
     outlier_detection: { consecutive_5xx: 1, consecutive_gateway_failure: 1, base_ejection_time: 1s, max_ejection_percent: 50 }
+    common_lb_config: { update_merge_window: 0s }
 ";
 
 /// As the comments of the shipped file say.
@@ -250,7 +258,7 @@ fn with_second_router(text: &str, first: &RouterAddr, second: &RouterAddr) -> St
         second.ip(),
         second.port()
     );
-    let cluster = cluster.replacen("    type: STATIC\n", OUTLIER, 1);
+    let cluster = cluster.replacen("    type: STATIC\n", SEVERAL, 1);
     let hash = "        hash_policy: [{ header: { header_name: x-affinity } }]\n        explicit_http_config:";
     let cluster = cluster.replacen(&address, &both, 1).replacen("        explicit_http_config:", hash, 1);
     assert!(
