@@ -18,7 +18,7 @@ INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 .PHONY: bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 envoy: ## Install Envoy under target/ unless ENVOY_BIN or the path has one; ENVOY_VERSION=x.y.z asks for that one
 	@if [ -n "$$ENVOY_BIN" ]; then "$$ENVOY_BIN" --version; \

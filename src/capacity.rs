@@ -74,7 +74,10 @@ impl Held {
     /// The bytes have been passed on.
     pub fn release(&self) {
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
-        self.capacity.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        // All threads share that counter.
+        if bytes > 0 {
+            self.capacity.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 

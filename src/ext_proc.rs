@@ -71,7 +71,7 @@ impl Body for Answers {
             }
             match &self.exchange {
                 None => return Poll::Ready(self.trailers().map(|trailers| Ok(Frame::trailers(trailers)))),
-                // What was read is on its way to Envoy: being polled again means that there is room for more.
+                // What was read has been handed on: hyper holds what Envoy has no room for yet.
                 Some(exchange) if !exchange.is_reading() => self.held.release(),
                 Some(_) => {}
             }

@@ -5,7 +5,7 @@
 //! | module | noun |
 //! | --- | --- |
 //! | [`server`] | listeners, health service, graceful stop |
-//! | [`ext_proc`] | one gRPC stream per request; the only module, with its `message`, that knows Envoy's types |
+//! | [`ext_proc`] | one gRPC stream per request; the only module, with its `message` and `wire`, that knows Envoy's types |
 //! | [`exchange`] | what one stream goes through, as `Event -> Answer` |
 //! | [`router`] | choosing a target, remembering attempts, learning from answers |
 //! | [`api`], [`operation`] | which API, environment and operation a request belongs to |
@@ -24,7 +24,7 @@
 //!
 //! # Invariants
 //!
-//! - Only `ext_proc` and `ext_proc::message` know Envoy's types.
+//! - Only `ext_proc`, with its `message` and `wire`, knows Envoy's types.
 //! - Policies know no clock, no I/O and no randomness: `now` is a parameter.
 //! - Every message from Envoy gets exactly one answer of its kind, but for full-duplex bodies and answers that are looked
 //!   at; messages after the end are ignored.

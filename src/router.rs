@@ -209,7 +209,11 @@ impl Router {
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Asked> {
         match &route.policy().turns {
             Turns::Intelligent(rules) => {
-                Some(rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name)))
+                let asked = rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
+                Some(match asked {
+                    Asked::Question(question) => question.remembered().map_or(Asked::Question(question), Asked::Known),
+                    known @ Asked::Known(_) => known,
+                })
             }
             Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
         }

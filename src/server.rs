@@ -72,7 +72,8 @@ pub async fn serve(
     let service = AdminService::new(router, source);
     let grpc = GrpcRoutes::new(health_service).add_service(reflection()?).add_service(service.clone().server());
     let admin_routes = admin::routes(watched, service, grpc.into_axum_router(), access);
-    let admin_routes = Server::builder().accept_http1(true).add_routes(admin_routes.into());
+    let admin_routes =
+        Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE)).add_routes(admin_routes.into());
 
     let serving = async {
         tokio::try_join!(

@@ -1,4 +1,4 @@
-//! The floor: an external processor that does nothing, on the same gRPC server as the router.
+//! The floor: an external processor that does nothing, on tonic's gRPC server.
 //!
 //! Each message is answered with a mutation that was made before; the body goes back as it came, unread and moved, not
 //! copied. There is no task, no channel, no state and no log. What it costs is what gRPC and Envoy cost.

@@ -29,7 +29,7 @@ use clap::{Parser, Subcommand};
 /// Measures the router in a real Envoy, beside a filter that does nothing.
 #[derive(Parser)]
 struct Arguments {
-    /// A dozen cells, shortly
+    /// Some cells, shortly
     #[arg(long)]
     quick: bool,
     /// Only cells whose names contain this; may be given again

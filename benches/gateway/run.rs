@@ -19,7 +19,7 @@ const TRIES: usize = 4;
 const PACE: f64 = 0.5;
 
 /// Latencies are taken in one of so many rounds: ratios of what is done at full load need more of them.
-const PACED_EVERY: usize = 3;
+const PACED_EVERY: usize = 2;
 /// Bodies from here on are sent for longer: a second has only a dozen of them.
 const LARGE_BYTES: usize = 2 << 20;
 

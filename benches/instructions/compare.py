@@ -40,6 +40,9 @@ def main():
         note = "more" if ratio > TOLERATED else "new" if not before else ""
         worse |= note == "more"
         print(f"{name:32} {count:>12,} instructions  {ratio:6.3f} of the baseline  {note}")
+    missing = sorted(baseline.keys() - counts.keys())
+    if missing:
+        sys.exit(f"did not run: {', '.join(missing)}; if they are gone for good: make bench-instructions STORE=1")
     if worse:
         sys.exit(f"some take more than {TOLERATED} of the baseline; if that is meant: make bench-instructions STORE=1")
 

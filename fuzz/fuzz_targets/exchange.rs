@@ -150,7 +150,8 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
             let answer_can_be_held = pick % 2 == 0;
             let head =
                 RequestHead { method, path, stream_id, content_length, answer_can_be_held, ..RequestHead::default() };
-            let unwanted = vec!["authorization", private::CLUSTER];
+            let mut unwanted = vec!["authorization"];
+            unwanted.extend((pick % 2 == 1).then_some(private::CLUSTER));
             Event::RequestHeaders { head, unwanted, end_of_stream: pick % 11 == 10, body_mode }
         }
         3..6 => {
@@ -183,7 +184,7 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
 /// What a message was, kept for its answer.
 #[derive(Debug)]
 enum Asked {
-    RequestHeaders,
+    RequestHeaders { names_a_cluster: bool },
     RequestBody(Bytes),
     ResponseHeaders,
     ResponseBody,
@@ -195,7 +196,9 @@ enum Asked {
 impl Asked {
     fn of(event: &Event) -> Self {
         match event {
-            Event::RequestHeaders { .. } => Self::RequestHeaders,
+            Event::RequestHeaders { unwanted, .. } => {
+                Self::RequestHeaders { names_a_cluster: unwanted.contains(&private::CLUSTER) }
+            }
             Event::RequestBody { bytes, .. } => Self::RequestBody(bytes.clone()),
             Event::ResponseHeaders(_) => Self::ResponseHeaders,
             Event::ResponseBody { .. } => Self::ResponseBody,
@@ -205,7 +208,7 @@ impl Asked {
     }
 
     fn is_request(&self) -> bool {
-        matches!(self, Self::RequestHeaders | Self::RequestBody(_) | Self::Other(Phase::RequestTrailers))
+        matches!(self, Self::RequestHeaders { .. } | Self::RequestBody(_) | Self::Other(Phase::RequestTrailers))
     }
 }
 
@@ -213,7 +216,11 @@ impl Asked {
 fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
     let duplex = mode == BodyMode::FullDuplex;
     let fits = match (asked, answer) {
-        (Asked::RequestHeaders, Answer::RequestHeaders(_)) => true,
+        (Asked::RequestHeaders { .. }, Answer::RequestHeaders(_)) => true,
+        // They change with the answer to the body.
+        (Asked::RequestHeaders { names_a_cluster }, Answer::Unchanged(Phase::RequestHeaders)) => {
+            !duplex && !names_a_cluster
+        }
         (Asked::RequestBody(_), Answer::RequestBody(..)) => !duplex,
         (Asked::RequestBody(_), Answer::Unchanged(Phase::RequestBody)) => true,
         (Asked::RequestBody(sent), Answer::Chunk { bytes, .. }) => duplex && bytes == sent,
@@ -229,14 +236,14 @@ fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
         (Asked::Other(Phase::RequestTrailers), Answer::Request { trailers, .. }) => duplex && *trailers,
         // A second body message, which Envoy sends only to say that it has ended again.
         (Asked::RequestBody(_), Answer::Nothing) => true,
-        (Asked::RequestHeaders, Answer::Nothing) => duplex,
+        (Asked::RequestHeaders { .. }, Answer::Nothing) => duplex,
         (Asked::Unasked, Answer::Nothing | Answer::Reply(_) | Answer::ResponseHeaders(_)) => true,
         (asked, Answer::Reply(_)) => asked.is_request(),
         _ => false,
     };
     assert!(fits, "{asked:?} {mode:?}: {answer:?}");
-    if let (Asked::RequestHeaders, Answer::RequestHeaders(mutation)) | (_, Answer::Request { mutation, .. }) =
-        (asked, answer)
+    if let (Asked::RequestHeaders { .. }, Answer::RequestHeaders(mutation))
+    | (_, Answer::RequestBody(mutation, _) | Answer::Request { mutation, .. }) = (asked, answer)
     {
         let settled = mutation.remove.iter().any(|name| name == private::CLUSTER) || cluster(mutation).is_some();
         assert!(settled && mutation.clear_route_cache, "a client's own cluster stays: {mutation:?}");

@@ -72,6 +72,17 @@ impl Question {
         self.classifier.request(&self.rules, &self.shown)
     }
 
+    /// The decision, if it is remembered.
+    #[must_use]
+    pub fn remembered(&self) -> Option<Classification> {
+        let began = Instant::now();
+        let state = &self.classifier.state;
+        let decision = state.remembered(&self.key)?;
+        let verdict = decision.verdict();
+        state.count(&verdict, true);
+        Some(Classification::of(verdict, Some(decision.reply.clone()), true, began))
+    }
+
     /// Asks, or finds the decision where it was asked before. It takes no longer than the classifier's timeout.
     pub async fn answer(self) -> Classification {
         let began = Instant::now();

@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
@@ -151,6 +153,14 @@ impl ClassifierState {
     pub(super) fn count(&self, verdict: &Verdict, shared: bool) {
         self.verdicts[verdict.index()].fetch_add(1, Ordering::Relaxed);
         self.shared.fetch_add(shared.into(), Ordering::Relaxed);
+    }
+
+    /// The decision under this key, where it takes no waiting to find it.
+    pub(super) fn remembered(&self, key: &[u8; 32]) -> Option<Arc<Decision>> {
+        match pin!(self.decisions.get(key)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(decision) => decision,
+            Poll::Pending => None,
+        }
     }
 
     /// The decision under this key: remembered, or awaited from the request that asks already, or asked for. A request

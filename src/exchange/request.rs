@@ -216,11 +216,15 @@ impl Exchange {
         self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
     }
 
-    /// Full duplex, trailers end a body.
+    /// Full duplex, trailers end a body. Otherwise they come after it, so there is none.
     pub(super) fn on_request_trailers(&mut self, reading: State, now: Instant) -> (Answer, Next) {
         let State::Reading { head, admitted, mode, mutation, body } = reading else {
             return (Answer::Nothing, Next::End);
         };
+        if mode != BodyMode::FullDuplex {
+            let missing = BodyFacts::read(&[]).err().map_or(Refusal::BodyMode, Refusal::Body);
+            return self.refuse(&head, &missing);
+        }
         self.decide(Whole { head, mode, mutation, body: Some(body.freeze()), trailers: true }, admitted, now)
     }
 

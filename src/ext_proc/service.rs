@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tonic::codegen::Service as _;
 use tonic::server::NamedService;
@@ -140,6 +140,21 @@ impl Body for Reply {
                 Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
             }
             Content::Other(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    /// An error of another service is all in its headers, and gRPC wants the stream to end with these.
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Content::Answers(_) => false,
+            Content::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Answers(_) => SizeHint::default(),
+            Content::Other(body) => body.size_hint(),
         }
     }
 }

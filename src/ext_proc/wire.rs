@@ -197,12 +197,16 @@ impl Field {
 /// Messages up to this length are copied together; of longer ones the body's pieces are sent as they are.
 const MAX_COPIED: usize = 16 << 10;
 
+/// `HttpBody.end_of_stream`: field 2, a varint, which says true.
+const END_OF_STREAM: &[u8] = &[2 << 3, 1];
+
 /// What stands before each message of gRPC: a flag and the length.
 const FRAME_HEAD_BYTES: usize = 5;
 
 /// Appends a message as gRPC frames it.
 pub(super) fn push(message: &ProcessingResponse, out: &mut VecDeque<Bytes>) {
-    let mut frame = frame(message.encoded_len(), 0);
+    let length = message.encoded_len();
+    let mut frame = frame(length, length);
     // Into a buffer that grows.
     let _ = message.encode(&mut frame);
     out.push_back(frame.freeze());
@@ -219,9 +223,8 @@ pub(super) fn push_with_body(
     // From outside in: what stands in a message beside the field that goes on inwards, and that field's number.
     let (request_body, response, body_mutation) = ((&*message, 3), (&[][..], 1), (&*common, 3));
     let whole = (&[][..], 1);
-    let (streamed_response, last) =
-        ((&[][..], 3), HttpBody { end_of_stream: true, ..HttpBody::default() }.encode_to_vec());
-    let part = |ends: bool| (if ends { &*last } else { &[] }, 1);
+    let streamed_response = (&[][..], 3);
+    let part = |ends: bool| (if ends { END_OF_STREAM } else { &[] }, 1);
     match body {
         NewBody::Whole(body) => push_nested(&[request_body, response, body_mutation, whole], body, out),
         NewBody::Part { body, end_of_stream } => {
@@ -267,7 +270,7 @@ fn push_nested(levels: &[(&[u8], u8)], body: &Pieces, out: &mut VecDeque<Bytes>)
 
 /// The head of a gRPC frame, with room behind it.
 fn frame(length: usize, room: usize) -> BytesMut {
-    let mut frame = BytesMut::with_capacity(FRAME_HEAD_BYTES + room.max(length.min(MAX_COPIED)));
+    let mut frame = BytesMut::with_capacity(FRAME_HEAD_BYTES + room);
     frame.put_u8(0); // not compressed
     // A body has some MiB, and gRPC knows no message of 4 GiB.
     frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));

@@ -103,3 +103,45 @@ impl AsyncWrite for Local {
         Poll::Ready(self.writes.shutdown(Shutdown::Write))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn pair() -> (Local, Local) {
+        let (one, other) = UnixStream::pair().expect("a pair");
+        let local = |socket: UnixStream| {
+            socket.set_nonblocking(true).expect("a socket");
+            Local::new(socket).expect("it can be watched")
+        };
+        (local(one), local(other))
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_written_when_there_is_some() {
+        let (mut ours, mut theirs) = pair();
+        let sent: Vec<_> = (0..4_u32 << 18).flat_map(u32::to_le_bytes).collect();
+        let mut read = vec![0; sent.len()];
+        let (written, got) = tokio::join!(ours.write_all(&sent), theirs.read_exact(&mut read));
+        assert!(written.is_ok() && got.is_ok() && read == sent && ours.full.is_some());
+        for _ in 0..CALM_WRITES {
+            ours.write_all(b"x").await.expect("room");
+            theirs.read_exact(&mut read[..1]).await.expect("a byte");
+        }
+        assert!(ours.full.is_none(), "calm again");
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_on_both_sides() {
+        let (mut ours, mut theirs) = pair();
+        ours.write_all(b"last").await.expect("room");
+        ours.shutdown().await.expect("open");
+        let mut read = Vec::new();
+        theirs.read_to_end(&mut read).await.expect("the end");
+        assert_eq!(read, b"last");
+        drop(theirs);
+        assert_eq!(ours.write(b"x").await.expect_err("closed").kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -5,9 +5,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +26,8 @@ use crate::ext_proc::EnvoyService;
 /// Connections that wait for their thread; Envoy opens few and keeps them.
 const MAX_WAITING: usize = 256;
 
-/// Serves the connections of Envoy's listener on so many threads, in turn; on each connection so many streams at once.
+/// Serves the connections of Envoy's listener on so many threads, each on that with the least to do; on each connection so
+/// many streams at once.
 ///
 /// # Errors
 /// A thread could not be started.
@@ -33,12 +38,17 @@ pub(super) async fn serve(
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let serving = Serving { service, tls: listener.tls(), max_streams, stopped: stopped.clone() };
-    let start = |number| Thread::start(number, serving.clone());
+    // A thread that has drained may still serve the classifiers' connections, which requests on others need.
+    let (hold, held) = watch::channel(());
+    let start = |number| Thread::start(number, serving.clone(), held.clone());
     let threads: Vec<_> = (0..threads.max(1)).map(start).collect::<io::Result<_>>()?;
     let accepting = async {
-        for thread in threads.iter().cycle() {
+        loop {
+            let socket = listener.accept().await;
+            let Some(thread) = threads.iter().min_by_key(|thread| thread.load.least_first()) else { return };
+            thread.load.given.fetch_add(1, Ordering::Relaxed);
             // An error means that the thread has failed, which it tells below.
-            if thread.sockets.send(listener.accept().await).await.is_err() {
+            if thread.sockets.send(socket).await.is_err() {
                 return;
             }
         }
@@ -48,10 +58,12 @@ pub(super) async fn serve(
         () = stop(stopped) => {}
     }
     drop(listener);
-    for Thread { sockets, ended } in threads {
-        drop(sockets);
+    let (sockets, ended): (Vec<_>, Vec<_>) = threads.into_iter().map(|thread| (thread.sockets, thread.ended)).unzip();
+    drop(sockets);
+    for ended in ended {
         ended.await.map_err(io::Error::other)?;
     }
+    drop(hold);
     Ok(())
 }
 
@@ -71,20 +83,46 @@ pub(super) async fn serve_here(routes: Routes, listener: Listener, stopped: watc
 
 struct Thread {
     sockets: mpsc::Sender<Socket>,
+    load: Arc<Load>,
     ended: oneshot::Receiver<()>,
 }
 
+/// What a thread has to do. Envoy's workers have a connection each, and its health check has one: that must not put two
+/// workers on one thread while another has the health check alone.
+#[derive(Debug, Default)]
+struct Load {
+    /// Connections that it serves.
+    connections: AtomicUsize,
+    /// Streams that it has begun.
+    streams: AtomicU64,
+    /// Sockets that it was given, which it may not serve yet.
+    given: AtomicU64,
+}
+
+impl Load {
+    fn least_first(&self) -> (usize, u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (self.connections.load(Ordering::Relaxed), load(&self.streams), load(&self.given))
+    }
+}
+
 impl Thread {
-    fn start(number: usize, serving: Serving) -> io::Result<Self> {
+    fn start(number: usize, serving: Serving, mut held: watch::Receiver<()>) -> io::Result<Self> {
         let (sockets, accepted) = mpsc::channel(MAX_WAITING);
         let (tell, ended) = oneshot::channel();
+        let load = Arc::<Load>::default();
+        let its_load = Arc::clone(&load);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("streams-{number}")).spawn(move || {
-            runtime.block_on(serving.serve(accepted));
-            // Nobody listens any more where the drain timeout has passed.
-            let _ = tell.send(());
+            runtime.block_on(async {
+                serving.serve(accepted, its_load).await;
+                // Nobody listens any more where the drain timeout has passed.
+                let _ = tell.send(());
+                // An error: all have drained.
+                let _ = held.changed().await;
+            });
         })?;
-        Ok(Self { sockets, ended })
+        Ok(Self { sockets, load, ended })
     }
 }
 
@@ -99,17 +137,21 @@ struct Serving {
 
 impl Serving {
     /// Until the service is to stop and all streams have ended.
-    async fn serve(self, accepted: mpsc::Receiver<Socket>) {
+    async fn serve(self, accepted: mpsc::Receiver<Socket>, load: Arc<Load>) {
         let http2 = self.http2();
         let mut connections = connections(accepted, self.tls);
         let open = GracefulShutdown::new();
         let serving = async {
             while let Some(Ok(connection)) = connections.next().await {
-                let served = open.watch(http2.serve_connection(TokioIo::new(connection), self.service.clone()));
+                let service = Counted { service: self.service.clone(), load: Arc::clone(&load) };
+                let served = open.watch(http2.serve_connection(TokioIo::new(connection), service));
+                let load = Arc::clone(&load);
+                load.connections.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
                     if let Err(error) = served.await {
                         debug!(%error, "a connection has failed");
                     }
+                    load.connections.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         };
@@ -130,5 +172,44 @@ impl Serving {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .keep_alive_interval(KEEPALIVE);
         http2
+    }
+}
+
+/// The service, and how much it is asked on one thread.
+#[derive(Debug)]
+struct Counted {
+    service: EnvoyService,
+    load: Arc<Load>,
+}
+
+impl Service<Request<Incoming>> for Counted {
+    type Response = <EnvoyService as Service<Request<Incoming>>>::Response;
+    type Error = <EnvoyService as Service<Request<Incoming>>>::Error;
+    type Future = <EnvoyService as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.load.streams.fetch_add(1, Ordering::Relaxed);
+        self.service.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_health_check_does_not_put_two_workers_on_one_thread() {
+        let threads: [Load; 2] = Default::default();
+        let give = || {
+            let (at, load) = threads.iter().enumerate().min_by_key(|(_, load)| load.least_first()).expect("two");
+            load.given.fetch_add(1, Ordering::Relaxed);
+            at
+        };
+        assert_eq!([give(), give()], [0, 1], "neither is served yet");
+        for (load, streams) in threads.iter().zip([9_000, 3]) {
+            load.connections.fetch_add(1, Ordering::Relaxed);
+            load.streams.fetch_add(streams, Ordering::Relaxed);
+        }
+        assert_eq!(give(), 1, "the first has a worker, the second the health check");
     }
 }

@@ -3,8 +3,16 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Body as _;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use model_router::admin::proto::ListTargetsRequest;
+use prost::Message as _;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -44,6 +52,22 @@ async fn a_unix_socket_serves_envoy() {
     assert_eq!(rig.send(chat("any")).await.status, 200);
 }
 
+/// Whether the answer on Envoy's listener is all in its headers, as gRPC has it for an error without a message.
+async fn ends_with_its_headers(router: &Router, service: &str) -> bool {
+    let RouterAddr::Tcp(listen) = router.address() else { panic!("TCP") };
+    let message = HealthCheckRequest { service: service.to_owned() }.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = Full::<Bytes>::from([&[0][..], &length, &message].concat());
+    let request = Request::post(format!("http://{listen}/grpc.health.v1.Health/Check"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    let socket = TokioIo::new(TcpStream::connect(listen).await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
+    tokio::spawn(connection);
+    let answer = client.send_request(request.body(body).unwrap()).await.unwrap();
+    answer.headers().contains_key("grpc-status") && answer.body().is_end_stream()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_served_and_reflection_lists_the_services() {
     let router = Router::start(&policy()).await;
@@ -51,6 +75,7 @@ async fn health_is_served_and_reflection_lists_the_services() {
         assert_eq!(health(&router, service).await, Ok(ServingStatus::Serving as i32));
     }
     assert_eq!(health(&router, "nothing").await, Err(tonic::Code::NotFound));
+    assert!(ends_with_its_headers(&router, "nothing").await);
     assert_eq!(reflected(&router).await, ["grpc.health.v1.Health", "model_router.admin.v1.Admin"]);
 }
 
