@@ -38,9 +38,12 @@ struct Arguments {
     /// Where JSON, table and plots go
     #[arg(long, value_name = "DIRECTORY", default_value = "target/bench")]
     into: PathBuf,
-    /// Rounds of each cell; the median counts
+    /// Rounds of each cell at least; the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Rounds at most, of a cell that cannot be told from its aims yet
+    #[arg(long, default_value_t = 20)]
+    most: usize,
     /// In the place of cells: reloads of a large policy, thousands of open streams, minutes of full load
     #[arg(long)]
     scenes: bool,
@@ -78,7 +81,7 @@ fn main() -> ExitCode {
         None => {
             let cells = cell::all(arguments.quick, &arguments.only);
             let times = if arguments.quick { run::Times::QUICK } else { run::Times::FULL };
-            runtime.block_on(run::measure(&cells, arguments.rounds, times, &arguments.into))
+            runtime.block_on(run::measure(&cells, arguments.rounds..=arguments.most, times, &arguments.into))
         }
     };
     match done {

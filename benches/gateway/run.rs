@@ -1,5 +1,6 @@
 //! Measuring: all cells in turns, the floor and the router of a cell side by side.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,25 +71,30 @@ pub(crate) struct Measured {
     pub(crate) spans: Option<usize>,
 }
 
-/// Measures all cells and writes the report.
-pub(crate) async fn measure(cells: &[Cell], rounds: usize, times: Times, into: &Path) -> Result<(), String> {
+/// Measures all cells, each in so many rounds, and writes the report.
+pub(crate) async fn measure(
+    cells: &[Cell],
+    rounds: RangeInclusive<usize>,
+    times: Times,
+    into: &Path,
+) -> Result<(), String> {
     let provider = Provider::start();
     let mut all: Vec<Measured> = Vec::new();
     let mut at = 0;
     while at < cells.len() {
         let setup = cells[at].setup;
         let same = cells[at..].iter().take_while(|cell| cell.setup == setup).count();
-        all.extend(measure_setup(setup, &cells[at..at + same], rounds, times, &provider).await?);
+        all.extend(measure_setup(setup, &cells[at..at + same], &rounds, times, &provider).await?);
         at += same;
     }
-    report::write(&all, rounds, into)
+    report::write(&all, &rounds, into)
 }
 
 /// Cells that share a stage, round by round.
 async fn measure_setup(
     setup: Setup,
     cells: &[Cell],
-    rounds: usize,
+    rounds: &RangeInclusive<usize>,
     times: Times,
     provider: &Provider,
 ) -> Result<Vec<Measured>, String> {
@@ -106,7 +112,10 @@ async fn measure_setup(
         for subject in [Subject::Floor, Subject::Router] {
             machine::reset_peak(stage.filter_pid(subject).unwrap_or_default());
         }
-        for round in 0..rounds {
+        for round in 0..*rounds.end() {
+            if round >= *rounds.start() && measured.is_settled() {
+                break;
+            }
             // Turns are turned round, so that none always comes after the same.
             let mut order = subjects.to_vec();
             order.rotate_left(round % subjects.len());
