@@ -42,7 +42,7 @@ struct Arguments {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Rounds at most, of a cell that cannot be told from its aims yet
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 10)]
     most: usize,
     /// In the place of cells: reloads of a large policy, thousands of open streams, minutes of full load
     #[arg(long)]
