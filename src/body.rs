@@ -83,6 +83,14 @@ impl<'m> ModelEdit<'m> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct BodyError(String);
 
+impl BodyError {
+    /// There is none.
+    #[must_use]
+    pub fn missing() -> Self {
+        Self("the request has no body; expected a JSON object".into())
+    }
+}
+
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -97,7 +105,7 @@ impl<'a> BodyFacts<'a> {
     /// which one counts, and what was chosen must be what is served.
     pub fn read(body: &'a [u8]) -> Result<Self, BodyError> {
         if body.is_empty() {
-            return Err(BodyError("the request has no body; expected a JSON object".into()));
+            return Err(BodyError::missing());
         }
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(BodyError("the request's body cannot be used: expected a JSON object".into()));

@@ -40,7 +40,7 @@ impl Measured {
         }
     }
 
-    /// Router over floor, round by round: the median, and between which two it is in nine of ten such runs.
+    /// Router over floor, round by round: the median, and between which two it is in about nine of ten such runs.
     pub(crate) fn ratio(&self, read: impl Fn(&Sample) -> f64) -> [f64; 3] {
         let closed = |subject: Subject| &self.subjects[subject as usize].closed;
         let ratios =
@@ -89,7 +89,8 @@ impl Measured {
 
     /// Whether more rounds would hardly say something else: each aim is outside of where the ratio is.
     pub(crate) fn is_settled(&self) -> bool {
-        let is_outside = |[_, least, most]: [f64; 3], aim: f64| most <= aim || least >= aim;
+        let rounds = self.subjects[Subject::Router as usize].closed.len();
+        let is_outside = |[_, least, most]: [f64; 3], aim: f64| rounds >= 5 && (most <= aim || least >= aim);
         is_outside(self.cpu_ratio(), self.cpu_aim()) && is_outside(self.speed_ratio(), SPEED_AIM)
     }
 }
@@ -106,8 +107,9 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Between which of these the true median is, in nine of ten runs at least: so many of them are below it as a coin shows heads,
-/// with the normal distribution in the place of the binomial. Five have to be taken whole.
+/// Between which of these the true median is, in nine of ten runs: so many of them are below it as a coin shows heads, with the
+/// normal distribution in the place of the binomial. Five have to be taken whole, and fewer say less. As a cell ends when it is
+/// settled, it is a little less than nine of ten.
 fn interval(sorted: &[f64]) -> [f64; 2] {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Some rounds.
     let left_out = ((sorted.len() as f64 - 1.96 * (sorted.len() as f64).sqrt()) / 2.0).max(0.0) as usize;
@@ -193,7 +195,7 @@ fn table(all: &[Measured], head: &Value) -> String {
         let _ = writeln!(text, "- {name}: {}", value.to_string().trim_matches('"'));
     }
     text.push_str(
-        "\nRatios are router over floor, the median of the rounds and where it is in nine of ten such runs. ",
+        "\nRatios are router over floor, the median of the rounds and where it is in about nine of ten such runs. ",
     );
     text.push_str("\"Within the noise\": that reaches over an aim. CPU is that of the filter's process for one request. Latencies are router / floor / alone.\n\n");
     text.push_str(COLUMNS);

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::headers::{clients_own, less_forwarded, send, strip};
 use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
 use super::{Answer, BodyMode, Exchange, Mutation, Next, Phase, Sent, State, private};
-use crate::body::{BodyFacts, Pieces};
+use crate::body::{BodyError, BodyFacts, Pieces};
 use crate::classifier::{Classification, Question};
 use crate::decision::Decision;
 use crate::operation::ModelPlace;
@@ -174,7 +174,7 @@ impl Exchange {
         let form = form_of(route)?;
         if end_of_stream {
             let needed = form.model == ModelPlace::Body;
-            return needed.then(|| BodyFacts::read(&[]).err().map(Refusal::Body)).flatten();
+            return needed.then(|| Refusal::Body(BodyError::missing()));
         }
         if mode == BodyMode::Other {
             return Some(Refusal::BodyMode);
@@ -222,8 +222,7 @@ impl Exchange {
             return (Answer::Nothing, Next::End);
         };
         if mode != BodyMode::FullDuplex {
-            let missing = BodyFacts::read(&[]).err().map_or(Refusal::BodyMode, Refusal::Body);
-            return self.refuse(&head, &missing);
+            return self.refuse(&head, &Refusal::Body(BodyError::missing()));
         }
         self.decide(Whole { head, mode, mutation, body: Some(body.freeze()), trailers: true }, admitted, now)
     }

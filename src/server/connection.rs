@@ -1,6 +1,5 @@
 //! A connection, whatever it is made of, on the thread that serves it.
 
-use std::io;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -40,12 +39,12 @@ impl Connected for Connection {
     fn connect_info(&self) {}
 }
 
-/// The connections of sockets; where there is TLS, of those whose clients have shown what they must. A slow or wrong client
-/// holds up nobody.
-pub(super) fn connections(
-    mut sockets: mpsc::Receiver<Socket>,
+/// The connections of sockets, each with what came beside it; where there is TLS, of those whose clients have shown what they
+/// must. A slow or wrong client holds up nobody.
+pub(super) fn connections<T: Send + 'static>(
+    mut sockets: mpsc::Receiver<(Socket, T)>,
     tls: Option<Arc<Tls>>,
-) -> ReceiverStream<io::Result<Connection>> {
+) -> ReceiverStream<(Connection, T)> {
     let (opened, connections) = mpsc::channel(MAX_OPENING);
     tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(MAX_OPENING));
@@ -54,12 +53,12 @@ pub(super) fn connections(
                 () = opened.closed() => return,
                 socket = sockets.recv() => socket,
             };
-            let Some(socket) = socket else { return };
+            let Some((socket, beside)) = socket else { return };
             let (tls, opened) = (tls.clone(), opened.clone());
             tokio::spawn(async move {
                 if let Some(connection) = socket.open(tls).await {
                     // An error means that the server has stopped.
-                    let _ = opened.send(Ok(connection)).await;
+                    let _ = opened.send((connection, beside)).await;
                 }
                 drop(place);
             });

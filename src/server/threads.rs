@@ -46,9 +46,8 @@ pub(super) async fn serve(
         loop {
             let socket = listener.accept().await;
             let Some(thread) = threads.iter().min_by_key(|thread| thread.load.least_first()) else { return };
-            thread.load.given.fetch_add(1, Ordering::Relaxed);
             // An error means that the thread has failed, which it tells below.
-            if thread.sockets.send(socket).await.is_err() {
+            if thread.sockets.send((socket, thread.load.more())).await.is_err() {
                 return;
             }
         }
@@ -73,8 +72,8 @@ pub(super) async fn serve(
 /// Serving failed.
 pub(super) async fn serve_here(routes: Routes, listener: Listener, stopped: watch::Receiver<bool>) -> io::Result<()> {
     let (sockets, accepted) = mpsc::channel(MAX_WAITING);
-    let connections = connections(accepted, listener.tls());
-    let accepting = async { while sockets.send(listener.accept().await).await.is_ok() {} };
+    let connections = connections(accepted, listener.tls()).map(|(connection, ())| Ok::<_, io::Error>(connection));
+    let accepting = async { while sockets.send((listener.accept().await, ())).await.is_ok() {} };
     tokio::select! {
         served = routes.serve_with_incoming_shutdown(connections, stop(stopped)) => served.map_err(io::Error::other),
         () = accepting => Ok(()),
@@ -82,7 +81,7 @@ pub(super) async fn serve_here(routes: Routes, listener: Listener, stopped: watc
 }
 
 struct Thread {
-    sockets: mpsc::Sender<Socket>,
+    sockets: mpsc::Sender<(Socket, Open)>,
     load: Arc<Load>,
     ended: oneshot::Receiver<()>,
 }
@@ -91,18 +90,29 @@ struct Thread {
 /// workers on one thread while another has the health check alone.
 #[derive(Debug, Default)]
 struct Load {
-    /// Connections that it serves.
     connections: AtomicUsize,
     /// Streams that it has begun.
     streams: AtomicU64,
-    /// Sockets that it was given, which it may not serve yet.
-    given: AtomicU64,
 }
 
+/// A connection from when it is given to its thread until it ends.
+#[derive(Debug)]
+struct Open(Arc<Load>);
+
 impl Load {
-    fn least_first(&self) -> (usize, u64, u64) {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (self.connections.load(Ordering::Relaxed), load(&self.streams), load(&self.given))
+    fn least_first(&self) -> (usize, u64) {
+        (self.connections.load(Ordering::Relaxed), self.streams.load(Ordering::Relaxed))
+    }
+
+    fn more(self: &Arc<Self>) -> Open {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Open(Arc::clone(self))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -110,19 +120,17 @@ impl Thread {
     fn start(number: usize, serving: Serving, mut held: watch::Receiver<()>) -> io::Result<Self> {
         let (sockets, accepted) = mpsc::channel(MAX_WAITING);
         let (tell, ended) = oneshot::channel();
-        let load = Arc::<Load>::default();
-        let its_load = Arc::clone(&load);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("streams-{number}")).spawn(move || {
             runtime.block_on(async {
-                serving.serve(accepted, its_load).await;
+                serving.serve(accepted).await;
                 // Nobody listens any more where the drain timeout has passed.
                 let _ = tell.send(());
                 // An error: all have drained.
                 let _ = held.changed().await;
             });
         })?;
-        Ok(Self { sockets, load, ended })
+        Ok(Self { sockets, load: Arc::default(), ended })
     }
 }
 
@@ -137,21 +145,18 @@ struct Serving {
 
 impl Serving {
     /// Until the service is to stop and all streams have ended.
-    async fn serve(self, accepted: mpsc::Receiver<Socket>, load: Arc<Load>) {
+    async fn serve(self, accepted: mpsc::Receiver<(Socket, Open)>) {
         let http2 = self.http2();
         let mut connections = connections(accepted, self.tls);
         let open = GracefulShutdown::new();
         let serving = async {
-            while let Some(Ok(connection)) = connections.next().await {
-                let service = Counted { service: self.service.clone(), load: Arc::clone(&load) };
+            while let Some((connection, its)) = connections.next().await {
+                let service = Counted { service: self.service.clone(), its };
                 let served = open.watch(http2.serve_connection(TokioIo::new(connection), service));
-                let load = Arc::clone(&load);
-                load.connections.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
                     if let Err(error) = served.await {
                         debug!(%error, "a connection has failed");
                     }
-                    load.connections.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         };
@@ -175,11 +180,11 @@ impl Serving {
     }
 }
 
-/// The service, and how much it is asked on one thread.
+/// The service on one connection, whose thread counts what it is asked.
 #[derive(Debug)]
 struct Counted {
     service: EnvoyService,
-    load: Arc<Load>,
+    its: Open,
 }
 
 impl Service<Request<Incoming>> for Counted {
@@ -188,7 +193,7 @@ impl Service<Request<Incoming>> for Counted {
     type Future = <EnvoyService as Service<Request<Incoming>>>::Future;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.load.streams.fetch_add(1, Ordering::Relaxed);
+        self.its.0.streams.fetch_add(1, Ordering::Relaxed);
         self.service.call(request)
     }
 }
@@ -199,17 +204,18 @@ mod tests {
 
     #[test]
     fn a_health_check_does_not_put_two_workers_on_one_thread() {
-        let threads: [Load; 2] = Default::default();
+        let threads: [Arc<Load>; 2] = Default::default();
         let give = || {
             let (at, load) = threads.iter().enumerate().min_by_key(|(_, load)| load.least_first()).expect("two");
-            load.given.fetch_add(1, Ordering::Relaxed);
-            at
+            (at, load.more())
         };
-        assert_eq!([give(), give()], [0, 1], "neither is served yet");
-        for (load, streams) in threads.iter().zip([9_000, 3]) {
-            load.connections.fetch_add(1, Ordering::Relaxed);
-            load.streams.fetch_add(streams, Ordering::Relaxed);
-        }
-        assert_eq!(give(), 1, "the first has a worker, the second the health check");
+        // A worker of an Envoy that has gone.
+        threads[0].streams.fetch_add(9_000, Ordering::Relaxed);
+        let (health_check, worker) = (give(), give());
+        assert_eq!([health_check.0, worker.0], [1, 0], "one each, though neither is served yet");
+        threads[1].streams.fetch_add(3, Ordering::Relaxed);
+        assert_eq!(give().0, 1, "beside the health check");
+        drop(worker);
+        assert_eq!(give().0, 0, "where none is left");
     }
 }

@@ -43,6 +43,20 @@ fn full_duplex_trailers_end_a_body() {
 }
 
 #[test]
+fn buffered_trailers_without_a_body_are_refused() {
+    let policy = POLICY.replace("type: openai,", "type: custom, operations: ['/engines/{model}/go'],");
+    let mut stream = Stream::new(&router(&policy));
+    let opaque = RequestHead {
+        path: "/v1/engines/any/go".into(),
+        content_type: Some("application/octet-stream".into()),
+        ..head()
+    };
+    assert_eq!(stream.on(request(opaque)), (Answer::Unchanged(Phase::RequestHeaders), Next::More));
+    let (answer, next) = stream.on(Event::Other(Phase::RequestTrailers));
+    assert!(matches!(&answer, Answer::Reply(reply) if reply.status == 400) && next == Next::End, "{answer:?}");
+}
+
+#[test]
 fn full_duplex_a_body_is_bounded_in_length_and_time() {
     let router = router(POLICY);
     let too_long = " ".repeat(600);
