@@ -1,17 +1,26 @@
 //! The connection that all clients share, and the limits along the way: what one client or one provider does costs nobody
 //! else an answer.
 
+use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::Request;
+use hyper::body::Frame;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_stream::StreamExt;
 
 use crate::check::{check_error, production};
-use crate::rig::ask::{Ask, chat};
-use crate::rig::client::{Client, stream};
+use crate::rig::ask::{Ask, chat, get};
+use crate::rig::client::{self, Client, stream};
 use crate::rig::clusters::Cluster;
 use crate::rig::envoy::{self, Envoy, RouterAddr, Topology};
 use crate::rig::provider::Refused;
@@ -351,4 +360,48 @@ async fn a_providers_words_to_envoy_reach_nobody() {
     let rig = two_targets(Topology::Failover).await;
     rig.provider("east").answer(Script::status_with(429, &words));
     assert_eq!(rig.send(chat("any")).await.provider(), "west");
+}
+
+/// Requests on connections of a hundred each, whose bodies are held back until `go`, and are no JSON then: statuses of their answers.
+async fn held_back(addr: SocketAddr, connections: usize, go: watch::Receiver<bool>) -> Vec<u16> {
+    let mut all = JoinSet::new();
+    for _ in 0..connections {
+        let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        for _ in 0..100 {
+            let (mut sender, go) = (sender.clone(), go.clone());
+            let body = tokio_stream::once(()).then(move |()| {
+                let mut go = go.clone();
+                async move {
+                    go.wait_for(|go| *go).await.unwrap();
+                    Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))
+                }
+            });
+            let request = Request::post(format!("http://{addr}/v1/chat/completions"))
+                .header("content-type", "application/json")
+                .body(BodyExt::boxed_unsync(StreamBody::new(body)))
+                .unwrap();
+            all.spawn(async move { sender.send_request(request).await.map_or(0, |answer| answer.status().as_u16()) });
+        }
+    }
+    all.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_more_requests_than_one_inner_connection_takes_fails_none() {
+    let rig = rig(Topology::Failover, |text| text).await;
+    let (tell, go) = watch::channel(false);
+    let answers = tokio::spawn(held_back(rig.envoy.addr(), 24, go));
+    let admin = rig.router.admin();
+    let open = async || {
+        let metrics = client::send(admin, get("/metrics")).await.text();
+        metrics.lines().any(|line| line == "model_router_open_requests 2400").then_some(())
+    };
+    let all = tokio::time::timeout(Duration::from_secs(10), eventually("all to be open", open)).await;
+    tell.send_replace(true);
+    let statuses = answers.await.unwrap();
+    let failed: Vec<_> = statuses.iter().filter(|status| **status != 400).collect();
+    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
+    assert!(all.is_ok(), "all at once");
 }
