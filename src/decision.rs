@@ -182,7 +182,6 @@ impl Decision {
             ("endpoint", self.endpoint.to_string()),
             ("attempt", self.attempt.to_string()),
             ("reason", self.reason()),
-            ("policy_version", self.policy_version.to_string()),
         ];
         metadata.extend(self.model.as_ref().map(|model| ("model", model.to_string())));
         metadata.extend(self.requested.as_ref().map(|requested| ("requested", requested.to_string())));

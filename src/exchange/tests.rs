@@ -167,7 +167,6 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
         ("endpoint", "east"),
         ("attempt", "1"),
         ("reason", "first choice"),
-        ("policy_version", "1"),
         ("model", "one"),
         ("requested", "x"),
     ];

@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request's attempts in a file of Envoy's log, as the README has it.
-const QUERY: &str = r#"select(.log == "attempt" and .request_id == $id) | [.attempt, .model, .endpoint, .status, .outcome, .reason] | @tsv"#;
+const QUERY: &str = r#"select(.log == "attempt" and .request_id == $id) | [(.decision | .attempt, .model, .endpoint), .status, (.decision | .outcome, .reason)] | @tsv"#;
 
 struct Night {
     stage: Stage,

@@ -125,7 +125,7 @@ async fn one_query_of_envoys_log_tells_the_attempts_of_a_request_their_targets_a
     rig.provider("west").answer(Script::status_with(429, &[("retry-after", "30")]));
     assert_eq!(rig.send(chat("gpt-4o")).await.status, 200);
     let told = |lines: &[Value]| -> Vec<String> {
-        let field = |line: &Value, name: &str| line[name].as_str().unwrap_or("-").to_owned();
+        let field = |line: &Value, name: &str| line["decision"][name].as_str().unwrap_or("-").to_owned();
         let line = |line: &Value| {
             ["attempt", "model", "endpoint", "status", "outcome", "reason"].map(|name| match name {
                 "status" => line["status"].to_string(),
@@ -143,14 +143,14 @@ async fn one_query_of_envoys_log_tells_the_attempts_of_a_request_their_targets_a
             "3 o1-mini middle 200 served after gpt-4o-mini@west: rate_limited",
         ]
     );
-    assert!(lines.iter().all(|line| line["api"] == "chat"
-        && line["policy"] == "failover"
+    assert!(lines.iter().all(|line| line["decision"]["api"] == "chat"
+        && line["decision"]["policy"] == "failover"
         && line["request_id"] == lines[0]["request_id"]));
     // The next request is told why it went elsewhere.
     rig.provider("middle").answer(Script::ok());
     assert_eq!(rig.send(chat("gpt-4o")).await.status, 200);
     let lines = rig.envoy.access_log_lines("attempt", 4).await;
-    let reason = lines[3]["reason"].as_str().expect("a reason");
+    let reason = lines[3]["decision"]["reason"].as_str().expect("a reason");
     assert!(
         reason.starts_with("gpt-4o@east: suspended for") && reason.contains("gpt-4o-mini@west: suspended"),
         "{reason}"
