@@ -159,6 +159,17 @@ async fn one_query_of_envoys_log_tells_the_attempts_of_a_request_their_targets_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_models_name_stays_a_text_in_envoys_log() {
+    let policy = production("    round_robin: { targets: [ { model: gpt-4o, endpoint: east } ] }");
+    let rig = Rig::start(Topology::Failover, &policy, &["east"]).await;
+    let named = "x\",\"api\":\"other\"}}\n{\"log\":\"attempt\",\"decision\":\"\u{0}";
+    assert_eq!(rig.send(chat(named)).await.status, 200);
+    let lines = rig.envoy.access_log_lines("attempt", 1).await;
+    let told = ["requested", "model", "api", "outcome"].map(|name| &lines[0]["decision"][name]);
+    assert_eq!((told, lines.len()), ([named, "gpt-4o", "chat", "served"].map(Value::from).each_ref(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_over_http_and_readiness_ends_with_the_signal_to_stop() {
     let rig = rig().await;
     for path in ["/healthz", "/readyz"] {
