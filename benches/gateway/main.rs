@@ -38,11 +38,11 @@ struct Arguments {
     /// Where JSON, table and plots go
     #[arg(long, value_name = "DIRECTORY", default_value = "target/bench")]
     into: PathBuf,
-    /// Rounds of each cell at least; the median counts
-    #[arg(long, default_value_t = 5)]
+    /// Rounds of each cell at least, fewer where one takes longer; the median counts
+    #[arg(long, default_value_t = 16)]
     rounds: usize,
     /// Rounds at most, of a cell that cannot be told from its aims yet
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 40)]
     most: usize,
     /// In the place of cells: reloads of a large policy, thousands of open streams, minutes of full load
     #[arg(long)]

@@ -19,12 +19,19 @@ const TRIES: usize = 4;
 /// The share of what the slower filter can do at most at which latencies are compared: below the knee.
 const PACE: f64 = 0.5;
 
-/// Latencies are taken in one of so many rounds: ratios of what is done at full load need more of them.
-const PACED_EVERY: usize = 2;
-/// Bodies from here on are sent for longer: a second has only a dozen of them.
-const LARGE_BYTES: usize = 2 << 20;
+/// Latencies are taken in so many rounds at most: ratios of what is done at full load need more of them.
+const PACED_ROUNDS: usize = 5;
 
-/// How long each load lasts.
+/// A load lasts until each connection has had so many answers, and until there were so many in all, as far as can be told.
+const ANSWERS_EACH: f64 = 4.0;
+const ANSWERS: f64 = 24.0;
+/// But not longer than so many times the shortest.
+const LONGEST: f64 = 10.0;
+/// Rounds of the longest loads: at least, and at most.
+const FEWEST: [usize; 2] = [5, 10];
+
+/// How long each load lasts. The machine's speed changes from second to second, so many short loads in turns tell more than a
+/// few long ones: of eight seconds each, loads of 0.2 s know a ratio to 6 %, loads of 0.8 s to 16 %.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     warm_up: Duration,
@@ -35,14 +42,27 @@ pub(crate) struct Times {
 impl Times {
     pub(crate) const FULL: Self = Self {
         warm_up: Duration::from_millis(400),
-        closed: Duration::from_millis(800),
+        closed: Duration::from_millis(250),
         paced: Duration::from_millis(1_500),
     };
     pub(crate) const QUICK: Self = Self {
         warm_up: Duration::from_millis(200),
-        closed: Duration::from_millis(700),
+        closed: Duration::from_millis(250),
         paced: Duration::from_millis(700),
     };
+}
+
+impl Times {
+    /// How long a load of a cell lasts whose filter answers so many requests a second, and in how many rounds.
+    fn of(self, cell: &Cell, per_second: f64, rounds: &RangeInclusive<usize>) -> (Duration, RangeInclusive<usize>) {
+        #[allow(clippy::cast_precision_loss)] // Some hundred.
+        let answers = (ANSWERS_EACH * cell.load.concurrency as f64).max(ANSWERS);
+        let longer = (answers / per_second / self.closed.as_secs_f64()).clamp(1.0, LONGEST);
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Some rounds.
+        let fewer = |rounds: usize, fewest: usize| ((rounds as f64 / longer) as usize).max(fewest.min(rounds));
+        let rounds = fewer(*rounds.start(), FEWEST[0])..=fewer(*rounds.end(), FEWEST[1]);
+        (self.closed.mul_f64(longer), rounds)
+    }
 }
 
 /// One load, measured.
@@ -103,12 +123,14 @@ async fn measure_setup(
     let mut all: Vec<_> = cells.iter().map(new).collect();
     for measured in &mut all {
         let subjects = measured.cell.subjects();
-        let closed = if measured.cell.load.body_bytes < LARGE_BYTES { times.closed } else { 3 * times.closed };
+        let mut slowest = f64::INFINITY;
         for &subject in subjects {
             let measurement =
                 Measurement { cell: &measured.cell, subject, pace: Pace::Closed, duration: times.warm_up };
-            measurement.take(&mut stage, provider).await?;
+            slowest = slowest.min(measurement.take(&mut stage, provider).await?.sent.per_second);
         }
+        let (closed, rounds) = times.of(&measured.cell, slowest, rounds);
+        let paced_every = rounds.end().div_ceil(PACED_ROUNDS).max(3);
         for subject in [Subject::Floor, Subject::Router] {
             machine::reset_peak(stage.filter_pid(subject).unwrap_or_default());
         }
@@ -124,7 +146,7 @@ async fn measure_setup(
                 let sample = measurement.take_quietly(&mut stage, provider).await?;
                 measured.subjects[subject as usize].closed.push(sample);
             }
-            if round % PACED_EVERY > 0 {
+            if !round.is_multiple_of(paced_every) {
                 continue;
             }
             let rate = measured.cell.load.rate.unwrap_or_else(|| PACE * slower(measured));
@@ -145,11 +167,9 @@ async fn measure_setup(
     Ok(all)
 }
 
-/// Requests a second of the slower filter, in the last round.
+/// Requests a second of the slower filter, so far.
 fn slower(measured: &Measured) -> f64 {
-    let last =
-        |subject: Subject| measured.subjects[subject as usize].closed.last().map_or(0.0, |it| it.sent.per_second);
-    last(Subject::Floor).min(last(Subject::Router))
+    measured.of(Subject::Floor).per_second.min(measured.of(Subject::Router).per_second)
 }
 
 /// One load of a cell on one subject.
