@@ -1,6 +1,7 @@
 //! Telemetry: what the router tells of its work, in the log, in metrics, and of the last decisions. Never a prompt,
 //! never a credential.
 
+mod json;
 mod lines;
 mod live;
 mod log;
@@ -17,6 +18,7 @@ use crate::decision::{Decision, NO_ANSWER, bounded};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::router::{Attempt, RequestHead};
+pub use json::Json;
 pub use lines::{LastLines, Lines};
 pub use live::Live;
 use log::Log;

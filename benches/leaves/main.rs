@@ -11,7 +11,9 @@ use http::Method;
 use model_router::body::BodyFacts;
 use model_router::content::ContentPath;
 use model_router::policy::weighted::Weighted;
+use model_router::telemetry::Json;
 use serde::de::IgnoredAny;
+use tracing::{Dispatch, info};
 
 use work::ModelAt;
 
@@ -136,6 +138,35 @@ fn turns(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A decision's line, beside the formatter that `tracing-subscriber` has.
+fn log(criterion: &mut Criterion) {
+    let tell = || {
+        info!(
+            request_id = "5d9b4f0c-17a4-4f3f-8e0b-0a3c7f6f9b1d",
+            api = "chat",
+            environment = "production",
+            policy = "round_robin",
+            requested = "any",
+            model = "gpt-4o",
+            endpoint = "east",
+            attempt = 1,
+            probe = false,
+            waited_ms = 0,
+            worked_us = 12,
+            policy_version = 1,
+            "decision"
+        );
+    };
+    let mut group = criterion.benchmark_group("a line of the log");
+    let builder = || tracing_subscriber::fmt().with_writer(std::io::sink);
+    let ours = Dispatch::new(builder().event_format(Json).finish());
+    let theirs = Dispatch::new(builder().json().finish());
+    for (name, log) in [("ours", ours), ("tracing-subscriber's", theirs)] {
+        group.bench_function(name, |bencher| tracing::dispatcher::with_default(&log, || bencher.iter(tell)));
+    }
+    group.finish();
+}
+
 /// Turns of one policy, taken by two threads at once.
 fn contention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("two threads at one policy");
@@ -156,5 +187,5 @@ fn contention(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(leaves, read, edit, exchange, find, content, turns, contention);
+criterion_group!(leaves, read, edit, exchange, find, content, log, turns, contention);
 criterion_main!(leaves);

@@ -22,7 +22,7 @@ use crate::reload::{self, Clusters, Source};
 use crate::router::Router;
 use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
 use crate::snapshot::Snapshot;
-use crate::telemetry::{LastLines, Lines, LogDecisions};
+use crate::telemetry::{Json, LastLines, Lines, LogDecisions};
 
 /// How long the last spans may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -315,7 +315,7 @@ fn start_log(format: LogFormat, filter: &str) -> Result<LastLines, String> {
     let (lines, last) = Lines::start(std::io::stderr()).map_err(|error| format!("can't start: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     match (format, terminal) {
-        (LogFormat::Json, _) | (LogFormat::Auto, false) => log.json().init(),
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => log.event_format(Json).init(),
         (LogFormat::Text, _) | (LogFormat::Auto, true) => log.with_ansi(terminal).init(),
     }
     Ok(last)
