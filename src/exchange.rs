@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use crate::body::Pieces;
 use crate::capacity::{Capacity, Place};
 use crate::classifier::{Classification, Question};
+use crate::decision::Metadata;
 use crate::refusal::{Refusal, Reply};
 use crate::router::{Attempt, RequestHead, Route, Router};
 pub use answer::AnswerHead;
@@ -166,7 +167,7 @@ pub struct Mutation {
     /// Makes Envoy match its routes again, which it does only if there is something else to change as well.
     pub clear_route_cache: bool,
     /// What Envoy can write into its log: dynamic metadata, which its filter takes if it is told to.
-    pub metadata: Vec<(&'static str, String)>,
+    pub metadata: Option<Box<Metadata>>,
 }
 
 /// Whether the router has anything more to say on a stream. It ends a stream as soon as it has not: a stream left open

@@ -52,6 +52,8 @@ pub struct RequestHead {
     pub authority: String,
     /// Path and query.
     pub path: String,
+    /// Whether its scheme is `https`, as the client came to Envoy; `None` where that is not known.
+    pub tls: Option<bool>,
     /// What the body claims to be.
     pub content_type: Option<String>,
     /// How the body is encoded.
@@ -127,6 +129,9 @@ impl Router {
 
     /// Lets go of replaced policies that no request uses any more. To be called now and then where nobody waits: freeing
     /// thousands of APIs takes milliseconds, and the last request that used them would spend them otherwise.
+    ///
+    /// Not on a thread of low priority: what that holds while it gives memory back to the kernel, others wait for (p99.9 under
+    /// the reloads of `make bench-scenes`: 9 to 79 ms in four runs in the place of 5 to 7).
     pub fn forget_replaced(&self) {
         let unused: Vec<_> = self.lock_replaced().extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect();
         drop(unused);

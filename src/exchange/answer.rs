@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::headers::{self, unseen};
 use super::{Answer, Exchange, Mutation, Next, Sent, State};
+use crate::decision::Metadata;
 use crate::inspection::{ErrorFacts, Kind, MAX_BYTES, Start};
 use crate::outcome::{Origin, Outcome};
 use crate::quota::Quota;
@@ -174,12 +175,12 @@ impl Exchange {
                 // For Envoy's log; the outer route discards the answer.
                 mutation.set.push((":status".into(), "503".to_owned()));
             }
-            mutation.metadata = vec![("outcome", outcome.label().to_owned())];
+            mutation.metadata = Some(Box::new(Metadata::of("outcome", outcome.label())));
             return mutation;
         }
         let mut mutation = headers::answer(unwanted, false);
         mutation.set.extend(decision);
-        mutation.metadata = vec![("outcome", outcome.label().to_owned())];
+        mutation.metadata = Some(Box::new(Metadata::of("outcome", outcome.label())));
         mutation
     }
 }

@@ -82,19 +82,26 @@ pub(super) fn send(
     limit: Duration,
 ) {
     mutation.remove.retain(|name| name != private::CLUSTER);
-    mutation.set.extend([
-        (private::CLUSTER.into(), route.cluster(endpoint).into_owned()),
+    mutation.set.push((private::CLUSTER.into(), route.cluster(endpoint).into_owned()));
+    if head.tls != Some(endpoint.origin.tls) {
         // HTTP/2 tells it to the provider, and Envoy would tell the client's.
-        (":scheme".into(), endpoint.origin.scheme().to_owned()),
-        (":authority".into(), endpoint.authority.clone()),
-        (":path".into(), route.upstream_path(endpoint, &head.path, model)),
-        (TIME_LIMIT.into(), limit.as_millis().to_string()),
-    ]);
+        mutation.set.push((":scheme".into(), endpoint.origin.scheme().to_owned()));
+    }
+    change(mutation, ":authority", &head.authority, endpoint.authority.as_str().into());
+    change(mutation, ":path", &head.path, route.upstream_path(endpoint, &head.path, model).into());
+    mutation.set.push((TIME_LIMIT.into(), limit.as_millis().to_string()));
     if let (Some(ModelPlace::Header(name)), Some(model)) = (route.operation().map(|it| &it.form.model), model) {
         mutation.set.push((name.as_str().to_owned().into(), model.to_owned()));
     }
     authenticate(mutation, route, endpoint);
     mutation.clear_route_cache = true;
+}
+
+/// Sets a header to what it is not yet: Envoy's work for one that stays as it is can be saved.
+fn change(mutation: &mut Mutation, name: &'static str, is: &str, to: Cow<'_, str>) {
+    if is != to {
+        mutation.set.push((name.into(), to.into_owned()));
+    }
 }
 
 fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {

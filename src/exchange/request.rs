@@ -121,7 +121,8 @@ impl Exchange {
         };
         let mut mutation = strip(less_forwarded(unwanted, &route.api));
         send(&mut mutation, &head, &route, &stateful.endpoint, None, route.policy().limits.request_timeout);
-        mutation.metadata = self.decided(Decision::pinned(&head, &route, &stateful.endpoint), now).metadata();
+        let decision = self.decided(Decision::pinned(&head, &route, &stateful.endpoint), now);
+        mutation.metadata = Some(Box::new(decision.metadata()));
         self.state = if end_of_stream {
             State::AwaitingAnswer { head, sent: Sent::Pinned(route), begun: now }
         } else {
@@ -258,15 +259,15 @@ impl Exchange {
             Sent::Target(attempt) => {
                 let (route, target) = (&attempt.trial.route, attempt.target());
                 send(&mut mutation, &head, route, &target.endpoint, Some(target.model.as_str()), attempt.time_limit);
-                mutation.metadata = attempt.decision.as_ref().map(|decision| decision.metadata()).unwrap_or_default();
+                mutation.metadata = attempt.decision.as_ref().map(|decision| Box::new(decision.metadata()));
             }
             Sent::Pinned(route) => {
                 if let Some(stateful) = &route.policy().stateful {
                     let limit = route.policy().limits.request_timeout;
                     let model = route.named_model(&head); // its own
                     send(&mut mutation, &head, route, &stateful.endpoint, model.as_deref(), limit);
-                    mutation.metadata =
-                        self.decided(Decision::pinned(&head, route, &stateful.endpoint), now).metadata();
+                    let decision = self.decided(Decision::pinned(&head, route, &stateful.endpoint), now);
+                    mutation.metadata = Some(Box::new(decision.metadata()));
                 }
             }
         }

@@ -166,12 +166,12 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
         ("policy", "round_robin"),
         ("endpoint", "east"),
         ("attempt", "1"),
-        ("reason", "first choice"),
         ("model", "one"),
         ("requested", "x"),
     ];
-    let metadata = told.map(|(name, value)| (name, value.to_owned())).into();
-    let mutation = Mutation { set, remove, clear_route_cache: true, metadata };
+    let mut metadata = Metadata::default();
+    told.iter().for_each(|(name, text)| metadata.push(name, text));
+    let mutation = Mutation { set, remove, clear_route_cache: true, metadata: Some(Box::new(metadata)) };
     assert_eq!(answer, Answer::RequestBody(mutation, Some(Bytes::from_static(br#"{"model":"one"}"#).into())));
     assert!(!stream.answer(200));
 }

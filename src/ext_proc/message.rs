@@ -1,20 +1,17 @@
 //! The only translation between Envoy's messages and ours.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::processing_mode::BodySendMode;
 use envoy_types::pb::envoy::service::ext_proc::v3::TrailersResponse;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf as google;
-use envoy_types::pb::google::protobuf::value::Kind;
 
 use super::wire::{
-    self, CommonResponse, HeaderMap, HeaderMutation, HeaderValue, HeaderValueOption, HttpHeaders, ImmediateResponse,
-    NewBody, PartResponse, ProcessingRequest, ProcessingResponse, Request, Response, Struct,
+    self, CommonResponse, Field, HeaderMap, HeaderValue, HttpHeaders, ImmediateResponse, Kind, NewBody, PartResponse,
+    ProcessingRequest, ProcessingResponse, Request, Response,
 };
 use crate::body::Pieces;
 use crate::exchange::{self, Answer, AnswerHead, BodyMode, Event, Mutation, Phase, private};
@@ -63,9 +60,9 @@ pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
         Request::RequestBody(body) => Event::RequestBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::RequestTrailers(_) => Event::Other(Phase::RequestTrailers),
         Request::ResponseHeaders(headers) => {
-            let origin =
-                message.attributes.get(ATTRIBUTES).map_or(Origin::Provider, |attributes| origin(&attributes.fields));
-            response_headers(headers, origin)
+            let of_filter = message.attributes.into_iter().find(|it| it.filter == ATTRIBUTES);
+            let fields = of_filter.and_then(|it| it.all).map(|all| all.fields).unwrap_or_default();
+            response_headers(headers, origin(&fields))
         }
         Request::ResponseBody(body) => Event::ResponseBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::ResponseTrailers(_) => Event::Other(Phase::ResponseTrailers),
@@ -92,6 +89,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held
             ":method" => head.method = header.raw_value.as_ref().try_into().unwrap_or_default(),
             ":authority" => head.authority = text(&header),
             ":path" => head.path = text(&header),
+            ":scheme" => head.tls = Some(header.raw_value == "https"),
             "content-type" => head.content_type = Some(text(&header)),
             "content-encoding" => head.content_encoding = Some(text(&header)),
             "content-length" => head.content_length = text(&header).parse().ok(),
@@ -160,21 +158,18 @@ fn text(header: &HeaderValue) -> String {
 
 /// Who made an answer. `response.code_details` is `via_upstream` for a provider's; flags and details differ between
 /// versions of Envoy in the rest of their text, so only stable parts are compared.
-fn origin(attributes: &std::collections::HashMap<String, envoy_types::pb::google::protobuf::Value>) -> Origin {
-    let kind = |name| attributes.get(name).and_then(|value| value.kind.as_ref());
-    let details = match kind("response.code_details") {
-        Some(Kind::StringValue(details)) => details.as_str(),
-        _ => return Origin::Provider,
-    };
+fn origin(attributes: &[Field]) -> Origin {
+    let kind = |name| attributes.iter().find(|it| it.name == name)?.value.as_ref()?.kind.as_ref();
+    let Some(Kind::Text(details)) = kind("response.code_details") else { return Origin::Provider };
     if details == "via_upstream" {
         return Origin::Provider;
     }
-    if details.starts_with("cluster_not_found") {
+    if details.starts_with(b"cluster_not_found") {
         return Origin::EnvoyRefused;
     }
     match kind("response.flags") {
-        Some(Kind::NumberValue(flag::NO_HEALTHY_UPSTREAM | flag::CONNECTION_FAILURE)) => Origin::EnvoyRefused,
-        Some(Kind::NumberValue(flag::OVERFLOW)) => Origin::EnvoyOverflow,
+        Some(Kind::Number(flag::NO_HEALTHY_UPSTREAM | flag::CONNECTION_FAILURE)) => Origin::EnvoyRefused,
+        Some(Kind::Number(flag::OVERFLOW)) => Origin::EnvoyOverflow,
         _ => Origin::Envoy,
     }
 }
@@ -195,17 +190,17 @@ pub(super) fn responses(answer: Answer, out: &mut VecDeque<Bytes>) {
         Answer::RequestBody(mutation, Some(body)) => return with_body(mutation, NewBody::Whole(body), out),
         Answer::Request { mutation, body, trailers } => return whole_request(mutation, body, trailers, out),
         Answer::Chunk { bytes, end_of_stream } => return chunks(bytes.into(), end_of_stream, out),
-        Answer::RequestHeaders(mut mutation) => {
-            let metadata = metadata(&mut mutation);
-            (Response::RequestHeaders(part(mutation)), metadata)
+        Answer::RequestHeaders(mutation) => {
+            let metadata = metadata(&mutation);
+            (Response::RequestHeaders(part(&mutation)), metadata)
         }
-        Answer::RequestBody(mut mutation, None) => {
-            let metadata = metadata(&mut mutation);
-            (Response::RequestBody(part(mutation)), metadata)
+        Answer::RequestBody(mutation, None) => {
+            let metadata = metadata(&mutation);
+            (Response::RequestBody(part(&mutation)), metadata)
         }
-        Answer::ResponseHeaders(mut mutation) => {
-            let metadata = metadata(&mut mutation);
-            (Response::ResponseHeaders(part(mutation)), metadata)
+        Answer::ResponseHeaders(mutation) => {
+            let metadata = metadata(&mutation);
+            (Response::ResponseHeaders(part(&mutation)), metadata)
         }
         Answer::Unchanged(phase) => (unchanged(phase), None),
         Answer::Reply(reply) => (Response::Immediate(immediate(reply)), None),
@@ -213,31 +208,26 @@ pub(super) fn responses(answer: Answer, out: &mut VecDeque<Bytes>) {
     push(response, metadata, out);
 }
 
-fn push(response: Response, dynamic_metadata: Option<Struct>, out: &mut VecDeque<Bytes>) {
+fn push(response: Response, dynamic_metadata: Option<Bytes>, out: &mut VecDeque<Bytes>) {
     let response = Some(response);
     wire::push(&ProcessingResponse { response, dynamic_metadata, ..ProcessingResponse::default() }, out);
 }
 
-fn with_body(mut mutation: Mutation, body: NewBody, out: &mut VecDeque<Bytes>) {
-    let dynamic_metadata = metadata(&mut mutation);
+fn with_body(mutation: Mutation, body: NewBody, out: &mut VecDeque<Bytes>) {
+    let dynamic_metadata = metadata(&mutation);
     let message = ProcessingResponse { dynamic_metadata, ..ProcessingResponse::default() };
-    wire::push_with_body(&message, &common(mutation), &body, out);
+    wire::push_with_body(&message, &common(&mutation), &body, out);
 }
 
 /// Dynamic metadata under our namespace. Envoy drops it unless its filter's `receiving_namespaces` names that.
-fn metadata(mutation: &mut Mutation) -> Option<Struct> {
-    if mutation.metadata.is_empty() {
-        return None;
-    }
-    let field = |(name, value): (_, String)| wire::Field::new(name, wire::Kind::Text(value.into()));
-    let fields = mutation.metadata.drain(..).map(field).collect();
-    Some(Struct::of(METADATA_NAMESPACE, wire::Kind::Struct(Struct { fields })))
+fn metadata(mutation: &Mutation) -> Option<Bytes> {
+    mutation.metadata.as_ref().map(|metadata| wire::metadata(METADATA_NAMESPACE, metadata.iter()))
 }
 
 /// Headers, body and trailers, in the order that Envoy wants.
-fn whole_request(mut mutation: Mutation, body: Pieces, trailers: bool, out: &mut VecDeque<Bytes>) {
-    let metadata = metadata(&mut mutation);
-    push(Response::RequestHeaders(part(mutation)), metadata, out);
+fn whole_request(mutation: Mutation, body: Pieces, trailers: bool, out: &mut VecDeque<Bytes>) {
+    let metadata = metadata(&mutation);
+    push(Response::RequestHeaders(part(&mutation)), metadata, out);
     chunks(body, !trailers, out);
     if trailers {
         push(unchanged(Phase::RequestTrailers), None, out);
@@ -269,60 +259,40 @@ fn unchanged(phase: Phase) -> Response {
     }
 }
 
-fn part(mutation: Mutation) -> PartResponse {
+fn part(mutation: &Mutation) -> PartResponse {
     PartResponse { response: Some(common(mutation)) }
 }
 
-fn common(mutation: Mutation) -> CommonResponse {
-    CommonResponse {
-        header_mutation: Some(HeaderMutation {
-            set_headers: mutation.set.into_iter().map(|(name, value)| set_header(name, value)).collect(),
-            remove_headers: mutation.remove.into_iter().map(shared).collect(),
-        }),
-        clear_route_cache: mutation.clear_route_cache,
-    }
-}
-
-/// Without a copy of it.
-fn shared(text: Cow<'static, str>) -> Bytes {
-    match text {
-        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
-        Cow::Owned(text) => text.into(),
-    }
+/// Envoy removes what is to go, then sets what overwrites: a second value would reach the provider.
+fn common(mutation: &Mutation) -> CommonResponse {
+    let Mutation { set, remove, clear_route_cache, .. } = mutation;
+    let changes = !set.is_empty() || !remove.is_empty();
+    let header_mutation = changes.then(|| {
+        let set = set.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        wire::header_mutation(set, remove.iter().map(|name| name.as_bytes()))
+    });
+    CommonResponse { header_mutation, clear_route_cache: *clear_route_cache }
 }
 
 /// Envoy sends this to the client as it is and asks no provider.
 fn immediate(reply: Reply) -> ImmediateResponse {
     ImmediateResponse {
         status: Some(HttpStatus { code: i32::from(reply.status.as_u16()) }),
-        headers: Some(HeaderMutation {
-            set_headers: reply.headers.into_iter().map(|(name, value)| set_header(name.into(), value)).collect(),
-            remove_headers: Vec::new(),
+        headers: (!reply.headers.is_empty()).then(|| {
+            let set = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            wire::header_mutation(set, [])
         }),
         body: reply.body.into(),
         details: REPLY_DETAILS.to_owned(),
     }
 }
 
-/// `raw_value`, because Envoy reads only that; overwriting, because a second value would reach the provider.
-fn set_header(name: Cow<'static, str>, value: String) -> HeaderValueOption {
-    let header = HeaderValue { key: shared(name), raw_value: value.into(), ..HeaderValue::default() };
-    HeaderValueOption { header: Some(header), append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use prost::Message;
 
+    use super::wire::Value;
     use super::*;
-
-    #[test]
-    fn a_header_is_sent_raw_and_overwrites() {
-        let header = set_header("a".into(), "b".into());
-        assert_eq!(header.append_action, HeaderAppendAction::OverwriteIfExistsOrAdd as i32);
-        let header = header.header.expect("a header");
-        assert_eq!((header.value.as_ref(), header.raw_value.as_ref()), (&b""[..], &b"b"[..]));
-    }
 
     #[test]
     fn a_streamed_body_comes_in_chunks_of_which_the_last_ends_it() {
@@ -365,14 +335,14 @@ mod tests {
             ("upstream_reset_before_response_started{overflow}", 128.0, Origin::EnvoyOverflow),
             ("response_timeout", 4.0, Origin::Envoy),
         ] {
-            let value = |kind| google::Value { kind: Some(kind) };
+            let field = |name: &'static str, kind| Field { name: name.into(), value: Some(Value { kind: Some(kind) }) };
             let attributes = [
-                ("response.code_details".to_owned(), value(Kind::StringValue(details.to_owned()))),
-                ("response.flags".to_owned(), value(Kind::NumberValue(flags))),
+                field("response.code_details", Kind::Text(details.into())),
+                field("response.flags", Kind::Number(flags)),
             ];
-            assert_eq!(origin(&attributes.into_iter().collect()), expected, "{details}");
+            assert_eq!(origin(&attributes), expected, "{details}");
         }
-        assert_eq!(origin(&std::collections::HashMap::new()), Origin::Provider, "the filter sends no attributes");
+        assert_eq!(origin(&[]), Origin::Provider, "the filter sends no attributes");
     }
 
     #[test]
@@ -394,5 +364,6 @@ mod tests {
             panic!("headers")
         };
         assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));
+        assert_eq!(head.tls, None, "its scheme is not told");
     }
 }

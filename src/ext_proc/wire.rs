@@ -4,7 +4,7 @@
 //! Here they are slices of the message that has come. Field numbers are those of Envoy's `external_processor.proto` and
 //! `base.proto`; a test holds every message against the generated types.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{HttpTrailers, ProtocolConfig
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf;
 use prost::Message;
-use prost::encoding::{encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::body::Pieces;
 
@@ -21,8 +21,8 @@ use crate::body::Pieces;
 pub(super) struct ProcessingRequest {
     #[prost(oneof = "Request", tags = "2, 3, 4, 5, 6, 7")]
     pub(super) request: Option<Request>,
-    #[prost(map = "string, message", tag = "9")]
-    pub(super) attributes: HashMap<String, protobuf::Struct>,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) attributes: Vec<Attributes>,
     #[prost(message, optional, tag = "11")]
     pub(super) protocol_config: Option<ProtocolConfiguration>,
 }
@@ -59,6 +59,45 @@ pub(super) struct HeaderMap {
     pub(super) headers: Vec<HeaderValue>,
 }
 
+/// What one filter is told of a request: an entry of a map, which on the wire is a list and needs no hashing.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Attributes {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) filter: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) all: Option<Struct>,
+}
+
+/// `google.protobuf.Struct`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Struct {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) fields: Vec<Field>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Field {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) name: Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub(super) value: Option<Value>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Value {
+    #[prost(oneof = "Kind", tags = "2, 3")]
+    pub(super) kind: Option<Kind>,
+}
+
+/// The kinds that attributes have.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Kind {
+    #[prost(double, tag = "2")]
+    Number(f64),
+    #[prost(bytes = "bytes", tag = "3")]
+    Text(Bytes),
+}
+
 /// A header. Envoy sends the value in `raw_value` alone.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct HeaderValue {
@@ -83,8 +122,9 @@ pub(super) struct HttpBody {
 pub(super) struct ProcessingResponse {
     #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(super) response: Option<Response>,
-    #[prost(message, optional, tag = "8")]
-    pub(super) dynamic_metadata: Option<Struct>,
+    /// By [`metadata`].
+    #[prost(bytes = "bytes", optional, tag = "8")]
+    pub(super) dynamic_metadata: Option<Bytes>,
     #[prost(message, optional, tag = "10")]
     pub(super) override_message_timeout: Option<protobuf::Duration>,
 }
@@ -118,80 +158,82 @@ pub(super) struct PartResponse {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct CommonResponse {
-    #[prost(message, optional, tag = "2")]
-    pub(super) header_mutation: Option<HeaderMutation>,
+    /// By [`header_mutation`].
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub(super) header_mutation: Option<Bytes>,
     #[prost(bool, tag = "5")]
     pub(super) clear_route_cache: bool,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct HeaderMutation {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) set_headers: Vec<HeaderValueOption>,
-    #[prost(bytes = "bytes", repeated, tag = "2")]
-    pub(super) remove_headers: Vec<Bytes>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct HeaderValueOption {
-    #[prost(message, optional, tag = "1")]
-    pub(super) header: Option<HeaderValue>,
-    #[prost(enumeration = "HeaderAppendAction", tag = "3")]
-    pub(super) append_action: i32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ImmediateResponse {
     #[prost(message, optional, tag = "1")]
     pub(super) status: Option<HttpStatus>,
-    #[prost(message, optional, tag = "2")]
-    pub(super) headers: Option<HeaderMutation>,
+    /// By [`header_mutation`].
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub(super) headers: Option<Bytes>,
     #[prost(bytes = "bytes", tag = "3")]
     pub(super) body: Bytes,
     #[prost(string, tag = "5")]
     pub(super) details: String,
 }
 
-/// `google.protobuf.Struct`: on the wire a map is a list of its entries, and a list needs no hashing.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Struct {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) fields: Vec<Field>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Field {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub(super) name: Bytes,
-    #[prost(message, optional, tag = "2")]
-    pub(super) value: Option<Value>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Value {
-    #[prost(oneof = "Kind", tags = "3, 5")]
-    pub(super) kind: Option<Kind>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum Kind {
-    #[prost(bytes = "bytes", tag = "3")]
-    Text(Bytes),
-    #[prost(message, tag = "5")]
-    Struct(Struct),
-}
-
-impl Struct {
-    /// One field in it.
-    pub(super) fn of(name: &'static str, kind: Kind) -> Self {
-        Self { fields: vec![Field::new(name, kind)] }
+/// `HeaderMutation`, written at once: prost would ask every header for its length once for each message around it.
+pub(super) fn header_mutation<'h>(
+    set: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    remove: impl IntoIterator<Item = &'h [u8]>,
+) -> Bytes {
+    // `HeaderValueOption.append_action`: field 3, a varint.
+    const OVERWRITES: &[u8] = &[3 << 3, HeaderAppendAction::OverwriteIfExistsOrAdd as u8];
+    let mut out = Vec::with_capacity(256);
+    for (name, value) in set {
+        // Envoy wants the value in `raw_value`.
+        let header = field_len(name.len()) + field_len(value.len());
+        put_head(1, field_len(header) + OVERWRITES.len(), &mut out);
+        put_head(1, header, &mut out);
+        put(1, name, &mut out);
+        put(3, value, &mut out);
+        out.put_slice(OVERWRITES);
     }
+    remove.into_iter().for_each(|name| put(2, name, &mut out));
+    out.into()
 }
 
-impl Field {
-    pub(super) fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name: Bytes::from_static(name.as_bytes()), value: Some(Value { kind: Some(kind) }) }
+/// A `google.protobuf.Struct` of one field, `namespace`, which is a `Struct` of texts.
+pub(super) fn metadata<'n, 'f>(namespace: &str, fields: impl IntoIterator<Item = (&'n str, &'f str)>) -> Bytes {
+    const TEXT: u32 = 3;
+    const STRUCT: u32 = 5;
+    let mut inner = Vec::with_capacity(512);
+    for (name, text) in fields {
+        let value = field_len(text.len());
+        put_head(1, field_len(name.len()) + field_len(value), &mut inner);
+        put(1, name.as_bytes(), &mut inner);
+        put_head(2, value, &mut inner);
+        put(TEXT, text.as_bytes(), &mut inner);
     }
+    let value = field_len(inner.len());
+    let mut out = Vec::with_capacity(inner.len() + namespace.len() + 16);
+    put_head(1, field_len(namespace.len()) + field_len(value), &mut out);
+    put(1, namespace.as_bytes(), &mut out);
+    put_head(2, value, &mut out);
+    put(STRUCT, &inner, &mut out);
+    out.into()
+}
+
+/// How long a field of so many bytes is with its key, which is one byte: all numbers are below 16.
+fn field_len(bytes: usize) -> usize {
+    1 + encoded_len_varint(bytes as u64) + bytes
+}
+
+/// The key and the length of a field of so many bytes.
+fn put_head(number: u32, bytes: usize, out: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint(bytes as u64, out);
+}
+
+fn put(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put_head(number, bytes.len(), out);
+    out.put_slice(bytes);
 }
 
 /// Messages up to this length are copied together; of longer ones the body's pieces are sent as they are.

@@ -172,6 +172,8 @@ impl Serving {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
+            // Envoy would read it with every answer, and nobody else does.
+            .auto_date_header(false)
             .max_concurrent_streams(self.max_streams)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

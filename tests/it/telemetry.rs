@@ -138,7 +138,7 @@ async fn one_query_of_envoys_log_tells_the_attempts_of_a_request_their_targets_a
     assert_eq!(
         told(&lines),
         [
-            "1 gpt-4o east 503 failed first choice",
+            "1 gpt-4o east 503 failed -",
             "2 gpt-4o-mini west 429 rate_limited after gpt-4o@east: failed",
             "3 o1-mini middle 200 served after gpt-4o-mini@west: rate_limited",
         ]

@@ -1,5 +1,6 @@
 //! Every message against the generated types of `envoy-types`.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use envoy_types::pb::envoy::config::core::v3 as core;
@@ -21,9 +22,11 @@ where
 
 fn told(ours: Request, theirs: envoy::processing_request::Request) {
     let config = ProtocolConfiguration { request_body_mode: 2, ..ProtocolConfiguration::default() };
-    let attributes = HashMap::from([("envoy.filters.http.ext_proc".to_owned(), protobuf::Struct::default())]);
+    let (all, their_all) = attributes();
+    let attributes = HashMap::from([("envoy.filters.http.ext_proc".to_owned(), their_all)]);
+    let ours_all = vec![Attributes { filter: "envoy.filters.http.ext_proc".into(), all: Some(all) }];
     check(
-        ProcessingRequest { request: Some(ours), attributes: attributes.clone(), protocol_config: Some(config) },
+        ProcessingRequest { request: Some(ours), attributes: ours_all, protocol_config: Some(config) },
         envoy::ProcessingRequest {
             request: Some(theirs),
             attributes,
@@ -31,6 +34,20 @@ fn told(ours: Request, theirs: envoy::processing_request::Request) {
             ..envoy::ProcessingRequest::default()
         },
     );
+}
+
+fn attributes() -> (Struct, protobuf::Struct) {
+    use protobuf::value::Kind as Theirs;
+    let check = |name: &str, kind, theirs| {
+        let ours =
+            Struct { fields: vec![Field { name: name.to_owned().into(), value: Some(Value { kind: Some(kind) }) }] };
+        let theirs = protobuf::Value { kind: Some(theirs) };
+        let theirs = protobuf::Struct { fields: HashMap::from([(name.to_owned(), theirs)]) };
+        super::tests::check(ours.clone(), theirs.clone());
+        (ours, theirs)
+    };
+    check("n", Kind::Number(32.0), Theirs::NumberValue(32.0));
+    check("a", Kind::Text("via_upstream".into()), Theirs::StringValue("via_upstream".into()))
 }
 
 #[test]
@@ -56,30 +73,46 @@ fn what_envoy_tells_is_read_as_the_generated_types_read_it() {
     told(Request::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
 }
 
-fn mutations() -> (HeaderMutation, envoy::HeaderMutation) {
+/// One header, and two that go.
+fn mutations() -> (Bytes, envoy::HeaderMutation) {
     let (key, raw_value) = ("x-model-router-cluster", b"east");
-    let ours = HeaderValue { key: key.into(), raw_value: raw_value[..].into(), ..HeaderValue::default() };
     let theirs = core::HeaderValue { key: key.into(), raw_value: raw_value.into(), ..core::HeaderValue::default() };
     let append_action = HeaderAppendAction::OverwriteIfExistsOrAdd.into();
-    let ours = HeaderValueOption { header: Some(ours), append_action };
     let theirs = core::HeaderValueOption { header: Some(theirs), append_action, ..core::HeaderValueOption::default() };
     (
-        HeaderMutation { set_headers: vec![ours], remove_headers: vec!["cookie".into(), "te".into()] },
+        header_mutation([(key.as_bytes(), &raw_value[..])], [&b"cookie"[..], b"te"]),
         envoy::HeaderMutation { set_headers: vec![theirs], remove_headers: vec!["cookie".into(), "te".into()] },
     )
 }
 
-fn metadata() -> (Struct, protobuf::Struct) {
+fn told_of_decision() -> (Bytes, protobuf::Struct) {
     let value = |kind| protobuf::Value { kind: Some(kind) };
     let one = |name: &str, value| protobuf::Struct { fields: HashMap::from([(name.to_owned(), value)]) };
     let text = value(protobuf::value::Kind::StringValue("c".into()));
     let theirs = one("a", value(protobuf::value::Kind::StructValue(one("b", text))));
-    (Struct::of("a", Kind::Struct(Struct::of("b", Kind::Text("c".into())))), theirs)
+    (metadata("a", [("b", "c")]), theirs)
+}
+
+#[test]
+fn lengths_of_more_than_a_byte_are_written_as_they_are_read() {
+    for length in [0, 1, 100, 120, 127, 128, 129, 5_000, 1 << 15] {
+        let text = "x".repeat(length);
+        let read = envoy::HeaderMutation::decode(header_mutation([(text.as_bytes(), text.as_bytes()); 2], []));
+        let header = core::HeaderValue { key: text.clone(), raw_value: text.clone().into(), ..Default::default() };
+        let append_action = HeaderAppendAction::OverwriteIfExistsOrAdd.into();
+        let header = core::HeaderValueOption { header: Some(header), append_action, ..Default::default() };
+        let expected = envoy::HeaderMutation { set_headers: vec![header; 2], ..Default::default() };
+        assert_eq!(read, Ok(expected), "{length}");
+        let fields = [("first", text.as_str()), (text.as_str(), "second")];
+        let read = protobuf::Struct::decode(metadata("spaces", fields)).expect("a struct");
+        let Some(protobuf::value::Kind::StructValue(inner)) = &read.fields["spaces"].kind else { panic!("{read:?}") };
+        assert_eq!((inner.fields.len(), inner.fields["first"].kind.is_some()), (2, true), "{length}");
+    }
 }
 
 fn answered(ours: Response, theirs: envoy::processing_response::Response) {
     let override_message_timeout = Some(protobuf::Duration { seconds: 3, nanos: 1 });
-    let (metadata, their_metadata) = metadata();
+    let (metadata, their_metadata) = told_of_decision();
     check(
         ProcessingResponse { response: Some(ours), dynamic_metadata: Some(metadata), override_message_timeout },
         envoy::ProcessingResponse {
@@ -139,7 +172,7 @@ fn framed(frames: &VecDeque<Bytes>) -> envoy::ProcessingResponse {
 }
 
 fn with_body(body: NewBody) -> (usize, envoy::body_mutation::Mutation) {
-    let ((header_mutation, theirs), (metadata, their_metadata)) = (mutations(), metadata());
+    let ((header_mutation, theirs), (metadata, their_metadata)) = (mutations(), told_of_decision());
     let message = ProcessingResponse { dynamic_metadata: Some(metadata), ..ProcessingResponse::default() };
     let common = CommonResponse { header_mutation: Some(header_mutation), clear_route_cache: true };
     let mut frames = VecDeque::new();
