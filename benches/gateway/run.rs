@@ -138,9 +138,7 @@ async fn measure_setup(
             if round >= *rounds.start() && measured.is_settled() {
                 break;
             }
-            // Turns are turned round, so that none always comes after the same.
-            let mut order = subjects.to_vec();
-            order.rotate_left(round % subjects.len());
+            let order = order(subjects, round);
             for &subject in &order {
                 let measurement = Measurement { cell: &measured.cell, subject, pace: Pace::Closed, duration: closed };
                 let sample = measurement.take_quietly(&mut stage, provider).await?;
@@ -165,6 +163,16 @@ async fn measure_setup(
         println!("{}", report::line(measured));
     }
     Ok(all)
+}
+
+/// Whose turn it is: in all orders there are, so that each comes first, and after each other, equally often.
+fn order(subjects: &[Subject], round: usize) -> Vec<Subject> {
+    let mut order = subjects.to_vec();
+    order.rotate_left(round / 2 % subjects.len());
+    if !round.is_multiple_of(2) {
+        order.reverse();
+    }
+    order
 }
 
 /// Requests a second of the slower filter, so far.
