@@ -9,6 +9,7 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /build
 # How the release is optimised, if not by Cargo.toml: `--build-arg CARGO_PROFILE_RELEASE_LTO=off` builds faster.
 ARG CARGO_PROFILE_RELEASE_LTO
+ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
 # The dependencies in a layer of their own, with nothing of ours: a change of the source does not build them again.
 COPY Cargo.toml Cargo.lock ./

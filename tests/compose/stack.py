@@ -13,7 +13,11 @@ SERVICES = ("envoy", "router", "east", "west")
 CHAT = "/v1/chat/completions"
 DOCKERFILES = {"router": "Dockerfile", "provider": "tests/compose/provider/Dockerfile"}
 """Built faster, into a larger and slower program: for where only the behaviour matters."""
-QUICK = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1"}
+QUICK = {
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+}
 
 
 class Stack:
