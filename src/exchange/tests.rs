@@ -177,6 +177,27 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
 }
 
 #[test]
+fn a_header_that_is_as_it_should_be_is_not_set() {
+    let set = |head: RequestHead| {
+        let mut stream = Stream::new(&router(POLICY));
+        stream.on(request(head));
+        let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("not forwarded") };
+        let pseudo = |(name, _): &(Cow<'static, str>, String)| name.strip_prefix(':').map(str::to_owned);
+        mutation.set.iter().filter_map(pseudo).collect::<Vec<_>>().join(" ")
+    };
+    // The first target's endpoint is at https://east.test/up/v1.
+    assert_eq!(set(head()), "scheme authority path");
+    assert_eq!(set(RequestHead { tls: Some(true), ..head() }), "authority path");
+    assert_eq!(set(RequestHead { tls: Some(false), ..head() }), "scheme authority path");
+    assert_eq!(set(RequestHead { authority: "east.test".into(), ..head() }), "scheme path");
+    assert_eq!(set(RequestHead { authority: "EAST.test".into(), ..head() }), "scheme authority path");
+    let mut stream = Stream::new(&router(&POLICY.replace("/up/v1", "/v1")));
+    stream.on(request(RequestHead { tls: Some(true), authority: "east.test".into(), ..head() }));
+    let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("not forwarded") };
+    assert!(mutation.set.iter().all(|(name, _)| !name.starts_with(':')), "{mutation:?}");
+}
+
+#[test]
 fn a_streamed_request_has_less_time_until_its_first_byte() {
     let mut stream = Stream::new(&router(POLICY));
     stream.on(request(head()));

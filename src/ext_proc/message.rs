@@ -89,7 +89,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held
             ":method" => head.method = header.raw_value.as_ref().try_into().unwrap_or_default(),
             ":authority" => head.authority = text(&header),
             ":path" => head.path = text(&header),
-            ":scheme" => head.tls = Some(header.raw_value == "https"),
+            ":scheme" => head.tls = tls(&value(header)),
             "content-type" => head.content_type = Some(text(&header)),
             "content-encoding" => head.content_encoding = Some(text(&header)),
             "content-length" => head.content_length = text(&header).parse().ok(),
@@ -138,6 +138,15 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let kind = kind.filter(|_| !encoded);
     let end_of_stream = headers.end_of_stream;
     Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
+}
+
+/// Whether a scheme is `https`; `None` for any but the two, which a client may have made up.
+fn tls(scheme: &[u8]) -> Option<bool> {
+    match scheme {
+        b"https" => Some(true),
+        b"http" => Some(false),
+        _ => None,
+    }
 }
 
 /// A header's name; what is no text is no name of ours.
@@ -348,6 +357,18 @@ mod tests {
     #[test]
     fn an_unknown_message_is_no_event() {
         assert!(event(ProcessingRequest::default()).is_none());
+    }
+
+    #[test]
+    fn a_scheme_that_a_client_has_made_up_is_not_taken_for_one() {
+        for (scheme, expected) in
+            [("https", Some(true)), ("http", Some(false)), ("HTTPS", None), ("x", None), ("", None)]
+        {
+            let header = HeaderValue { key: ":scheme".into(), raw_value: scheme.into(), ..HeaderValue::default() };
+            let headers = HttpHeaders { headers: Some(HeaderMap { headers: vec![header] }), ..HttpHeaders::default() };
+            let event = request_headers(headers, BodyMode::Buffered, false);
+            assert!(matches!(event, Event::RequestHeaders { head, .. } if head.tls == expected), "{scheme}");
+        }
     }
 
     #[test]
