@@ -88,7 +88,7 @@ cost: envoy ## Measure what attempts, inspection and classification cost, as rat
 	$(CARGO) build --release --locked --bins
 	MODEL_ROUTER_BIN=target/release/model-router $(CARGO) test --release --locked --test it -- --ignored --nocapture cost_of
 
-bench: envoy $(OHA) ## Measure the router in a real Envoy beside a filter that does nothing; QUICK=1 takes three minutes, ONLY=text some cells
+bench: envoy $(OHA) ## Measure the router in a real Envoy beside a filter that does nothing; QUICK=1 takes two minutes at most, ONLY=text some cells
 	$(CARGO) bench --locked --bench gateway -- $(if $(QUICK),--quick --rounds 3 --most 3) $(if $(ONLY),--only '$(ONLY)')
 
 bench-scenes: envoy $(OHA) ## Measure memory over ten minutes and of open streams, and reloads of a large policy
