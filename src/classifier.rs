@@ -3,6 +3,7 @@
 
 mod answer;
 mod call;
+pub mod content;
 mod prompt;
 mod question;
 mod state;
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::body::BodyEdits;
-use crate::endpoint::Secret;
+use crate::secret::Secret;
 pub use answer::fold;
 pub use prompt::{NONE, RULES_MARK, Rules, WORDING, bounded, user_message};
 pub use question::Question;

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::api;
+use crate::routing::api;
 
 /// Turns any Envoy into a multi-model LLM gateway.
 #[derive(Debug, Parser)]

@@ -35,34 +35,20 @@
 //! - Everything has a bound.
 //! - `config::load` and `config::compile` do no network I/O; start, `check` and reload share them.
 
+pub mod address;
 pub mod admin;
-pub mod api;
 pub mod body;
-pub mod capacity;
 pub mod classifier;
 pub mod cli;
-pub mod config;
-pub mod content;
-pub mod decision;
-pub mod endpoint;
-pub mod envoy_config;
-pub mod evaluate;
-pub mod exchange;
-pub mod explain;
-pub mod ext_proc;
-pub mod health;
-pub mod import;
-pub mod inspection;
-pub mod operation;
-pub mod outcome;
-pub mod outline;
-pub mod policy;
-pub mod provider;
-pub mod quota;
-pub mod refusal;
-pub mod registry;
-pub mod reload;
-pub mod router;
+mod document;
+pub mod dry_run;
+pub mod envoy;
+mod file_watch;
+mod gate;
+pub mod gateway;
+pub mod model_name;
+pub mod policy_file;
+pub mod routing;
+pub mod secret;
 pub mod server;
-pub mod snapshot;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 mod connection;
 mod listen;
 mod local;
+pub mod reload;
 mod threads;
 mod tls;
 
@@ -17,11 +18,10 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::admin::{self, Access, AdminService, Watched};
-use crate::capacity::Capacity;
-use crate::ext_proc::{EnvoyService, Processor};
-use crate::reload::Source;
-use crate::router::Router;
-pub use listen::{ListenAddress, Listener};
+use crate::envoy::ext_proc::{EnvoyService, Processor};
+use crate::gateway::Gateway;
+use crate::policy_file::PolicyStatus;
+pub use listen::Listener;
 pub use tls::{Tls, TlsError, TlsFiles};
 
 /// Per stream and per connection: a whole prompt in flight without waiting for a window update.
@@ -34,12 +34,6 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Bounds of the service.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The longest request body in bytes.
-    pub max_body_bytes: usize,
-    /// Requests in flight.
-    pub max_requests: usize,
-    /// Bytes of request bodies held at once.
-    pub max_bytes: usize,
     /// Streams at once on one connection; Envoy has one connection for each of its threads.
     pub max_streams: u32,
     /// Threads that serve Envoy's connections.
@@ -56,20 +50,18 @@ pub struct Bounds {
 pub async fn serve(
     (listener, admin_listener): (Listener, Listener),
     access: Access,
-    router: Arc<Router>,
-    source: Arc<Source>,
+    gateway: Arc<Gateway>,
+    policy: Arc<PolicyStatus>,
     bounds: Bounds,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<Processor>().await;
-    let capacity = Capacity::new(bounds.max_body_bytes, bounds.max_requests, bounds.max_bytes);
-    let processor = Processor::new(Arc::clone(&router), Arc::clone(&capacity));
+    let processor = Processor::new(Arc::clone(&gateway));
     let ext_proc = EnvoyService::new(processor, GrpcRoutes::new(health_service.clone()));
     let (stopping, stopped) = watch::channel(false);
-    let watched =
-        Watched { router: Arc::clone(&router), source: Arc::clone(&source), capacity, stopping: stopped.clone() };
-    let service = AdminService::new(router, source);
+    let watched = Watched { gateway: Arc::clone(&gateway), policy: Arc::clone(&policy), stopping: stopped.clone() };
+    let service = AdminService::new(gateway, policy);
     let grpc = GrpcRoutes::new(health_service).add_service(reflection()?).add_service(service.clone().server());
     let admin_routes = admin::routes(watched, service, grpc.into_axum_router(), access);
     let admin_routes =

@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use tracing::info;
 
-use crate::decision::{Decision, NO_ANSWER, bounded};
-use crate::outcome::Outcome;
-use crate::refusal::Refusal;
-use crate::router::{Attempt, RequestHead};
+use crate::model_name::ModelName;
+use crate::routing::decision::{Decision, NO_ANSWER, bounded};
+use crate::routing::outcome::Outcome;
 pub use json::Json;
 pub use lines::{LastLines, Lines};
 pub use live::Live;
@@ -26,9 +25,22 @@ pub use log::LogDecisions;
 use metrics::Metrics;
 use recent::Recent;
 use traces::Traces;
-pub use traces::{Export, Exporter, Parent, Traced};
+pub use traces::{Export, Exporter};
 
-/// What has been told since the router started.
+/// A request that the router refused.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedRequest<'a> {
+    /// Envoy's id of the request.
+    pub request_id: Option<&'a str>,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path, without the query.
+    pub path: &'a str,
+    /// The error code of the refusal.
+    pub code: &'static str,
+}
+
+/// What has been recorded since the router started.
 #[derive(Debug, Default)]
 pub struct Telemetry {
     log: Log,
@@ -38,9 +50,12 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Says which decisions are logged.
-    pub fn log_decisions(&mut self, which: LogDecisions) {
-        self.log.which = which;
+    /// Creates telemetry that logs these decisions.
+    #[must_use]
+    pub fn new(which: LogDecisions) -> Self {
+        let mut telemetry = Self::default();
+        telemetry.log.which = which;
+        telemetry
     }
 
     /// An attempt, or a request that keeps its own model, goes to an endpoint.
@@ -69,21 +84,21 @@ impl Telemetry {
         self.traces.export(self.metrics.spans.clone())
     }
 
-    /// Envoy was asked for another attempt, whose target is chosen already.
-    pub fn goes_on(&self, from: &Decision, to: &Attempt, reason: &'static str) {
-        self.metrics.failed_over(from, to.target(), reason);
+    /// Records that Envoy was asked for another attempt, whose target is chosen already.
+    pub fn failed_over(&self, from: &Decision, model: &ModelName, endpoint: &Arc<str>, reason: &'static str) {
+        self.metrics.failed_over(from, model, endpoint, reason);
     }
 
-    /// The router answered in the place of a provider.
-    pub fn refused(&self, head: &RequestHead, refusal: &Refusal) {
+    /// Records that the router refused a request.
+    pub fn refused(&self, request: &RefusedRequest<'_>) {
         info!(
-            request_id = head.request_id.as_deref().map(bounded),
-            method = bounded(head.method.as_str()),
-            path = bounded(head.path_only()),
-            reason = refusal.code(),
+            request_id = request.request_id.map(bounded),
+            method = bounded(request.method),
+            path = bounded(request.path),
+            reason = request.code,
             "refused"
         );
-        self.metrics.refused(refusal.code());
+        self.metrics.refused(request.code);
     }
 
     /// A request's body has been read.

@@ -12,10 +12,9 @@ use bytes::Bytes;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use http::Method;
 use model_router::body::BodyFacts;
-use model_router::capacity::Capacity;
-use model_router::content::ContentPath;
-use model_router::router::Router;
-use model_router::snapshot::Snapshot;
+use model_router::classifier::content::ContentPath;
+use model_router::gateway::Gateway;
+use model_router::routing::snapshot::Snapshot;
 
 use work::ModelAt;
 
@@ -38,12 +37,12 @@ fn edit(body: Bytes) -> (Bytes, Vec<u8>) {
     (body, edited)
 }
 
-type Served = (Arc<Router>, Arc<Capacity>, Bytes);
+type Served = (Arc<Gateway>, Bytes);
 
 /// A router that has served before: what is made once is made.
 fn warm(targets: usize, weighted: bool) -> Served {
-    let served = (work::router(1, targets, weighted), work::capacity(), work::body(KIB, ModelAt::End));
-    black_box(work::exchange(&served.0, &served.1, &served.2));
+    let served = (work::gateway(work::router(1, targets, weighted)), work::body(KIB, ModelAt::End));
+    black_box(work::exchange(&served.0, &served.1));
     served
 }
 
@@ -53,9 +52,9 @@ fn warm(targets: usize, weighted: bool) -> Served {
 #[bench::round_robin_1000(warm(1_000, false))]
 #[bench::weighted_10(warm(10, true))]
 #[bench::weighted_1000(warm(1_000, true))]
-fn exchange((router, capacity, body): Served) -> Served {
-    black_box(work::exchange(&router, &capacity, &body));
-    (router, capacity, body)
+fn exchange((gateway, body): Served) -> Served {
+    black_box(work::exchange(&gateway, &body));
+    (gateway, body)
 }
 
 #[library_benchmark]

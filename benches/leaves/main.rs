@@ -9,8 +9,8 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::Method;
 use model_router::body::BodyFacts;
-use model_router::content::ContentPath;
-use model_router::policy::weighted::Weighted;
+use model_router::classifier::content::ContentPath;
+use model_router::routing::policy::weighted::Weighted;
 use model_router::telemetry::Json;
 use serde::de::IgnoredAny;
 use tracing::{Dispatch, info};
@@ -67,13 +67,13 @@ fn edit(criterion: &mut Criterion) {
 /// A request's way through the router, gRPC apart, log lines apart.
 fn exchange(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exchange");
-    let (capacity, body) = (work::capacity(), work::body(1 << 10, ModelAt::End));
+    let body = work::body(1 << 10, ModelAt::End);
     for weighted in [false, true] {
         for targets in [1, 10, 1_000] {
-            let router = work::router(1, targets, weighted);
+            let gateway = work::gateway(work::router(1, targets, weighted));
             let name = if weighted { "weighted, targets" } else { "round robin, targets" };
             group.bench_function(BenchmarkId::new(name, targets), |bencher| {
-                bencher.iter(|| work::exchange(&router, &capacity, black_box(&body)));
+                bencher.iter(|| work::exchange(&gateway, black_box(&body)));
             });
         }
     }
@@ -171,13 +171,13 @@ fn log(criterion: &mut Criterion) {
 fn contention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("two threads at one policy");
     for (name, weighted) in [("round robin", false), ("weighted", true)] {
-        let (router, capacity, body) = (work::router(1, 10, weighted), work::capacity(), work::body(64, ModelAt::End));
+        let (gateway, body) = (work::gateway(work::router(1, 10, weighted)), work::body(64, ModelAt::End));
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|requests| {
                 let begun = Instant::now();
                 std::thread::scope(|scope| {
                     for _ in 0..2 {
-                        scope.spawn(|| (0..requests).for_each(|_| drop(work::exchange(&router, &capacity, &body))));
+                        scope.spawn(|| (0..requests).for_each(|_| drop(work::exchange(&gateway, &body))));
                     }
                 });
                 begun.elapsed()

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Method;
-use model_router::capacity::Capacity;
-use model_router::config;
-use model_router::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange};
-use model_router::outcome::Origin;
-use model_router::quota::Quota;
-use model_router::registry::Registry;
-use model_router::router::{RequestHead, Router};
-use model_router::snapshot::Snapshot;
+use model_router::gateway::Gateway;
+use model_router::gateway::capacity::Capacity;
+use model_router::gateway::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange};
+use model_router::gateway::router::{RequestHead, Router};
+use model_router::policy_file;
+use model_router::routing::outcome::Origin;
+use model_router::routing::outcome::quota::Quota;
+use model_router::routing::registry::Registry;
+use model_router::routing::snapshot::Snapshot;
 
 /// Where a body has its model.
 #[derive(Clone, Copy, Debug)]
@@ -63,12 +64,12 @@ pub(crate) fn snapshot(apis: usize, targets: usize, weighted: bool) -> Snapshot 
             targets.join(", "),
         );
     }
-    config::read_bytes("policy.yaml", text.as_bytes(), &Registry::default()).expect("a good policy").snapshot
+    policy_file::read_bytes("policy.yaml", text.as_bytes(), &Registry::default()).expect("a good policy").snapshot
 }
 
 /// A router with that policy.
 pub(crate) fn router(apis: usize, targets: usize, weighted: bool) -> Arc<Router> {
-    Arc::new(Router::new(snapshot(apis, targets, weighted), Arc::default()))
+    Arc::new(Router::new(snapshot(apis, targets, weighted)))
 }
 
 /// The head of a request to the first API.
@@ -86,9 +87,9 @@ pub(crate) fn head() -> RequestHead {
 }
 
 /// A request's whole way through the router, gRPC apart: headers, body, the answer's headers.
-pub(crate) fn exchange(router: &Arc<Router>, capacity: &Arc<Capacity>, body: &Bytes) -> Answer {
+pub(crate) fn exchange(gateway: &Arc<Gateway>, body: &Bytes) -> Answer {
     let now = Instant::now();
-    let mut exchange = Exchange::new(Arc::clone(router), Arc::clone(capacity));
+    let mut exchange = Exchange::new(Arc::clone(gateway));
     let unwanted = vec!["authorization"];
     let body_mode = BodyMode::Buffered;
     exchange.on(Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode }, now);
@@ -106,7 +107,7 @@ pub(crate) fn exchange(router: &Arc<Router>, capacity: &Arc<Capacity>, body: &By
     sent
 }
 
-/// Bounds that nothing here reaches.
-pub(crate) fn capacity() -> Arc<Capacity> {
-    Capacity::new(64 << 20, 1 << 20, 1 << 30)
+/// A gateway around a router, with bounds that nothing here reaches.
+pub(crate) fn gateway(router: Arc<Router>) -> Arc<Gateway> {
+    Arc::new(Gateway { router, telemetry: Arc::default(), capacity: Capacity::new(64 << 20, 1 << 20, 1 << 30) })
 }

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use model_router::capacity::Capacity;
-use model_router::config;
-use model_router::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
-use model_router::registry::Registry;
-use model_router::inspection::Kind;
-use model_router::outcome::Origin;
-use model_router::quota::Quota;
-use model_router::router::{RequestHead, Router};
+use model_router::gateway::Gateway;
+use model_router::gateway::capacity::Capacity;
+use model_router::policy_file;
+use model_router::gateway::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
+use model_router::routing::registry::Registry;
+use model_router::routing::outcome::inspection::Kind;
+use model_router::routing::outcome::Origin;
+use model_router::routing::outcome::quota::Quota;
+use model_router::gateway::router::{RequestHead, Router};
 
 const POLICY: &[u8] = b"
 unmatched: continue
@@ -69,8 +70,7 @@ struct Stream {
 }
 
 struct World {
-    router: Arc<Router>,
-    capacity: Arc<Capacity>,
+    gateway: Arc<Gateway>,
     streams: [Option<Stream>; STREAMS],
     now: Instant,
 }
@@ -86,11 +86,10 @@ fuzz_target!(|bytes: &[u8]| {
 impl World {
     fn new() -> Self {
         let registry = Arc::new(Registry::default());
-        let snapshot = config::read_bytes("policy.yaml", POLICY, &registry).expect("a good policy").snapshot;
+        let snapshot = policy_file::read_bytes("policy.yaml", POLICY, &registry).expect("a good policy").snapshot;
         let capacity = Capacity::new(MAX_BODY_BYTES, MAX_REQUESTS, 1 << 20);
         Self {
-            router: Arc::new(Router::new(snapshot, registry)),
-            capacity,
+            gateway: Arc::new(Gateway { router: Arc::new(Router::new(snapshot)), telemetry: Arc::default(), capacity }),
             streams: Default::default(),
             now: Instant::now(),
         }
@@ -104,7 +103,7 @@ impl World {
             return;
         }
         let mode = if detail & 1 == 0 { BodyMode::Buffered } else { BodyMode::FullDuplex };
-        let exchange = || Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
+        let exchange = || Exchange::new(Arc::clone(&self.gateway));
         let mut stream = self.streams[slot].take().unwrap_or_else(|| Stream { exchange: exchange(), mode });
         let event = event(kind % 12, detail, stream.mode);
         let asked = Asked::of(&event);
@@ -126,11 +125,11 @@ impl World {
     /// With every stream gone, all places are free, and after an hour so are all targets.
     fn check_nothing_is_held(mut self) {
         self.streams = Default::default();
-        let places: Vec<_> = (0..MAX_REQUESTS).map(|_| self.capacity.enter()).collect();
+        let places: Vec<_> = (0..MAX_REQUESTS).map(|_| self.gateway.capacity.enter()).collect();
         assert!(places.iter().all(Option::is_some), "a place is lost");
         drop(places);
         self.now += Duration::from_secs(3_600);
-        let mut exchange = Exchange::new(Arc::clone(&self.router), Arc::clone(&self.capacity));
+        let mut exchange = Exchange::new(Arc::clone(&self.gateway));
         let (path, body_mode) = (PATHS[0].into(), BodyMode::Buffered);
         let head = RequestHead { method: Method::POST, path, ..RequestHead::default() };
         exchange.on(Event::RequestHeaders { head, unwanted: vec![], end_of_stream: false, body_mode }, self.now);

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use model_router::config;
-use model_router::registry::Registry;
+use model_router::policy_file;
+use model_router::routing::registry::Registry;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = config::read_bytes("policy.yaml", bytes, &Registry::default());
+    let _ = policy_file::read_bytes("policy.yaml", bytes, &Registry::default());
 });

@@ -13,9 +13,8 @@ use tokio::sync::watch;
 use super::access::{self, Access};
 use super::page;
 use super::service::AdminService;
-use crate::capacity::Capacity;
-use crate::reload::Source;
-use crate::router::Router;
+use crate::gateway::Gateway;
+use crate::policy_file::PolicyStatus;
 use crate::telemetry::Live;
 
 /// Source: the OpenMetrics specification.
@@ -24,12 +23,10 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// What the answers are made of.
 #[derive(Clone, Debug)]
 pub struct Watched {
-    /// The router.
-    pub router: Arc<Router>,
-    /// Where its policy comes from.
-    pub source: Arc<Source>,
-    /// What it holds.
-    pub capacity: Arc<Capacity>,
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// The status of its policy.
+    pub policy: Arc<PolicyStatus>,
     /// Whether it is about to stop.
     pub stopping: watch::Receiver<bool>,
 }
@@ -62,16 +59,17 @@ fn http2_only(grpc: Routes) -> Routes {
 }
 
 async fn metrics(State(watched): State<Watched>) -> impl IntoResponse {
-    let Watched { router, source, capacity, .. } = watched;
-    let status = source.status();
+    let Watched { gateway, policy, .. } = watched;
+    let status = policy.get();
     let live = Live {
-        router: Arc::clone(&router),
-        capacity,
+        snapshot: gateway.router.snapshot(),
+        open_requests: gateway.capacity.requests(),
+        held_body_bytes: gateway.capacity.bytes(),
         applied_at: status.applied_at,
         refused: status.refused.is_some(),
         refusals: status.refusals,
     };
-    ([(header::CONTENT_TYPE, OPENMETRICS)], router.telemetry.openmetrics(live))
+    ([(header::CONTENT_TYPE, OPENMETRICS)], gateway.telemetry.openmetrics(live))
 }
 
 /// Not ready once the signal to stop has come: requests under way go on, new ones should go elsewhere.

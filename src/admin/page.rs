@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::proto::{Classifier, Decision, GetStatusResponse, State, Target};
 use super::service::AdminService;
-use crate::decision::STATEFUL;
+use crate::routing::decision::STATEFUL;
 
 /// How many decisions it shows.
 const DECISIONS: usize = 50;

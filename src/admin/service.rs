@@ -16,21 +16,21 @@ use super::proto::{
     ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, ResumeRequest, ResumeResponse, State,
     SuspendRequest, SuspendResponse, Target,
 };
-use crate::api::Environment;
 use crate::classifier::ClassifierState;
-use crate::decision::Decision;
-use crate::explain::{RawRequest, explain, rehearsal};
-use crate::health::{Standing, TargetState};
-use crate::outline::outline;
-use crate::policy::Turns;
-use crate::reload::Source;
-use crate::router::Router;
+use crate::dry_run::explain::{RawRequest, explain, rehearsal};
+use crate::gateway::Gateway;
+use crate::policy_file::PolicyStatus;
+use crate::policy_file::outline::outline;
+use crate::routing::api::Environment;
+use crate::routing::decision::Decision;
+use crate::routing::policy::Turns;
+use crate::routing::suspension::{Standing, TargetState};
 
 /// The service.
 #[derive(Clone, Debug)]
 pub struct AdminService {
-    router: Arc<Router>,
-    source: Arc<Source>,
+    gateway: Arc<Gateway>,
+    policy: Arc<PolicyStatus>,
     started_at: SystemTime,
     /// Of the fingerprints of credentials.
     salt: u64,
@@ -39,8 +39,8 @@ pub struct AdminService {
 impl AdminService {
     /// The service of a router that starts now.
     #[must_use]
-    pub fn new(router: Arc<Router>, source: Arc<Source>) -> Self {
-        Self { router, source, started_at: SystemTime::now(), salt: RandomState::new().hash_one(0) }
+    pub fn new(gateway: Arc<Gateway>, policy: Arc<PolicyStatus>) -> Self {
+        Self { gateway, policy, started_at: SystemTime::now(), salt: RandomState::new().hash_one(0) }
     }
 
     /// Ready to be added to a server.
@@ -74,7 +74,7 @@ impl Admin for AdminService {
         let ListDecisionsRequest { limit, request_id } = request.into_inner();
         let most = if limit == 0 { usize::MAX } else { limit as usize };
         let is_meant = |decision: &Decision| decision.request_id.as_deref() == Some(&*request_id);
-        let recent = self.router.telemetry.recent(|decision| request_id.is_empty() || is_meant(decision), most);
+        let recent = self.gateway.telemetry.recent(|decision| request_id.is_empty() || is_meant(decision), most);
         Ok(Response::new(ListDecisionsResponse { decisions: recent.iter().map(|decision| told(decision)).collect() }))
     }
 
@@ -82,7 +82,7 @@ impl Admin for AdminService {
         let ExplainRequest { request, environment, no_call } = request.into_inner();
         let request = RawRequest::parse(&request).map_err(Status::invalid_argument)?;
         let request = if environment.is_empty() { request } else { request.in_environment(&environment) };
-        let rehearsal = Arc::new(rehearsal(&self.router.snapshot(), Instant::now()));
+        let rehearsal = Arc::new(rehearsal(&self.gateway.router.snapshot(), Instant::now()));
         // What did not happen is not logged.
         let explanation = explain(rehearsal, &request, !no_call).with_subscriber(NoSubscriber::default()).await;
         let json = format!("{:#}", serde_json::json!(explanation));
@@ -91,7 +91,7 @@ impl Admin for AdminService {
 
     async fn get_outline(&self, _: Request<GetOutlineRequest>) -> Result<Response<GetOutlineResponse>, Status> {
         let salt = self.salt.to_be_bytes();
-        let things = outline(&self.router.snapshot(), &salt).into_iter().collect();
+        let things = outline(&self.gateway.router.snapshot(), &salt).into_iter().collect();
         Ok(Response::new(GetOutlineResponse { things, salt: salt.to_vec() }))
     }
 
@@ -129,13 +129,13 @@ const MAX_REASON_CHARS: usize = 200;
 
 impl AdminService {
     pub(super) fn status(&self) -> GetStatusResponse {
-        let snapshot = self.router.snapshot();
-        let status = self.source.status();
+        let snapshot = self.gateway.router.snapshot();
+        let status = self.policy.get();
         GetStatusResponse {
             router_version: env!("CARGO_PKG_VERSION").into(),
             started_at: Some(self.started_at.into()),
             policy: Some(Policy {
-                file: self.source.name(),
+                file: self.policy.name().to_owned(),
                 version: snapshot.version,
                 sha256: snapshot.hash.clone(),
                 applied_at: Some(status.applied_at.into()),
@@ -164,7 +164,7 @@ impl AdminService {
 
     /// The last decisions, newest first.
     pub(super) fn decisions(&self, most: usize) -> Vec<proto::Decision> {
-        self.router.telemetry.recent(|_| true, most).iter().map(|decision| told(decision)).collect()
+        self.gateway.telemetry.recent(|_| true, most).iter().map(|decision| told(decision)).collect()
     }
 
     /// The targets of an endpoint, or one of them.
@@ -185,7 +185,7 @@ impl AdminService {
     /// Every classifier of the live policy once, with the lists that use it.
     fn classifiers(&self) -> BTreeMap<String, (Arc<ClassifierState>, Vec<String>)> {
         let mut classifiers = BTreeMap::new();
-        for api in self.router.snapshot().apis.iter() {
+        for api in self.gateway.router.snapshot().apis.iter() {
             for environment in [Environment::Production, Environment::Sandbox] {
                 let Some(Turns::Intelligent(rules)) = api.policy(environment).map(|policy| &policy.turns) else {
                     continue;
@@ -202,7 +202,7 @@ impl AdminService {
     /// Every target of the live policy once, with the lists that name it.
     fn targets(&self) -> BTreeMap<(String, String), (Arc<TargetState>, Vec<String>)> {
         let mut targets = BTreeMap::new();
-        for api in self.router.snapshot().apis.iter() {
+        for api in self.gateway.router.snapshot().apis.iter() {
             for environment in [Environment::Production, Environment::Sandbox] {
                 for target in api.policy(environment).map_or(&[][..], |policy| &policy.targets) {
                     let key = (target.endpoint.name.to_string(), target.model.to_string());

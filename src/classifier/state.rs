@@ -18,8 +18,8 @@ use super::answer::Said;
 use super::call::{self, Reply};
 use super::question::Failure;
 use super::verdict::Verdict;
-use crate::health::Standing;
-use crate::health::gate::{Gate, Lasting, Pass, Trigger};
+use crate::gate::{Gate, Lasting, Pass, Trigger};
+use crate::routing::suspension::Standing;
 
 /// What makes a classifier the same one after a reload: its name, and that nothing of it has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -54,6 +54,15 @@ impl Verdict {
         }
     }
 
+    /// Returns the index of the rule that the request fits.
+    #[must_use]
+    pub fn rule(&self) -> Option<usize> {
+        match self {
+            Self::Matched(rule) => Some(*rule),
+            _ => None,
+        }
+    }
+
     /// Its stable name.
     #[must_use]
     pub fn label(&self) -> &'static str {

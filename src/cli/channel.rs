@@ -12,8 +12,8 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel as Transport, ClientTlsConfig, Endpoint};
 
+use crate::address::ListenAddress;
 use crate::admin::token_in;
-use crate::server::ListenAddress;
 
 /// Where the router is, and what it must be shown.
 #[derive(Debug, Args)]

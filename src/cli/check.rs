@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::channel::{Address, Peer, Proof};
 use super::fail;
-use crate::config::{self, Compiled, MissingSecrets, Problem, Problems, Secrets};
-use crate::registry::Registry;
+use crate::policy_file::{self, Compiled, MissingSecrets, Problem, Problems, Secrets};
+use crate::routing::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -42,7 +42,7 @@ enum Output {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let missing = if arguments.strict { MissingSecrets::Refuse } else { MissingSecrets::Warn };
     let secrets = Secrets::new(std::env::vars_os(), missing);
-    let (problems, verdict) = match config::read(&arguments.paths, &secrets, &Registry::default(), 1).result {
+    let (problems, verdict) = match policy_file::read(&arguments.paths, &secrets, &Registry::default(), 1).result {
         Ok(Compiled { warnings, snapshot }) => (warnings, Ok(snapshot)),
         Err(problems) => (problems, Err("can't be used")),
     };

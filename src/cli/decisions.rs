@@ -10,7 +10,7 @@ use super::admin::{self, Output, instant, table};
 use super::channel::Address;
 use super::{fail, runtime};
 use crate::admin::proto::{Decision, ListDecisionsRequest};
-use crate::decision::{NO_ANSWER, STATEFUL};
+use crate::routing::decision::{NO_ANSWER, STATEFUL};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

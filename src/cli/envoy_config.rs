@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::fail;
-use crate::config::{self, Secrets};
-use crate::envoy_config::{self, ADMIN, CA_FILE, LISTEN, Output, Settings, Topology};
-use crate::registry::Registry;
-use crate::server::ListenAddress;
-use crate::snapshot::Snapshot;
+use crate::address::ListenAddress;
+use crate::envoy::config::{self, ADMIN, CA_FILE, LISTEN, Output, Settings, Topology};
+use crate::policy_file::{self, Secrets};
+use crate::routing::registry::Registry;
+use crate::routing::snapshot::Snapshot;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
     if let Some(directory) = arguments.into.clone() {
         return arguments.write_into(&directory);
     }
-    let compiled = match config::read(&arguments.policy, &Secrets::assumed(), &Registry::default(), 1).result {
+    let compiled = match policy_file::read(&arguments.policy, &Secrets::assumed(), &Registry::default(), 1).result {
         Ok(compiled) => compiled,
         Err(problems) => return fail(format!("the policy can't be used\n{}", problems.explained())),
     };
@@ -96,18 +96,18 @@ impl Arguments {
         }
     }
 
-    fn write(self, snapshot: &Snapshot) -> Result<String, envoy_config::Conflicts> {
+    fn write(self, snapshot: &Snapshot) -> Result<String, config::Conflicts> {
         let output = self.output;
         let settings = self.settings();
         match output {
-            Output::Bootstrap => envoy_config::bootstrap(snapshot, &settings),
-            Output::Fragment => envoy_config::fragment(snapshot, &settings),
-            Output::Clusters => envoy_config::clusters(snapshot, &settings.ca_file),
+            Output::Bootstrap => config::bootstrap(snapshot, &settings),
+            Output::Fragment => config::fragment(snapshot, &settings),
+            Output::Clusters => config::clusters(snapshot, &settings.ca_file),
         }
     }
 
     fn write_into(self, directory: &Path) -> ExitCode {
-        match envoy_config::write_into(directory, self.settings()) {
+        match config::write_into(directory, self.settings()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(format!("--into: {problem}")),
         }

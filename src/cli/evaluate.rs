@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Environment, Output, fail, policy, runtime};
-use crate::evaluate::{Case, Report, evaluate, rules};
+use crate::dry_run::evaluate::{Case, Report, evaluate, rules};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

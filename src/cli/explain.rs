@@ -12,9 +12,9 @@ use super::channel::{Address, Peer, Proof};
 use super::{Environment, Output, fail, policy, runtime};
 use crate::admin::proto::admin_client::AdminClient;
 use crate::admin::proto::{ExplainRequest, ExplainResponse};
-use crate::api;
-use crate::explain::{RawRequest, explain};
-use crate::router::Router;
+use crate::dry_run::explain::{RawRequest, explain};
+use crate::gateway::router::Router;
+use crate::routing::api;
 
 /// How long a router may take, its classifier included.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -75,8 +75,8 @@ fn offline(request: RawRequest, arguments: &Arguments) -> Result<ExplainResponse
         Some(environment) => request.in_environment(api::Environment::from(environment).name()),
         None => request,
     };
-    let (snapshot, registry) = policy::load(&arguments.policy)?;
-    let router = Arc::new(Router::new(snapshot, registry));
+    let (snapshot, _registry) = policy::load(&arguments.policy)?;
+    let router = Arc::new(Router::new(snapshot));
     let explanation = runtime()?.block_on(explain(router, &request, !arguments.no_call));
     Ok(ExplainResponse { text: explanation.to_string(), json: format!("{:#}", serde_json::json!(explanation)) })
 }

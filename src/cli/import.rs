@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::fail;
-use crate::import::{self, Imported};
+use crate::policy_file::import::{self, Imported};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

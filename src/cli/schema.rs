@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::config;
+use crate::policy_file;
 
 #[allow(clippy::print_stdout)] // The schema is the result.
 pub(super) fn run() -> ExitCode {
-    print!("{}", config::schema());
+    print!("{}", policy_file::schema());
     ExitCode::SUCCESS
 }

@@ -15,14 +15,17 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::{fail, positive_duration};
+use crate::address::ListenAddress;
 use crate::admin::{Access, Token};
-use crate::envoy_config::{CA_FILE, ClustersFile};
-use crate::registry::Registry;
-use crate::reload::{self, Clusters, Source};
-use crate::router::Router;
-use crate::server::{self, Bounds, ListenAddress, Listener, Tls, TlsFiles};
-use crate::snapshot::Snapshot;
-use crate::telemetry::{Json, LastLines, Lines, LogDecisions};
+use crate::envoy::config::{CA_FILE, ClustersFile};
+use crate::gateway::Gateway;
+use crate::gateway::capacity::Capacity;
+use crate::gateway::router::Router;
+use crate::routing::registry::Registry;
+use crate::routing::snapshot::Snapshot;
+use crate::server::reload::{self, Clusters, Source};
+use crate::server::{self, Bounds, Listener, Tls, TlsFiles};
+use crate::telemetry::{Json, LastLines, Lines, LogDecisions, Telemetry};
 
 /// How long the last spans may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -180,24 +183,20 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     reload::log_warnings(&compiled.warnings);
     let source = Arc::new(source);
     let clusters = arguments.clusters(&mut compiled.snapshot).await?;
-    let mut router = Router::new(compiled.snapshot, registry);
-    router.telemetry.log_decisions(arguments.log_decisions);
-    let router = Arc::new(router);
+    let router = Arc::new(Router::new(compiled.snapshot));
+    let gateway = arguments.gateway(Arc::clone(&router));
     let tls = arguments.tls()?;
     let (listener, listen) = bind("--listen", &arguments.listen, tls.as_ref()).await?;
     let (admin_tls, access) = (arguments.admin_tls()?, arguments.access()?);
     let (admin_listener, admin_listen) = bind("--admin-listen", &arguments.admin_listen, admin_tls.as_ref()).await?;
     let stop = stop_signal()?;
     let bounds = Bounds {
-        max_body_bytes: arguments.max_body_bytes,
-        max_requests: arguments.max_requests_in_flight,
-        max_bytes: arguments.max_body_bytes_in_flight,
         max_streams: arguments.max_streams,
         threads: arguments.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get),
         drain_timeout: arguments.drain_timeout,
     };
     let snapshot = router.snapshot();
-    info!(%listen, %admin_listen, policy = source.name(), sha256 = snapshot.hash, "serving");
+    info!(%listen, %admin_listen, policy = source.status().name(), sha256 = snapshot.hash, "serving");
     drop(snapshot);
     tokio::spawn(Arc::clone(&source).follow(Arc::clone(&router), files, arguments.reload_interval, clusters));
     for tls in [tls, admin_tls].into_iter().flatten() {
@@ -206,8 +205,8 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
     let listeners = (listener, admin_listener);
     let collector = arguments.otlp_endpoint.as_ref();
-    let exporter = collector.map(|to| router.telemetry.export().to(to.clone(), &arguments.otlp_service_name));
-    server::serve(listeners, access, router, source, bounds, stop)
+    let exporter = collector.map(|to| gateway.telemetry.export().to(to.clone(), &arguments.otlp_service_name));
+    server::serve(listeners, access, gateway, source.status(), bounds, stop)
         .await
         .map_err(|error| format!("stopped serving: {error}"))?;
     if let Some(exporter) = exporter {
@@ -219,6 +218,12 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
 }
 
 impl Arguments {
+    fn gateway(&self, router: Arc<Router>) -> Arc<Gateway> {
+        let telemetry = Arc::new(Telemetry::new(self.log_decisions));
+        let capacity = Capacity::new(self.max_body_bytes, self.max_requests_in_flight, self.max_body_bytes_in_flight);
+        Arc::new(Gateway { router, telemetry, capacity })
+    }
+
     /// Written before anything else: an Envoy that is started at the same time waits for no file, it gives up.
     async fn clusters(&self, snapshot: &mut Snapshot) -> Result<Option<Clusters>, String> {
         let Some(directory) = &self.envoy_clusters_dir else { return Ok(None) };
@@ -258,7 +263,7 @@ async fn bind(
     address: &ListenAddress,
     tls: Option<&Arc<Tls>>,
 ) -> Result<(Listener, ListenAddress), String> {
-    address.bind(tls).await.map_err(|error| format!("can't listen at {flag} {address}: {error}"))
+    Listener::bind(address, tls).await.map_err(|error| format!("can't listen at {flag} {address}: {error}"))
 }
 
 fn collector(url: &str) -> Result<Endpoint, String> {

@@ -1,12 +1,9 @@
-//! An address to listen at: loopback, or a unix socket that only its owner can open.
+//! A bound listener: a TCP port, or a unix socket that only its owner can open.
 
-use std::fmt;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,21 +12,13 @@ use tracing::debug;
 
 use super::connection::Socket;
 use super::tls::Tls;
+use crate::address::ListenAddress;
 
 /// Whoever can open the socket can read provider keys out of the router's answers.
 const SOCKET_MODE: u32 = 0o600;
 
 /// How soon after an error a connection is accepted again.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// An address and port; port 0 takes a free one.
-    Tcp(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-}
 
 /// A bound listener.
 #[derive(Debug)]
@@ -73,55 +62,22 @@ impl Listener {
     }
 }
 
-impl FromStr for ListenAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some("") => Err("expected a path after `unix:`".into()),
-            Some(path) => Ok(Self::Unix(path.into())),
-            None => text.parse().map(Self::Tcp).map_err(|_| "expected `ADDRESS:PORT` or `unix:PATH`".into()),
-        }
-    }
-}
-
-impl fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl ListenAddress {
-    /// Whether it is a socket of this machine's own.
-    #[must_use]
-    pub fn is_unix(&self) -> bool {
-        matches!(self, Self::Unix(_))
-    }
-
-    /// Whether others than this machine could reach it.
-    #[must_use]
-    pub fn is_exposed(&self) -> bool {
-        matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
-    }
-
+impl Listener {
     /// Binds it, for clients with a certificate if `tls` is given, and gives the address that it then has.
     ///
     /// # Errors
     /// It is taken, or may not be bound.
-    pub async fn bind(&self, tls: Option<&Arc<Tls>>) -> io::Result<(Listener, Self)> {
-        match self {
-            Self::Tcp(address) => {
+    pub async fn bind(address: &ListenAddress, tls: Option<&Arc<Tls>>) -> io::Result<(Self, ListenAddress)> {
+        match address {
+            ListenAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).await?;
-                let bound = Self::Tcp(listener.local_addr()?);
-                Ok((Listener { bound: Bound::Tcp(listener), tls: tls.map(Arc::clone) }, bound))
+                let bound = ListenAddress::Tcp(listener.local_addr()?);
+                Ok((Self { bound: Bound::Tcp(listener), tls: tls.map(Arc::clone) }, bound))
             }
-            Self::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 refuse_if_served(path).await?;
                 let listener = bind_unix(path)?;
-                Ok((Listener { bound: Bound::Unix(listener), tls: None }, self.clone()))
+                Ok((Self { bound: Bound::Unix(listener), tls: None }, address.clone()))
             }
         }
     }
@@ -165,38 +121,22 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn addresses_are_read() {
-        assert_eq!("127.0.0.1:0".parse(), Ok(ListenAddress::Tcp(([127, 0, 0, 1], 0).into())));
-        assert_eq!("unix:/a/b".parse(), Ok(ListenAddress::Unix("/a/b".into())));
-        for text in ["unix:", "localhost", "/a/b", "127.0.0.1"] {
-            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn only_loopback_and_sockets_are_not_exposed() {
-        for (text, exposed) in [("127.0.0.1:1", false), ("[::1]:1", false), ("unix:/a", false), ("0.0.0.0:1", true)] {
-            assert_eq!(text.parse::<ListenAddress>().expect("valid").is_exposed(), exposed, "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn a_socket_is_its_owners_and_a_leftover_is_replaced() {
         let directory = tempfile::tempdir().expect("a directory");
         let address = ListenAddress::Unix(directory.path().join("router.sock"));
-        let (first, _) = address.bind(None).await.expect("bound");
+        let (first, _) = Listener::bind(&address, None).await.expect("bound");
         let mode = fs::metadata(directory.path().join("router.sock")).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(address.bind(None).await.expect_err("served").kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::bind(&address, None).await.expect_err("served").kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        address.bind(None).await.expect("a leftover is replaced");
+        Listener::bind(&address, None).await.expect("a leftover is replaced");
     }
 
     #[tokio::test]
     async fn a_file_is_not_replaced() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let error = ListenAddress::Unix(file.path().into()).bind(None).await.expect_err("no socket");
+        let error = Listener::bind(&ListenAddress::Unix(file.path().into()), None).await.expect_err("no socket");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
 }

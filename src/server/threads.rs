@@ -21,7 +21,7 @@ use tracing::debug;
 
 use super::connection::{Socket, connections};
 use super::{CONNECTION_WINDOW_BYTES, KEEPALIVE, Listener, STREAM_WINDOW_BYTES, Tls, stop};
-use crate::ext_proc::EnvoyService;
+use crate::envoy::ext_proc::EnvoyService;
 
 /// Connections that wait for their thread; Envoy opens few and keeps them.
 const MAX_WAITING: usize = 256;

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tracing::{error, info};
 
-use crate::reload::stamps;
+use crate::file_watch::stamps;
 
 /// How long a client may take to say who it is.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,19 +11,20 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::metrics::{Name, TargetLabels};
-use crate::capacity::Capacity;
 use crate::classifier::Classifier;
-use crate::health::TargetState;
-use crate::policy::Turns;
-use crate::router::Router;
+use crate::routing::policy::Turns;
+use crate::routing::snapshot::Snapshot;
+use crate::routing::suspension::TargetState;
 
 /// What is read.
 #[derive(Debug)]
 pub struct Live {
     /// The targets and classifiers of the live policy.
-    pub router: Arc<Router>,
-    /// What is held.
-    pub capacity: Arc<Capacity>,
+    pub snapshot: Arc<Snapshot>,
+    /// Requests until the headers of their responses.
+    pub open_requests: usize,
+    /// Bytes of request bodies that are held.
+    pub held_body_bytes: usize,
     /// When the live policy was applied.
     pub applied_at: SystemTime,
     /// Whether its files have changes that were refused.
@@ -54,7 +55,7 @@ impl Collector for Live {
 impl Live {
     /// Each target once, in the order of the policy.
     fn targets(&self) -> Vec<Arc<TargetState>> {
-        let snapshot = self.router.snapshot();
+        let snapshot = &self.snapshot;
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         let states = policies.flat_map(|policy| &policy.targets).map(|target| &target.state);
         let mut seen = HashSet::new();
@@ -62,7 +63,7 @@ impl Live {
     }
 
     fn classifiers(&self, encoder: &mut DescriptorEncoder<'_>, now: Instant) -> fmt::Result {
-        let snapshot = self.router.snapshot();
+        let snapshot = &self.snapshot;
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         let mut seen = HashSet::new();
         let classifiers: Vec<&Classifier> = policies
@@ -104,21 +105,17 @@ impl Live {
     fn service(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let applied = self.applied_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         for (name, help, value) in [
-            ("policy_version", "Counts the policies applied since start, from 1", self.router.snapshot().version),
+            ("policy_version", "Counts the policies applied since start, from 1", self.snapshot.version),
             ("policy_applied_timestamp_seconds", "When the live policy was applied", applied),
             ("policy_refused", "1 while the policy's files have changes that were refused", self.refused.into()),
-            ("open_requests", "Requests until their answers' headers", self.capacity.requests() as u64),
-            ("held_body_bytes", "Bytes of request bodies held", self.capacity.bytes() as u64),
+            ("open_requests", "Requests until their answers' headers", self.open_requests as u64),
+            ("held_body_bytes", "Bytes of request bodies held", self.held_body_bytes as u64),
         ] {
             let metric = gauge(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         for (name, help, value) in [
-            (
-                "policy_changes",
-                "Changes of the policy that were applied",
-                self.router.snapshot().version.saturating_sub(1),
-            ),
+            ("policy_changes", "Changes of the policy that were applied", self.snapshot.version.saturating_sub(1)),
             ("policy_refusals", "Changes of the policy's files that were refused", self.refusals),
         ] {
             let metric = counter(value);

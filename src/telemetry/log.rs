@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::decision::Decision;
-use crate::outcome::Outcome;
+use crate::routing::decision::Decision;
+use crate::routing::outcome::Outcome;
 
 /// Which decisions have a line in the log. Those of further attempts, and of attempts that fail, always have one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Live;
-use crate::decision::Decision;
-use crate::policy::{ModelName, Target};
+use crate::model_name::ModelName;
+use crate::routing::decision::Decision;
 
 /// Seconds until an answer's headers: generation takes from tenths of a second to minutes.
 const ANSWER_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
@@ -203,12 +203,12 @@ impl Metrics {
         self.attempts.get_or_create(&AttemptLabels { api, environment, policy, model, endpoint, outcome }).inc();
     }
 
-    pub(super) fn failed_over(&self, from: &Decision, to: &Target, reason: &'static str) {
+    pub(super) fn failed_over(&self, from: &Decision, model: &ModelName, endpoint: &Arc<str>, reason: &'static str) {
         let labels = FailoverLabels {
             from_model: from.model.as_ref().map(Name::from),
             from_endpoint: Name(Arc::clone(&from.endpoint)),
-            to_model: Name::from(&to.model),
-            to_endpoint: Name(Arc::clone(&to.endpoint.name)),
+            to_model: Name::from(model),
+            to_endpoint: Name(Arc::clone(endpoint)),
             reason,
         };
         self.failovers.get_or_create(&labels).inc();

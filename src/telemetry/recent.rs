@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::decision::Decision;
+use crate::routing::decision::Decision;
 
 /// Older decisions are in the log.
 const MAX_DECISIONS: usize = 1_000;

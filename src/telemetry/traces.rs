@@ -1,9 +1,7 @@
 //! Traces: a span for each attempt whose request is traced, sent over OTLP when there is time for it.
 
 mod exporter;
-mod parent;
 mod span;
-mod traced;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,11 +9,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::metrics::Spans;
-use crate::decision::Decision;
-use crate::outcome::Outcome;
+use crate::routing::decision::Decision;
+use crate::routing::decision::Traced;
+use crate::routing::outcome::Outcome;
 pub use exporter::{Export, Exporter};
-pub use parent::Parent;
-pub use traced::Traced;
 
 /// Spans that wait to be sent; further ones are dropped and counted.
 const MAX_WAITING: usize = 8_192;

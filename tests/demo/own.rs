@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::Method;
-use model_router::api::{Api, Environment, HostPattern};
-use model_router::config::{self, MissingSecrets, Secrets};
-use model_router::registry::Registry;
-use model_router::snapshot::Snapshot;
+use model_router::policy_file::{self, MissingSecrets, Secrets};
+use model_router::routing::api::{Api, Environment, HostPattern};
+use model_router::routing::registry::Registry;
+use model_router::routing::snapshot::Snapshot;
 use serde_json::Value;
 
 use crate::progress::Progress;
@@ -56,7 +56,7 @@ pub(crate) async fn show(file: &Path) -> Result<Stage, String> {
 
 fn read(path: &Path) -> Result<Snapshot, String> {
     let secrets = Secrets::new(env::vars_os(), MissingSecrets::Refuse);
-    let reading = config::read(&[path.to_owned()], &secrets, &Registry::default(), 1);
+    let reading = policy_file::read(&[path.to_owned()], &secrets, &Registry::default(), 1);
     let compiled = reading.result.map_err(|problems| format!("{} can't be used\n{problems}", path.display()))?;
     Ok(compiled.snapshot)
 }

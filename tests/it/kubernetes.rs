@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use model_router::config;
-use model_router::registry::Registry;
+use model_router::policy_file;
+use model_router::routing::registry::Registry;
 
 use crate::check::production;
 use crate::rig::ask::chat;
@@ -50,7 +50,7 @@ fn arguments(text: &str) -> Vec<Vec<String>> {
 fn policies_in_the_manifests_load_without_a_problem() {
     for name in MANIFESTS {
         let policy = below(&manifest(name), "policy.yaml: |");
-        let read = config::read_bytes(name, policy.as_bytes(), &Registry::default());
+        let read = policy_file::read_bytes(name, policy.as_bytes(), &Registry::default());
         let compiled = read.unwrap_or_else(|problems| panic!("{name}: {}", problems.explained()));
         assert_eq!(compiled.warnings.to_string(), "", "{name}");
         assert_eq!(compiled.snapshot.endpoints().count(), 2, "{name}");

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model_router::config::{self, Compiled, MissingSecrets, Problems, Secrets};
-use model_router::registry::Registry;
+use model_router::policy_file::{self, Compiled, MissingSecrets, Problems, Secrets};
+use model_router::routing::registry::Registry;
 use serde_json::Value;
 
 use crate::rig::router::binary;
@@ -28,7 +28,7 @@ fn secrets(missing: MissingSecrets) -> Secrets {
 }
 
 fn read(path: &Path) -> Result<Compiled, Problems> {
-    config::read(&[path.to_owned()], &secrets(MissingSecrets::Refuse), &Registry::default(), 1).result
+    policy_file::read(&[path.to_owned()], &secrets(MissingSecrets::Refuse), &Registry::default(), 1).result
 }
 
 /// What a directory has that a policy can be read from: files, or directories of them.
@@ -60,7 +60,7 @@ fn policies_in_the_readme_load_without_a_problem() {
     let blocks: Vec<_> = readme.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
     assert!(!blocks.is_empty());
     for block in blocks {
-        let read = config::read_bytes("README.md", block.as_bytes(), &Registry::default());
+        let read = policy_file::read_bytes("README.md", block.as_bytes(), &Registry::default());
         let compiled = read.unwrap_or_else(|problems| panic!("{}", problems.explained()));
         assert_eq!(compiled.warnings.to_string(), "");
     }

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 use std::{env, fmt, fs};
 
-use model_router::api::Apis;
-use model_router::envoy_config::{self, Settings};
-use model_router::snapshot::{ClusterNames, Snapshot};
+use model_router::envoy::config::{self, Settings};
+use model_router::routing::api::Apis;
+use model_router::routing::snapshot::{ClusterNames, Snapshot};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -217,15 +217,15 @@ pub(crate) fn shipped(topology: Topology, router: &RouterAddr, clusters_file: &P
     let settings = Settings { clusters_file: Some(clusters_file.to_owned()), ..settings(topology, router) };
     let cluster_names = ClusterNames::default();
     let policy = Snapshot { apis: Apis::default(), version: 1, hash: String::new(), cluster_names };
-    envoy_config::bootstrap(&policy, &settings).expect("nothing to contradict")
+    config::bootstrap(&policy, &settings).expect("nothing to contradict")
 }
 
 /// What `envoy-config` is told: this router, and ports that are free.
 fn settings(topology: Topology, router: &RouterAddr) -> Settings {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let topology = match topology {
-        Topology::Attach => envoy_config::Topology::Attach,
-        Topology::Failover => envoy_config::Topology::Failover,
+        Topology::Attach => config::Topology::Attach,
+        Topology::Failover => config::Topology::Failover,
     };
     Settings {
         topology,

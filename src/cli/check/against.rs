@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::admin::proto::GetOutlineRequest;
 use crate::cli::channel::Address;
 use crate::cli::{admin, fail, runtime};
-use crate::outline::{Difference, Outline, differences, outline};
-use crate::snapshot::Snapshot;
+use crate::policy_file::outline::{Difference, Outline, differences, outline};
+use crate::routing::snapshot::Snapshot;
 
 /// Prints the differences. `may_lack_keys`: the policy was read with warnings, of keys that are not here, perhaps.
 #[allow(clippy::print_stdout)] // They are the result.

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
 use super::{Ended, Traced};
-use crate::decision::{Decision, NO_ANSWER};
+use crate::routing::decision::{Decision, NO_ANSWER};
 
 /// Makes spans with ids that no other process makes but by chance.
 #[derive(Debug, Default)]

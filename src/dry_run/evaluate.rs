@@ -1,0 +1,102 @@
+//! An evaluation: labelled prompts shown to a policy's classifier, and how often it was right.
+
+mod case;
+mod report;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::body::BodyFacts;
+use crate::classifier::{Classification, NONE, Verdict};
+use crate::routing::api::Environment;
+use crate::routing::policy::Turns;
+use crate::routing::policy::intelligent::{Asked, Intelligent};
+use crate::routing::snapshot::Snapshot;
+pub use case::Case;
+pub use report::Report;
+
+/// What came of one case.
+#[derive(Clone, Debug)]
+pub struct Result {
+    /// The case.
+    pub case: Case,
+    /// The name of a rule, [`NONE`], or how the classification failed, in parentheses.
+    pub said: String,
+    /// What there is to know of the call.
+    pub classification: Classification,
+}
+
+impl Result {
+    /// Whether the classifier said what was expected. A rule may have the name of a failure.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        let is_said = matches!(self.classification.verdict, Verdict::Matched(_) | Verdict::None);
+        is_said && self.said == self.case.expected
+    }
+
+    /// Whether the classifier was asked.
+    fn is_asked(&self) -> bool {
+        !matches!(self.classification.verdict, Verdict::ContentMissing | Verdict::BreakerOpen | Verdict::OverCapacity)
+    }
+}
+
+/// The rules that an API applies in an environment.
+///
+/// # Errors
+/// There is no such API, or it has no rules there.
+pub fn rules<'s>(
+    snapshot: &'s Snapshot,
+    api: &str,
+    environment: Environment,
+) -> std::result::Result<&'s Intelligent, String> {
+    let Some(found) = snapshot.apis.iter().find(|known| &*known.name == api) else {
+        let known: Vec<_> = snapshot.apis.iter().map(|api| format!("`{}`", api.name)).collect();
+        return Err(format!("there is no API `{api}`; there are {}", known.join(", ")));
+    };
+    match found.policy(environment).map(|policy| &policy.turns) {
+        Some(Turns::Intelligent(rules)) => Ok(rules),
+        Some(other) => {
+            Err(format!("the API `{api}` is `{}` in {}, and asks no classifier", other.name(), environment.name()))
+        }
+        None => Err(format!("the API `{api}` has no policy for {}", environment.name())),
+    }
+}
+
+/// Shows every case to the classifier, so many at a time, though no more than it may be asked, and calls `progress` after
+/// each. In the order of the cases.
+pub async fn evaluate(rules: &Intelligent, cases: Vec<Case>, concurrency: usize, progress: impl Fn()) -> Vec<Result> {
+    let permits = Arc::new(Semaphore::new(concurrency.min(rules.classifier.concurrency())));
+    let mut tasks = JoinSet::new();
+    for (number, case) in cases.into_iter().enumerate() {
+        let asked = {
+            let body = BodyFacts::read(&case.body).unwrap_or_else(|_| BodyFacts::opaque(&case.body));
+            rules.ask(&body, "")
+        };
+        let permits = Arc::clone(&permits);
+        tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let classification = match asked {
+                Asked::Question(question) => question.answer_afresh().await,
+                Asked::Known(known) => known,
+            };
+            (number, case, classification)
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        // A task ends in no other way: it is not aborted, and nothing in it panics.
+        let Ok((number, case, classification)) = done else { continue };
+        let said =
+            match (classification.verdict.rule().and_then(|rule| rules.rule(rule)), classification.verdict.label()) {
+                (Some(rule), _) => rule.to_owned(),
+                (None, "none") => NONE.to_owned(),
+                (None, failure) => format!("({failure})"),
+            };
+        results.push((number, Result { case, said, classification }));
+        progress();
+    }
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
+}

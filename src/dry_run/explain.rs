@@ -1,0 +1,279 @@
+//! An explanation: one request taken through the exchange as Envoy would, with all that was decided on the way, and
+//! sent nowhere.
+
+mod changes;
+mod rehearsal;
+mod request;
+mod text;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use bytes::Bytes;
+
+use crate::classifier::Classification;
+use crate::envoy::ext_proc;
+use crate::gateway::Gateway;
+use crate::gateway::capacity::Capacity;
+use crate::gateway::exchange::{Answer, Event, Exchange, Mutation, Next};
+use crate::gateway::router::{Admission, Attempt, Fate, Route, Router};
+use crate::routing::endpoint::{Credential, Endpoint};
+use crate::routing::policy::Turns;
+use changes::Change;
+pub use rehearsal::rehearsal;
+pub use request::RawRequest;
+
+/// What became of a request, and why. No credential is in it.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    /// Method, host and path of the request, and the length of its body.
+    pub request: String,
+    /// Where it belongs; absent if nowhere.
+    pub route: Option<Routed>,
+    /// What was asked about it.
+    pub classification: Option<Asked>,
+    /// Where it could go, most wanted first.
+    pub candidates: Vec<Candidate>,
+    /// What comes of it.
+    pub outcome: Outcome,
+    /// What of its body would change.
+    pub body: Vec<Change>,
+    /// Headers that would be set.
+    pub set_headers: Vec<(String, String)>,
+    /// Headers that would be removed, of those that it has.
+    pub removed_headers: Vec<String>,
+}
+
+/// Where a request belongs.
+#[derive(Debug, Serialize)]
+pub struct Routed {
+    /// The API.
+    pub api: String,
+    /// The environment.
+    pub environment: &'static str,
+    /// The kind of policy, or `stateful_endpoint` for a request that exists at one account only.
+    pub policy: &'static str,
+}
+
+/// What was asked about a request.
+#[derive(Debug, Serialize)]
+pub struct Asked {
+    /// The classifier.
+    pub classifier: String,
+    /// Its URL, without a query.
+    pub url: String,
+    /// What was found in the request; absent if nothing was.
+    pub content: Option<String>,
+    /// The whole request to the classifier.
+    pub prompt: Option<Value>,
+    /// Its words, as they came.
+    pub answer: Option<String>,
+    /// What came of it: one of the labels of a verdict, or `not_asked`.
+    pub verdict: &'static str,
+    /// What was wrong, for `error`.
+    pub error: Option<String>,
+    /// The rule that matched.
+    pub rule: Option<String>,
+    /// How long it took.
+    pub milliseconds: Option<u64>,
+    /// The tokens of prompt and answer, where it tells.
+    pub tokens: Option<(u64, u64)>,
+}
+
+/// A target that a request could go to.
+#[derive(Debug, Serialize)]
+pub struct Candidate {
+    /// The model.
+    pub model: String,
+    /// The endpoint.
+    pub endpoint: String,
+    /// `taken`, why it was passed over, or when it would be tried.
+    pub fate: String,
+}
+
+/// What comes of a request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Envoy sends it on.
+    Sent {
+        /// To the cluster of this name.
+        cluster: String,
+    },
+    /// The client gets an answer of the router's own.
+    Answered {
+        /// Its status.
+        status: u16,
+        /// Its body.
+        body: String,
+    },
+    /// It belongs to no API and goes on as it is.
+    Unchanged,
+}
+
+/// Takes a request through a router that serves nobody else. `ask` says whether a classifier is really asked.
+pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Explanation {
+    let capacity = Capacity::new(usize::MAX / 2, 1, usize::MAX / 2);
+    let headers = ext_proc::request_headers(&request.headers, !request.has_body);
+    let route = route(&router, &headers);
+    let mut exchange = Exchange::new(Arc::new(Gateway { router, telemetry: Arc::default(), capacity }));
+    let mut told = Told::default();
+    let mut next = told.note(exchange.on(headers, Instant::now()));
+    if next == Next::More && request.has_body {
+        let whole = Event::RequestBody { bytes: request.body.clone().into(), end_of_stream: true };
+        next = told.note(exchange.on(whole, Instant::now()));
+    }
+    let mut asked = None;
+    if let Some(question) = exchange.question() {
+        let seen = (question.content().to_owned(), question.request());
+        let classification = if ask { question.answer().await } else { Classification::not_asked() };
+        asked = Some((seen, ask));
+        next = told.note(exchange.on(Event::Classified(classification), Instant::now()));
+    }
+    let attempt = if next == Next::More { exchange.attempt() } else { None };
+    told.explained(request, route.as_ref(), attempt, asked)
+}
+
+/// Where the request belongs, even if it is refused.
+fn route(router: &Router, headers: &Event) -> Option<Route> {
+    let Event::RequestHeaders { head, .. } = headers else { return None };
+    match router.admit(&mut head.clone(), Instant::now()) {
+        Admission::First(route) | Admission::Pinned(route) => Some(route),
+        Admission::Further(_) | Admission::Reply(_) | Admission::Refuse(_) | Admission::Continue => None,
+    }
+}
+
+/// What Envoy was told.
+#[derive(Default)]
+struct Told {
+    mutation: Mutation,
+    body: Option<Bytes>,
+    reply: Option<(u16, String)>,
+}
+
+impl Told {
+    fn note(&mut self, (answer, next): (Answer, Next)) -> Next {
+        match answer {
+            Answer::RequestHeaders(mutation) => self.add(mutation),
+            Answer::RequestBody(mutation, body) => {
+                self.add(mutation);
+                self.body = body.map(|body| body.whole());
+            }
+            Answer::Reply(reply) => {
+                self.reply = Some((reply.status.as_u16(), String::from_utf8_lossy(&reply.body).into_owned()));
+            }
+            _ => {}
+        }
+        next
+    }
+
+    fn add(&mut self, mutation: Mutation) {
+        self.mutation.set.extend(mutation.set);
+        self.mutation.remove.extend(mutation.remove);
+    }
+
+    fn explained(
+        self,
+        request: &RawRequest,
+        route: Option<&Route>,
+        attempt: Option<&Attempt>,
+        asked: Option<((String, Value), bool)>,
+    ) -> Explanation {
+        let endpoint = attempt.map(|attempt| &*attempt.target().endpoint).or_else(|| pinned(route));
+        let set = self.mutation.set.iter().map(|(name, value)| (name.to_string(), masked(name, value, endpoint)));
+        let set_headers: Vec<_> = set.collect();
+        // What is removed and set again is set.
+        let had = |name: &&str| {
+            request.headers.iter().any(|(header, _)| header == name) && !set_headers.iter().any(|(set, _)| set == name)
+        };
+        let removed = self.mutation.remove.iter().map(|name| &**name).filter(had).map(str::to_owned);
+        let cluster = set_headers.iter().find(|(name, _)| name == crate::gateway::exchange::private::CLUSTER);
+        let outcome = match (self.reply, cluster) {
+            (Some((status, body)), _) => Outcome::Answered { status, body },
+            (None, Some((_, cluster))) => Outcome::Sent { cluster: cluster.clone() },
+            (None, None) => Outcome::Unchanged,
+        };
+        Explanation {
+            request: request.summary(),
+            route: route.map(|route| Routed::of(route, attempt.is_none() && matches!(outcome, Outcome::Sent { .. }))),
+            classification: attempt.and_then(|attempt| Asked::of(attempt, asked)),
+            candidates: attempt.map(candidates).unwrap_or_default(),
+            outcome,
+            body: self.body.map(|body| changes::between(&request.body, &body)).unwrap_or_default(),
+            removed_headers: removed.collect(),
+            set_headers,
+        }
+    }
+}
+
+/// Where a request goes that exists at one account only.
+fn pinned(route: Option<&Route>) -> Option<&Endpoint> {
+    Some(&*route?.policy().stateful.as_ref()?.endpoint)
+}
+
+impl Routed {
+    fn of(route: &Route, pinned: bool) -> Self {
+        let policy = if pinned { "stateful_endpoint" } else { route.policy().turns.name() };
+        Self { api: route.api.name.to_string(), environment: route.environment.name(), policy }
+    }
+}
+
+impl Asked {
+    fn of(attempt: &Attempt, asked: Option<((String, Value), bool)>) -> Option<Self> {
+        let classification = attempt.trial.classification.as_ref()?;
+        let Turns::Intelligent(rules) = &attempt.trial.route.policy().turns else { return None };
+        let really = asked.as_ref().is_none_or(|(_, really)| *really);
+        let (content, prompt) = asked.map(|(seen, _)| seen).unzip();
+        let milliseconds = u64::try_from(classification.took.as_millis()).ok();
+        Some(Self {
+            classifier: rules.classifier.name.to_string(),
+            url: rules.classifier.address(),
+            milliseconds: milliseconds.filter(|_| really && content.is_some()),
+            content,
+            prompt,
+            answer: classification.answer.clone(),
+            verdict: if really { classification.verdict.label() } else { "not_asked" },
+            error: classification.verdict.error().map(str::to_owned),
+            rule: attempt.rule().map(str::to_owned),
+            tokens: classification.tokens,
+        })
+    }
+}
+
+fn candidates(attempt: &Attempt) -> Vec<Candidate> {
+    let candidate = |(target, fate): (&crate::routing::policy::Target, Fate)| Candidate {
+        model: target.model.to_string(),
+        endpoint: target.endpoint.name.to_string(),
+        fate: match fate {
+            Fate::Taken => "taken".to_owned(),
+            Fate::PassedOver(standing) => format!("passed over: {}", standing.told(Instant::now())),
+            Fate::Behind => "if those before it fail".to_owned(),
+        },
+    };
+    attempt.candidates().map(candidate).collect()
+}
+
+/// A header's value without the endpoint's credential.
+fn masked(name: &str, value: &str, endpoint: Option<&Endpoint>) -> String {
+    match endpoint.map(|endpoint| &endpoint.credential) {
+        Some(Credential::Header(header, _)) if header == name => match value.split_once(' ') {
+            Some((scheme, _)) => format!("{scheme} ***"),
+            None => "***".to_owned(),
+        },
+        Some(Credential::Query(parameter, _)) if name == ":path" => without_parameter(value, parameter),
+        _ => value.to_owned(),
+    }
+}
+
+fn without_parameter(path: &str, name: &str) -> String {
+    let Some((path, query)) = path.split_once('?') else { return path.to_owned() };
+    let is_it = |pair: &str| url::form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(key, _)| key == name);
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((key, _)) if is_it(pair) => format!("{key}=***"),
+        _ => pair.to_owned(),
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}

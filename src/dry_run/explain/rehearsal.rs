@@ -1,0 +1,56 @@
+//! A rehearsal: the live policy for a request that is not really sent.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::gateway::router::Router;
+use crate::routing::api::{Api, Apis};
+use crate::routing::policy::{Policy, Target};
+use crate::routing::snapshot::Snapshot;
+
+/// A router of its own for what is tried out. Whose turn it is and what is suspended are as in the live one at the
+/// moment; what comes of a request there stays there. Classifiers are the same ones: they are really asked.
+#[must_use]
+pub fn rehearsal(live: &Snapshot, now: Instant) -> Router {
+    let apis = live.apis.iter().map(|api| copied_api(api, now)).collect();
+    let snapshot = Snapshot {
+        apis: Apis::new(apis, live.apis.unmatched()),
+        version: live.version,
+        hash: live.hash.clone(),
+        cluster_names: live.cluster_names,
+    };
+    Router::new(snapshot)
+}
+
+fn copied_api(api: &Api, now: Instant) -> Api {
+    Api {
+        name: Arc::clone(&api.name),
+        hosts: api.hosts.clone(),
+        sandbox_hosts: api.sandbox_hosts.clone(),
+        base_path: api.base_path.clone(),
+        operations: api.operations.clone(),
+        production: api.production.as_ref().map(|policy| copied_policy(policy, now)),
+        sandbox: api.sandbox.as_ref().map(|policy| copied_policy(policy, now)),
+        forward_headers: api.forward_headers.clone(),
+    }
+}
+
+fn copied_policy(policy: &Policy, now: Instant) -> Policy {
+    let copied = |target: &Target| Target {
+        model: target.model.clone(),
+        endpoint: Arc::clone(&target.endpoint),
+        edits: target.edits.clone(),
+        state: Arc::new(target.state.copied(now)),
+    };
+    Policy {
+        targets: policy.targets.iter().map(copied).collect(),
+        turns: policy.turns.clone(),
+        limits: policy.limits,
+        budget: policy.budget.clone(),
+        all_suspended: policy.all_suspended,
+        inspect_first_event: policy.inspect_first_event,
+        next_on_context_length: policy.next_on_context_length,
+        decision_headers: policy.decision_headers,
+        stateful: policy.stateful.clone(),
+    }
+}

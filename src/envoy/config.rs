@@ -1,0 +1,132 @@
+//! Envoy's side, written for a policy: a whole configuration, what to add to one that exists, or the clusters' file.
+//!
+//! The shipped `envoy/attach.yaml` and `envoy/failover.yaml` are the templates: they run as they are, and what is
+//! written here differs from them only in addresses and clusters. The shipped `envoy/clusters.yaml` is what is written
+//! for `envoy/policies/round-robin.yaml`.
+
+mod clusters;
+mod file;
+mod fragment;
+mod route;
+mod template;
+mod text;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use crate::address::ListenAddress;
+use crate::routing::snapshot::Snapshot;
+pub use file::ClustersFile;
+
+/// Where Debian keeps the authorities that it trusts.
+pub const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Where clients connect in the shipped files.
+pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
+/// Where Envoy's own admin interface listens in the shipped files.
+pub const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
+
+/// How the router is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Topology {
+    /// One filter and one route: a target that fails is suspended, the next request goes elsewhere
+    Attach,
+    /// A route with attempts before an internal listener: a request that fails is tried at the next target
+    Failover,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A whole configuration, with a listener hardened for the open network
+    Bootstrap,
+    /// What to add to a configuration that exists, and where
+    Fragment,
+    /// The file of clusters that Envoy follows (file CDS)
+    Clusters,
+}
+
+/// What a configuration is written for, the policy apart.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How the router is attached.
+    pub topology: Topology,
+    /// Where the router listens.
+    pub router: ListenAddress,
+    /// Where clients connect; for a whole configuration.
+    pub listen: SocketAddr,
+    /// Where Envoy's admin interface listens; for a whole configuration.
+    pub admin: SocketAddr,
+    /// The file that Envoy reads the clusters from; `None` puts them into the configuration itself.
+    pub clusters_file: Option<PathBuf>,
+    /// The authorities that providers' certificates are checked against (PEM), where Envoy runs.
+    pub ca_file: PathBuf,
+}
+
+/// Why no clusters can be written for a policy, one line for each reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflicts(Vec<String>);
+
+impl fmt::Display for Conflicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl Default for Settings {
+    /// What the shipped `envoy/failover.yaml` has.
+    fn default() -> Self {
+        Self {
+            topology: Topology::Failover,
+            router: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 18_000))),
+            listen: LISTEN,
+            admin: ADMIN,
+            clusters_file: None,
+            ca_file: CA_FILE.into(),
+        }
+    }
+}
+
+/// A whole configuration.
+///
+/// # Errors
+/// Clusters of the policy contradict each other or ours.
+pub fn bootstrap(snapshot: &Snapshot, settings: &Settings) -> Result<String, Conflicts> {
+    let clusters = clusters::of(&[snapshot])?;
+    Ok(template::fill(settings, &clusters::list(&clusters, &settings.ca_file)))
+}
+
+/// What to add to a configuration that exists.
+///
+/// # Errors
+/// Clusters of the policy contradict each other or ours.
+pub fn fragment(snapshot: &Snapshot, settings: &Settings) -> Result<String, Conflicts> {
+    let whole = bootstrap(snapshot, settings)?;
+    Ok(fragment::of(&route::narrow(&whole, &snapshot.apis)))
+}
+
+/// The file of clusters for file CDS.
+///
+/// # Errors
+/// Clusters of the policy contradict each other or ours.
+pub fn clusters(snapshot: &Snapshot, ca_file: &Path) -> Result<String, Conflicts> {
+    Ok(clusters::file(&clusters::of(&[snapshot])?, ca_file))
+}
+
+/// Writes a whole configuration, `envoy.yaml`, that follows the clusters' file in the same directory; makes that file,
+/// without clusters, if it is not there, because Envoy does not start without it.
+///
+/// # Errors
+/// The directory is not there, or may not be written to.
+pub fn write_into(directory: &Path, settings: Settings) -> Result<(), String> {
+    let clusters = ClustersFile::new(directory.to_owned(), settings.ca_file.clone());
+    clusters.make()?;
+    let text = template::fill(&Settings { clusters_file: Some(clusters.path()), ..settings }, "");
+    let path = directory.join("envoy.yaml");
+    std::fs::write(&path, text).map_err(|error| format!("can't write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! The way of one request: an exchange per stream, the attempts made for it, and every reply of our own.
+
+pub mod capacity;
+pub mod exchange;
+pub mod record;
+pub mod refusal;
+pub mod router;
+
+use std::sync::Arc;
+
+use crate::telemetry::Telemetry;
+use capacity::Capacity;
+use router::Router;
+
+/// What all exchanges share.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Chooses targets and learns from responses.
+    pub router: Arc<Router>,
+    /// Records what exchanges report.
+    pub telemetry: Arc<Telemetry>,
+    /// Bounds what exchanges hold.
+    pub capacity: Arc<Capacity>,
+}

@@ -1,0 +1,205 @@
+//! The answer half of an exchange: what it says of the target, and whether the client gets it.
+
+use std::time::{Duration, Instant};
+
+use super::headers::{self, unseen};
+use super::{Answer, Exchange, Mutation, Next, Sent, State};
+use crate::gateway::router::{Attempt, RequestHead};
+use crate::routing::decision::Metadata;
+use crate::routing::outcome::inspection::{ErrorFacts, Kind, MAX_BYTES, Start};
+use crate::routing::outcome::quota::Quota;
+use crate::routing::outcome::{Origin, Outcome};
+
+/// How long an error's body may take. It comes with its headers, as a rule; without it the status decides.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
+
+/// The longest that headers are held back: below `max_message_timeout` (60 s) of the shipped Envoy files.
+const MAX_HOLD: Duration = Duration::from_secs(50);
+
+/// The headers of an answer.
+#[derive(Debug)]
+pub struct AnswerHead {
+    /// Its status.
+    pub status: u16,
+    /// What it says of the target's quota.
+    pub quota: Quota,
+    /// Who made it.
+    pub origin: Origin,
+    /// Those headers present that the client must not see.
+    pub unwanted: Vec<&'static str>,
+    /// Whether it has no body.
+    pub end_of_stream: bool,
+    /// What it calls itself where a header says so, as AWS does.
+    pub error_type: Option<String>,
+    /// What its body is, where that can be read.
+    pub kind: Option<Kind>,
+}
+
+/// An answer whose headers are held back while its start is looked at.
+#[derive(Debug)]
+pub(super) struct Inspection {
+    head: RequestHead,
+    attempt: Attempt,
+    answer: AnswerHead,
+    outcome: Outcome,
+    begun: Instant,
+    seen: Vec<u8>,
+    pub(super) time_limit: Duration,
+}
+
+impl Exchange {
+    pub(super) fn on_answer(
+        &mut self,
+        head: RequestHead,
+        sent: Sent,
+        answer: AnswerHead,
+        (begun, now): (Instant, Instant),
+    ) -> (Answer, Next) {
+        let attempt = match sent {
+            Sent::Target(attempt) => *attempt,
+            Sent::Pinned(route) => {
+                let endpoint = route.policy().stateful.as_ref().map(|stateful| &*stateful.endpoint);
+                let unwanted = unseen(answer.unwanted, &route.api, endpoint);
+                return (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
+            }
+        };
+        let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
+        if let Some(code) = &answer.error_type {
+            let facts = ErrorFacts { codes: vec![code.clone()], ..ErrorFacts::default() };
+            outcome = outcome.refined(&facts, attempt.target().endpoint.provider);
+        }
+        let looked_at = attempt.trial.route.policy().inspect_first_event && answer.kind.is_some();
+        if answer.end_of_stream && outcome.is_served() && looked_at {
+            // An answer that can be read and has nothing to read.
+            outcome = Outcome::Failed { asked: None };
+        }
+        let time_limit = self.inspection_time(&head, &attempt, &answer, &outcome, begun, now);
+        let inspection = Inspection {
+            head,
+            attempt,
+            answer,
+            outcome,
+            begun,
+            seen: Vec::new(),
+            time_limit: time_limit.unwrap_or_default(),
+        };
+        match time_limit {
+            Some(time_limit) => {
+                self.state = State::Inspecting(Box::new(inspection));
+                (Answer::Hold(time_limit), Next::More)
+            }
+            None => (Answer::ResponseHeaders(self.conclude(inspection, now)), Next::End),
+        }
+    }
+
+    /// How long the start of an answer may be waited for; `None` if it is not looked at.
+    fn inspection_time(
+        &self,
+        head: &RequestHead,
+        attempt: &Attempt,
+        answer: &AnswerHead,
+        outcome: &Outcome,
+        begun: Instant,
+        now: Instant,
+    ) -> Option<Duration> {
+        if !head.answer_can_be_held || answer.end_of_stream || answer.origin != Origin::Provider {
+            return None;
+        }
+        let kind = answer.kind?;
+        if answer.status >= 400 {
+            return (kind == Kind::Json).then_some(ERROR_BODY_TIME);
+        }
+        // Without a further attempt there is nothing that could be done about it.
+        let inspected = attempt.trial.route.policy().inspect_first_event && head.stream_id.is_some();
+        let left = attempt.time_limit.saturating_sub(now.saturating_duration_since(begun));
+        (outcome.is_served() && inspected).then_some(left.clamp(Duration::from_millis(1), MAX_HOLD))
+    }
+
+    pub(super) fn on_answer_body(
+        &mut self,
+        mut inspection: Box<Inspection>,
+        bytes: &[u8],
+        end_of_stream: bool,
+        now: Instant,
+    ) -> (Answer, Next) {
+        let room = MAX_BYTES - inspection.seen.len();
+        inspection.seen.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let full = inspection.seen.len() >= MAX_BYTES;
+        let decided = match inspection.answer.status {
+            400.. => (end_of_stream || full).then(|| inspection.refine(&ErrorFacts::read(&inspection.seen))),
+            _ => match inspection.answer.kind.map(|kind| kind.judge(&inspection.seen, end_of_stream)) {
+                Some(Start::Undecided) => None,
+                Some(Start::Bad(facts)) => Some(inspection.refine_bad(&facts)),
+                Some(Start::Good) | None => Some(inspection.outcome),
+            },
+        };
+        match decided {
+            Some(outcome) => {
+                inspection.outcome = outcome;
+                (Answer::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
+            }
+            None => {
+                self.state = State::Inspecting(inspection);
+                (Answer::Nothing, Next::More)
+            }
+        }
+    }
+
+    /// The start did not come in time: an error's status decides, a success that stalls is a failure.
+    pub(super) fn on_late_answer(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Answer, Next) {
+        if inspection.answer.status < 400 {
+            inspection.outcome = Outcome::Failed { asked: None };
+        }
+        (Answer::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
+    }
+
+    /// Tells the target, and says what becomes of the answer: the client gets it, or the next candidate is tried.
+    fn conclude(&self, inspection: Inspection, now: Instant) -> Mutation {
+        let Inspection { head, attempt, answer, mut outcome, begun, .. } = inspection;
+        if attempt.target().endpoint.credential.is_clients() {
+            outcome = outcome.of_clients_own(answer.status);
+        }
+        let (told, took) = (attempt.decision.clone(), now.saturating_duration_since(begun));
+        if let Some(told) = &told {
+            self.gateway.telemetry.answered(told, answer.status, &outcome, took);
+        }
+        let unwanted = unseen(answer.unwanted, &attempt.trial.route.api, Some(&attempt.target().endpoint));
+        let decision = headers::decision(&attempt);
+        let next = self.gateway.router.observe(attempt, &outcome, head.stream_id.as_deref(), now);
+        let goes_on = next.is_some();
+        if let (Some(from), Some(next)) = (&told, &next) {
+            self.gateway.telemetry.failed_over(from, &next.model, &next.endpoint, outcome.label());
+        }
+        if let Some(told) = &told {
+            told.answered(answer.status, &outcome, took, goes_on);
+        }
+        if goes_on {
+            let mut mutation = headers::answer(unwanted, true);
+            if answer.status < 400 {
+                // For Envoy's log; the outer route discards the answer.
+                mutation.set.push((":status".into(), "503".to_owned()));
+            }
+            mutation.metadata = Some(Box::new(Metadata::of("outcome", outcome.label())));
+            return mutation;
+        }
+        let mut mutation = headers::answer(unwanted, false);
+        mutation.set.extend(decision);
+        mutation.metadata = Some(Box::new(Metadata::of("outcome", outcome.label())));
+        mutation
+    }
+}
+
+impl Inspection {
+    fn refine(&self, facts: &ErrorFacts) -> Outcome {
+        self.outcome.refined(facts, self.attempt.target().endpoint.provider)
+    }
+
+    /// An error under a 200 has no status to go by.
+    fn refine_bad(&self, facts: &ErrorFacts) -> Outcome {
+        Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
+    }
+
+    pub(super) fn abandoned(self) -> (RequestHead, Attempt, Instant, bool) {
+        (self.head, self.attempt, self.begun, true)
+    }
+}

@@ -1,0 +1,149 @@
+//! Which headers change on the way: what is taken from a request, what it gets, what an answer loses.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{Mutation, private};
+use crate::gateway::router::{Attempt, RequestHead, Route};
+use crate::routing::api::Api;
+use crate::routing::endpoint::{Credential, Endpoint};
+use crate::routing::operation::ModelPlace;
+use crate::routing::provider;
+
+/// Envoy's own header that bounds the time until an attempt's answer headers. It does so without a retry policy too,
+/// and unlike the route's timeout it does not cut a stream that has begun.
+pub(super) const TIME_LIMIT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+
+/// Whether a request header of this name must not be forwarded; gives the name as a constant.
+#[must_use]
+pub fn unwanted_request_header(name: &str) -> Option<&'static str> {
+    private::ALL.iter().chain(provider::CLIENT_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
+}
+
+/// Whether an answer's header of this name must not reach the client; gives the name as a constant.
+#[must_use]
+pub fn unwanted_answer_header(name: &str) -> Option<&'static str> {
+    let private = private::ALL.iter().chain(&private::SERVED);
+    private.chain(provider::ANSWER_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
+}
+
+/// Those of the unwanted headers that the API does not forward all the same.
+pub(super) fn less_forwarded(mut unwanted: Vec<&'static str>, api: &Api) -> Vec<&'static str> {
+    unwanted
+        .retain(|name| private::ALL.contains(name) || !api.forward_headers.iter().any(|forwarded| forwarded == name));
+    unwanted
+}
+
+/// Those of an answer's headers that the client must not see. A redirection may repeat the path that was asked for, with
+/// a key in its query.
+pub(super) fn unseen(unwanted: Vec<&'static str>, api: &Api, endpoint: Option<&Endpoint>) -> Vec<&'static str> {
+    let mut unwanted = less_forwarded(unwanted, api);
+    if endpoint.is_some_and(|endpoint| matches!(endpoint.credential, Credential::Query(..))) {
+        unwanted.extend(["location", "content-location"]);
+    }
+    unwanted
+}
+
+/// Whatever changes a request's headers removes the cluster header, or sets it, and clears the route: otherwise a client picks
+/// any cluster by sending that header (seen on all supported versions of Envoy where nothing else strips it).
+pub(super) fn strip(mut remove: Vec<&'static str>) -> Mutation {
+    if !remove.contains(&private::CLUSTER) {
+        remove.push(private::CLUSTER);
+    }
+    let remove = remove.into_iter().map(Cow::Borrowed).collect();
+    Mutation { remove, clear_route_cache: true, ..Mutation::default() }
+}
+
+/// Takes from what is removed at once the headers that some endpoint of the policy may get; they are to be removed, or
+/// not, with the choice.
+pub(super) fn clients_own(mutation: &mut Mutation, route: &Route) -> Vec<Cow<'static, str>> {
+    let endpoints = endpoints(route).filter(|endpoint| endpoint.credential.is_clients());
+    let own: Vec<&str> = endpoints.flat_map(|endpoint| endpoint.provider.client_headers).copied().collect();
+    let (later, now) = mutation.remove.drain(..).partition(|name| own.contains(&&**name));
+    mutation.remove = now;
+    later
+}
+
+/// Those that requests of a policy may go to.
+fn endpoints(route: &Route) -> impl Iterator<Item = &Endpoint> {
+    let policy = route.policy();
+    let stateful = policy.stateful.iter().map(|stateful| &*stateful.endpoint);
+    policy.targets.iter().map(|target| &*target.endpoint).chain(stateful)
+}
+
+/// Sends the request to an endpoint, with its own host, path and credential, and the model where that is not in the
+/// body.
+pub(super) fn send(
+    mutation: &mut Mutation,
+    head: &RequestHead,
+    route: &Route,
+    endpoint: &Endpoint,
+    model: Option<&str>,
+    limit: Duration,
+) {
+    mutation.remove.retain(|name| name != private::CLUSTER);
+    mutation.set.push((private::CLUSTER.into(), route.cluster(endpoint).into_owned()));
+    if head.tls != Some(endpoint.origin.tls) {
+        // HTTP/2 tells it to the provider, and Envoy would tell the client's.
+        mutation.set.push((":scheme".into(), endpoint.origin.scheme().to_owned()));
+    }
+    change(mutation, ":authority", &head.authority, endpoint.authority.as_str().into());
+    change(mutation, ":path", &head.path, route.upstream_path(endpoint, &head.path, model).into());
+    mutation.set.push((TIME_LIMIT.into(), limit.as_millis().to_string()));
+    if let (Some(ModelPlace::Header(name)), Some(model)) = (route.operation().map(|it| &it.form.model), model) {
+        mutation.set.push((name.as_str().to_owned().into(), model.to_owned()));
+    }
+    authenticate(mutation, route, endpoint);
+    mutation.clear_route_cache = true;
+}
+
+/// Sets a header to what it is not yet: Envoy's work for one that stays as it is can be saved.
+fn change(mutation: &mut Mutation, name: &'static str, is: &str, to: Cow<'_, str>) {
+    if is != to {
+        mutation.set.push((name.into(), to.into_owned()));
+    }
+}
+
+fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
+    // What a client sends in the place of another endpoint's credential is not this one's to see.
+    for other in endpoints(route) {
+        if let Credential::Header(name, _) = &other.credential
+            && !provider::CLIENT_HEADERS_REMOVED.contains(&&**name)
+            && !mutation.remove.contains(name)
+        {
+            mutation.remove.push(name.clone());
+        }
+    }
+    match &endpoint.credential {
+        Credential::Header(name, secret) => {
+            mutation.remove.retain(|removed| removed != name);
+            mutation.set.push((name.clone(), secret.expose().to_owned()));
+        }
+        Credential::Passthrough => {
+            mutation.remove.retain(|name| !endpoint.provider.client_headers.contains(&&**name));
+        }
+        // In the path, Envoy's to make, or none.
+        Credential::Query(..) | Credential::AwsSigV4(_) | Credential::None => {}
+    }
+}
+
+/// What an answer loses, and whether Envoy is asked for another attempt.
+pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
+    let set = if retry { vec![(private::RETRY.into(), "1".to_owned())] } else { Vec::new() };
+    Mutation { set, remove: remove.into_iter().map(Cow::Borrowed).collect(), ..Mutation::default() }
+}
+
+/// What the client is told of who served it.
+pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
+    if !attempt.trial.route.policy().decision_headers {
+        return Vec::new();
+    }
+    let mut headers = vec![
+        (private::SERVED_MODEL.into(), attempt.target().model.to_string()),
+        (private::SERVED_ENDPOINT.into(), attempt.target().endpoint.name.to_string()),
+        (private::SERVED_ATTEMPTS.into(), attempt.number().to_string()),
+    ];
+    let classification = attempt.trial.classification.as_ref();
+    headers.extend(classification.map(|it| (private::SERVED_CLASSIFICATION.into(), it.verdict.label().to_owned())));
+    headers
+}

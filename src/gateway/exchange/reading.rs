@@ -1,0 +1,83 @@
+//! Reading a request's body as its operation has it, and what becomes of the model there.
+
+use crate::body::{BodyFacts, ModelEdit};
+use crate::gateway::refusal::Refusal;
+use crate::gateway::router::{RequestHead, Route};
+use crate::routing::operation::{ModelPlace, RequestForm};
+use crate::routing::policy::Target;
+
+/// Whether a content encoding leaves the body readable.
+pub(super) fn is_identity(encoding: &str) -> bool {
+    encoding.trim().eq_ignore_ascii_case("identity")
+}
+
+/// What a body is by its content type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// JSON, or not said.
+    Json,
+    /// A multipart form.
+    Form,
+    /// Something else, of a request whose model is not in the body.
+    Opaque,
+}
+
+impl BodyKind {
+    /// `None` for what the operation's model cannot be read in.
+    pub(super) fn of(content_type: Option<&str>, form: &RequestForm) -> Option<Self> {
+        let Some(content_type) = content_type else { return Some(Self::Json) };
+        if is_json(content_type) {
+            return Some(Self::Json);
+        }
+        if form.multipart && is_form(content_type) {
+            return Some(Self::Form);
+        }
+        (form.model != ModelPlace::Body).then_some(Self::Opaque)
+    }
+}
+
+fn is_form(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("multipart/form-data")
+}
+
+/// `application/json`, with parameters or without, and its relatives with `+json`.
+pub(super) fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// What the operation of an admitted request needs.
+pub(super) fn form_of(route: &Route) -> Option<&RequestForm> {
+    route.operation().map(|operation| &operation.form)
+}
+
+/// What is known of a whole request: its model may be elsewhere than in the body, and then the body may be anything.
+pub(super) fn facts<'b>(head: &'b RequestHead, body: &'b [u8], route: &Route) -> Result<BodyFacts<'b>, Refusal> {
+    let Some(form) = form_of(route) else { return BodyFacts::read(body).map_err(Refusal::Body) };
+    let elsewhere = form.model != ModelPlace::Body;
+    let content_type = head.content_type.as_deref();
+    let mut facts = match BodyKind::of(content_type, form) {
+        _ if elsewhere && body.is_empty() => BodyFacts::opaque(body),
+        Some(BodyKind::Opaque) => BodyFacts::opaque(body),
+        Some(BodyKind::Form) => BodyFacts::read_form(body, content_type.unwrap_or_default()).map_err(Refusal::Body)?,
+        Some(BodyKind::Json) | None => BodyFacts::read(body).map_err(Refusal::Body)?,
+    };
+    facts.streamed |= form.streamed;
+    if elsewhere {
+        facts.model = route.named_model(head);
+    }
+    Ok(facts)
+}
+
+/// What becomes of the model in a body: where another place names it, a body that repeats it must agree.
+pub(super) fn model_edit<'t>(target: &'t Target, route: &Route) -> ModelEdit<'t> {
+    let model = target.model.as_str();
+    match (form_of(route).map(|form| &form.model), target.endpoint.provider.body_prefix) {
+        (Some(ModelPlace::Body) | None, _) => ModelEdit::set(model),
+        (Some(_), "") => ModelEdit::replace(model),
+        (Some(_), prefix) => {
+            ModelEdit::replace(format!("{prefix}{model}")).within(target.endpoint.provider.body_members)
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! The request half of an exchange: admitted by its headers, decided by its body, sent or refused.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::headers::{clients_own, less_forwarded, send, strip};
+use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
+use super::{Answer, BodyMode, Exchange, Mutation, Next, Phase, Sent, State, private};
+use crate::body::{BodyError, BodyFacts, Pieces};
+use crate::classifier::{Classification, Question};
+use crate::gateway::record;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::router::{Admission, Attempt, RequestHead, Route};
+use crate::routing::decision::Decision;
+use crate::routing::operation::ModelPlace;
+use crate::routing::policy::intelligent::Asked;
+
+/// A request whose target its body decides.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    First(Route),
+    Classified(Route, Classification),
+    Further(Box<Attempt>),
+}
+
+/// A request whose target the answer to a question decides.
+#[derive(Debug)]
+pub(super) struct Classifying {
+    /// `None` once it is being asked.
+    pub(super) question: Option<Question>,
+    whole: Whole,
+    route: Route,
+}
+
+/// Where a request goes, with which body; or what must be known before that.
+enum Choice {
+    /// `None`: the body goes on as it came, if there is one.
+    Sent(Sent, Option<Pieces>),
+    Ask(Route, Question),
+}
+
+/// A request that has been read.
+#[derive(Debug)]
+struct Whole {
+    head: RequestHead,
+    mode: BodyMode,
+    mutation: Mutation,
+    /// `None` where there is none, and its headers still await their answer.
+    body: Option<Bytes>,
+    trailers: bool,
+}
+
+impl Admitted {
+    fn route(&self) -> &Route {
+        match self {
+            Self::First(route) | Self::Classified(route, _) => route,
+            Self::Further(attempt) => &attempt.trial.route,
+        }
+    }
+}
+
+impl Exchange {
+    pub(super) fn on_request_headers(
+        &mut self,
+        mut head: RequestHead,
+        unwanted: Vec<&'static str>,
+        end_of_stream: bool,
+        mode: BodyMode,
+        now: Instant,
+    ) -> (Answer, Next) {
+        self.began = Some(now);
+        let admission = self.gateway.router.admit(&mut head, now);
+        self.place = self.gateway.capacity.enter();
+        match admission {
+            Admission::Reply(reply) => (Answer::Reply(reply), Next::End),
+            Admission::Refuse(refusal) => self.refuse(&head, &refusal),
+            Admission::Continue => self.pass_on(head, unwanted, end_of_stream, mode),
+            Admission::First(_) | Admission::Pinned(_) if self.place.is_none() => {
+                self.refuse(&head, &Refusal::OverCapacity)
+            }
+            Admission::Pinned(route) => self.pin(head, route, unwanted, (end_of_stream, mode), now),
+            Admission::First(route) => {
+                self.begin_reading(head, Admitted::First(route), unwanted, (end_of_stream, mode), now)
+            }
+            // It was let in once; to refuse it now would lose the client an answer.
+            Admission::Further(attempt) => {
+                self.begin_reading(head, Admitted::Further(attempt), unwanted, (end_of_stream, mode), now)
+            }
+        }
+    }
+
+    /// None of ours: it keeps everything but the private headers.
+    fn pass_on(
+        &mut self,
+        head: RequestHead,
+        mut unwanted: Vec<&'static str>,
+        end_of_stream: bool,
+        mode: BodyMode,
+    ) -> (Answer, Next) {
+        unwanted.retain(|name| private::ALL.contains(name));
+        // Full duplex, a stream that ends here would take the body along.
+        let next = if mode == BodyMode::FullDuplex && !end_of_stream { Next::More } else { Next::End };
+        if next == Next::More {
+            self.state = State::Passing { head, route: None, mode };
+        }
+        (Answer::RequestHeaders(strip(unwanted)), next)
+    }
+
+    /// A request that exists only at one account goes there, whatever the policy's turns.
+    fn pin(
+        &mut self,
+        head: RequestHead,
+        route: Route,
+        unwanted: Vec<&'static str>,
+        (end_of_stream, mode): (bool, BodyMode),
+        now: Instant,
+    ) -> (Answer, Next) {
+        let Some(stateful) = &route.policy().stateful else {
+            return self.refuse(&head, &Refusal::Stateful { what: head.path_only().to_owned() });
+        };
+        let mut mutation = strip(less_forwarded(unwanted, &route.api));
+        send(&mut mutation, &head, &route, &stateful.endpoint, None, route.policy().limits.request_timeout);
+        let decision = self.decided(record::pinned(&head, &route, &stateful.endpoint), now);
+        mutation.metadata = Some(Box::new(decision.metadata()));
+        self.state = if end_of_stream {
+            State::AwaitingAnswer { head, sent: Sent::Pinned(route), begun: now }
+        } else {
+            State::Passing { head, route: Some(route), mode }
+        };
+        (Answer::RequestHeaders(mutation), Next::More)
+    }
+
+    fn begin_reading(
+        &mut self,
+        head: RequestHead,
+        admitted: Admitted,
+        unwanted: Vec<&'static str>,
+        (end_of_stream, mode): (bool, BodyMode),
+        now: Instant,
+    ) -> (Answer, Next) {
+        if let Some(refusal) = self.refusal_of_head(&head, admitted.route(), end_of_stream, mode) {
+            return self.refuse(&head, &refusal);
+        }
+        let chosen_by_client = unwanted.contains(&private::CLUSTER);
+        let mut mutation = strip(less_forwarded(unwanted, &admitted.route().api));
+        if end_of_stream {
+            let whole = Whole { head, mode, mutation, body: None, trailers: false };
+            return self.decide(whole, admitted, now);
+        }
+        let (answer, mutation) = match mode {
+            BodyMode::FullDuplex => (Answer::Nothing, mutation),
+            // Whatever becomes of this stream, no client may choose a cluster. Where a choice of ours falls on an endpoint
+            // that gets the client's credential is not known yet.
+            _ if chosen_by_client => {
+                let remove = clients_own(&mut mutation, admitted.route());
+                (Answer::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
+            }
+            // Envoy keeps the headers until the body is answered, and then changes all in one go: twice costs it a tenth of
+            // its time for a request (`make bench`).
+            _ => (Answer::Unchanged(Phase::RequestHeaders), mutation),
+        };
+        self.state = State::Reading { head, admitted, mode, mutation, body: BytesMut::new() };
+        (answer, Next::More)
+    }
+
+    /// What can be refused before the body is sent.
+    fn refusal_of_head(
+        &self,
+        head: &RequestHead,
+        route: &Route,
+        end_of_stream: bool,
+        mode: BodyMode,
+    ) -> Option<Refusal> {
+        let form = form_of(route)?;
+        if end_of_stream {
+            let needed = form.model == ModelPlace::Body;
+            return needed.then(|| Refusal::Body(BodyError::missing()));
+        }
+        if mode == BodyMode::Other {
+            return Some(Refusal::BodyMode);
+        }
+        let limit = self.gateway.capacity.max_body_bytes;
+        if head.content_length.is_some_and(|length| length > limit) {
+            return Some(Refusal::TooLarge(limit));
+        }
+        let encoded = head.content_encoding.as_deref().filter(|encoding| !is_identity(encoding));
+        match (BodyKind::of(head.content_type.as_deref(), form), encoded) {
+            (Some(BodyKind::Opaque), _) | (Some(_), None) => None,
+            (Some(_), Some(encoding)) => Some(Refusal::ContentEncoding(encoding.to_owned())),
+            (None, _) => Some(Refusal::ContentType(head.content_type.clone().unwrap_or_default())),
+        }
+    }
+
+    pub(super) fn on_request_body(
+        &mut self,
+        reading: State,
+        bytes: Bytes,
+        end_of_stream: bool,
+        now: Instant,
+    ) -> (Answer, Next) {
+        let State::Reading { head, admitted, mode, mutation, mut body } = reading else {
+            return (Answer::Nothing, Next::End);
+        };
+        if body.len() + bytes.len() > self.gateway.capacity.max_body_bytes {
+            return self.refuse(&head, &Refusal::TooLarge(self.gateway.capacity.max_body_bytes));
+        }
+        let is_whole = mode != BodyMode::FullDuplex || end_of_stream;
+        if !(is_whole && body.is_empty()) {
+            body.extend_from_slice(&bytes);
+        }
+        if !is_whole {
+            self.state = State::Reading { head, admitted, mode, mutation, body };
+            return (Answer::Nothing, Next::More);
+        }
+        let body = if body.is_empty() { bytes } else { body.freeze() };
+        self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
+    }
+
+    /// Full duplex, trailers end a body. Otherwise they come after it, so there is none.
+    pub(super) fn on_request_trailers(&mut self, reading: State, now: Instant) -> (Answer, Next) {
+        let State::Reading { head, admitted, mode, mutation, body } = reading else {
+            return (Answer::Nothing, Next::End);
+        };
+        if mode != BodyMode::FullDuplex {
+            return self.refuse(&head, &Refusal::Body(BodyError::missing()));
+        }
+        self.decide(Whole { head, mode, mutation, body: Some(body.freeze()), trailers: true }, admitted, now)
+    }
+
+    pub(super) fn on_classified(
+        &mut self,
+        classifying: Classifying,
+        classification: Classification,
+        now: Instant,
+    ) -> (Answer, Next) {
+        let Classifying { whole, route, .. } = classifying;
+        self.decide(whole, Admitted::Classified(route, classification), now)
+    }
+
+    /// The request is whole: ask what must be asked first, else choose, edit, send.
+    fn decide(&mut self, whole: Whole, admitted: Admitted, now: Instant) -> (Answer, Next) {
+        if let (Some(body), Admitted::First(_)) = (&whole.body, &admitted) {
+            self.gateway.telemetry.body(body.len());
+        }
+        match self.choose(&whole, admitted, now) {
+            Ok(Choice::Sent(sent, changed)) => self.dispatch(whole, sent, changed, now),
+            Ok(Choice::Ask(route, question)) => {
+                self.state = State::Classifying(Box::new(Classifying { question: Some(question), whole, route }));
+                (Answer::Nothing, Next::More)
+            }
+            Err(refusal) => self.refuse(&whole.head, &refusal),
+        }
+    }
+
+    fn dispatch(&mut self, whole: Whole, sent: Sent, changed: Option<Pieces>, now: Instant) -> (Answer, Next) {
+        let Whole { head, mode, mut mutation, trailers, body } = whole;
+        match &sent {
+            Sent::Target(attempt) => {
+                let (route, target) = (&attempt.trial.route, attempt.target());
+                send(&mut mutation, &head, route, &target.endpoint, Some(target.model.as_str()), attempt.time_limit);
+                mutation.metadata = attempt.decision.as_ref().map(|decision| Box::new(decision.metadata()));
+            }
+            Sent::Pinned(route) => {
+                if let Some(stateful) = &route.policy().stateful {
+                    let limit = route.policy().limits.request_timeout;
+                    let model = route.named_model(&head); // its own
+                    send(&mut mutation, &head, route, &stateful.endpoint, model.as_deref(), limit);
+                    let decision = self.decided(record::pinned(&head, route, &stateful.endpoint), now);
+                    mutation.metadata = Some(Box::new(decision.metadata()));
+                }
+            }
+        }
+        self.state = State::AwaitingAnswer { head, sent, begun: now };
+        let Some(body) = body else { return (Answer::RequestHeaders(mutation), Next::More) };
+        // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
+        // another request.
+        let length = changed.as_ref().map_or(body.len(), Pieces::len);
+        mutation.set.push(("content-length".into(), length.to_string()));
+        let answer = match mode {
+            BodyMode::FullDuplex => {
+                Answer::Request { mutation, body: changed.unwrap_or_else(|| body.into()), trailers }
+            }
+            // What Envoy has already need not travel back to it.
+            _ => Answer::RequestBody(mutation, changed),
+        };
+        (answer, Next::More)
+    }
+
+    /// Where a request goes, and with which body.
+    fn choose(&self, whole: &Whole, admitted: Admitted, now: Instant) -> Result<Choice, Refusal> {
+        let facts = facts(&whole.head, whole.body.as_deref().unwrap_or_default(), admitted.route())?;
+        let mut attempt = match admitted {
+            Admitted::Further(attempt) => attempt,
+            Admitted::Classified(route, classification) => {
+                self.gateway.router.choose(route, &facts, Some(classification), now)?
+            }
+            Admitted::First(route) => {
+                let provider = route.policy().targets[0].endpoint.provider;
+                if let Some(key) = facts.member_of(provider.stateful_members) {
+                    let sent = pinned(route, &facts, key)?;
+                    return Ok(Choice::Sent(sent, None));
+                }
+                match self.gateway.router.waiting(&whole.head, now)? {
+                    Some(attempt) => attempt,
+                    None => match self.gateway.router.ask(&route, &facts) {
+                        Some(Asked::Question(question)) => return Ok(Choice::Ask(route, question)),
+                        Some(Asked::Known(known)) => self.gateway.router.choose(route, &facts, Some(known), now)?,
+                        None => self.gateway.router.choose(route, &facts, None, now)?,
+                    },
+                }
+            }
+        };
+        attempt.decision = Some(self.decided(record::attempt(&whole.head, &attempt, facts.model.as_deref(), now), now));
+        let (target, route) = (attempt.target(), &attempt.trial.route);
+        let edited = whole.body.as_ref().map(|body| (facts.edited(&model_edit(target, route), &target.edits), body));
+        let changed = edited.filter(|(edited, _)| !edited.is_unchanged()).map(|(edited, body)| edited.share(body));
+        Ok(Choice::Sent(Sent::Target(attempt), changed))
+    }
+
+    /// Tells of a decision.
+    fn decided(&self, mut decision: Decision, now: Instant) -> Arc<Decision> {
+        decision.waited = now.saturating_duration_since(self.began.unwrap_or(now));
+        decision.worked = now.elapsed();
+        let decision = Arc::new(decision);
+        self.gateway.telemetry.decided(&decision);
+        decision
+    }
+
+    pub(super) fn pass_body(
+        &mut self,
+        head: RequestHead,
+        route: Option<Route>,
+        mode: BodyMode,
+        (bytes, end_of_stream): (Bytes, bool),
+        now: Instant,
+    ) -> (Answer, Next) {
+        if mode != BodyMode::FullDuplex {
+            return (Answer::Unchanged(Phase::RequestBody), self.await_pinned(head, route, now));
+        }
+        let next = if end_of_stream {
+            self.await_pinned(head, route, now)
+        } else {
+            self.state = State::Passing { head, route, mode };
+            Next::More
+        };
+        (Answer::Chunk { bytes, end_of_stream }, next)
+    }
+
+    /// The body has gone on; where we sent it, the answer's headers are of interest.
+    pub(super) fn await_pinned(&mut self, head: RequestHead, route: Option<Route>, now: Instant) -> Next {
+        let Some(route) = route else { return Next::End };
+        self.state = State::AwaitingAnswer { head, sent: Sent::Pinned(route), begun: now };
+        Next::More
+    }
+}
+
+/// The body refers to something at one account: its own model stays, if that account's provider has it.
+fn pinned(route: Route, facts: &BodyFacts<'_>, key: &str) -> Result<Sent, Refusal> {
+    let Some(stateful) = &route.policy().stateful else {
+        return Err(Refusal::Stateful { what: key.to_owned() });
+    };
+    let asked = facts.model.as_deref().unwrap_or_default();
+    if !stateful.models.iter().any(|model| model.as_str() == asked) {
+        let served = stateful.models.iter().map(ToString::to_string).collect();
+        return Err(Refusal::UnknownModel { asked: asked.to_owned(), served });
+    }
+    Ok(Sent::Pinned(route))
+}

@@ -1,0 +1,69 @@
+//! Records: the decision of an attempt, as the exchange hands it to telemetry.
+
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::router::{Attempt, RequestHead, Route};
+use crate::routing::decision::{Classified, Decision, STATEFUL, Traced, bounded};
+use crate::routing::endpoint::Endpoint;
+
+/// The decision of an attempt for a model that the client asked for.
+pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) -> Decision {
+    let classification = attempt.trial.classification.as_ref().map(|it| Classified {
+        classifier: attempt.classifier(),
+        verdict: it.verdict.label(),
+        rule: attempt.rule().map(Into::into),
+        error: it.verdict.error().map(Into::into),
+        took: it.took,
+        shared: it.shared,
+    });
+    Decision {
+        requested: requested.map(|requested| bounded(requested).into()),
+        model: Some(attempt.target().model.clone()),
+        attempt: attempt.number(),
+        probe: attempt.is_probe(),
+        after: attempt
+            .after()
+            .map(|(target, outcome)| format!("{}@{}: {outcome}", target.model, target.endpoint.name).into()),
+        passed_over: passed_over(attempt, now),
+        classification,
+        policy: attempt.trial.route.policy().turns.name(),
+        ..pinned(head, &attempt.trial.route, &attempt.target().endpoint)
+    }
+}
+
+/// The decision for a request that goes to the endpoint which keeps its state.
+pub(super) fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> Decision {
+    Decision {
+        at: SystemTime::now(),
+        traced: head.parent.as_deref().map(|parent| Traced::new(*parent, route.operation(), endpoint)),
+        request_id: head.request_id.as_deref().map(|id| bounded(id).into()),
+        api: Arc::clone(&route.api.name),
+        environment: route.environment.name(),
+        policy: STATEFUL,
+        requested: None,
+        model: None,
+        endpoint: Arc::clone(&endpoint.name),
+        attempt: 1,
+        probe: false,
+        after: None,
+        passed_over: None,
+        classification: None,
+        policy_version: route.version(),
+        waited: Duration::ZERO,
+        worked: Duration::ZERO,
+        logged: AtomicBool::new(false),
+        answer: OnceLock::new(),
+    }
+}
+
+fn passed_over(attempt: &Attempt, now: Instant) -> Option<Box<str>> {
+    let mut text = String::new();
+    for (target, standing) in attempt.passed_over() {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, standing.told(now));
+    }
+    (!text.is_empty()).then(|| text.into())
+}

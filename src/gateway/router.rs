@@ -1,0 +1,358 @@
+//! The router: chooses a target for each attempt of a request, and learns from the answers.
+
+mod attempts;
+mod models;
+mod path;
+mod trial;
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Method;
+
+use crate::body::BodyFacts;
+use crate::classifier::Classification;
+use crate::gateway::refusal::{Refusal, Reply};
+use crate::routing::api::{Api, Environment, Match, Unmatched};
+use crate::routing::decision::Parent;
+use crate::routing::endpoint::Endpoint;
+use crate::routing::operation::{ModelPlace, Operation};
+use crate::routing::outcome::Outcome;
+use crate::routing::policy::intelligent::Asked;
+use crate::routing::policy::{AllSuspended, Policy, Turns};
+use crate::routing::provider::Shape;
+use crate::routing::snapshot::Snapshot;
+pub use attempts::NextTarget;
+use attempts::{Attempts, Sequel};
+pub use trial::{Attempt, BROKEN_OFF, Fate, Trial};
+
+/// What all streams share.
+#[derive(Debug)]
+pub struct Router {
+    snapshot: ArcSwap<Snapshot>,
+    /// Policies that were replaced and that requests may still use.
+    replaced: Mutex<Vec<Arc<Snapshot>>>,
+    attempts: Attempts,
+}
+
+/// What is known of a request before its body.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    /// Its method.
+    pub method: Method,
+    /// Host, perhaps with a port.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// Whether its scheme is `https`, as the client came to Envoy; `None` where that is not known.
+    pub tls: Option<bool>,
+    /// What the body claims to be.
+    pub content_type: Option<String>,
+    /// How the body is encoded.
+    pub content_encoding: Option<String>,
+    /// How long the body claims to be.
+    pub content_length: Option<usize>,
+    /// The environment header, which only Envoy sets.
+    pub environment: Option<String>,
+    /// What all attempts of one request have in common; absent where Envoy can't be asked for another attempt.
+    pub stream_id: Option<String>,
+    /// Which attempt this is, as Envoy counts; absent where it makes only one.
+    pub attempt_count: Option<u32>,
+    /// Whether the start of an answer can be looked at before the client gets its headers.
+    pub answer_can_be_held: bool,
+    /// The span that it belongs to, where it is traced.
+    pub parent: Option<Box<Parent>>,
+    /// Envoy's id of the request, for the log.
+    pub request_id: Option<String>,
+    /// The other headers; once the request is admitted, only one that names its model. Never logged.
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// What the client speaks, as far as that is known.
+    pub shape: Shape,
+}
+
+/// Where a request belongs: its API and environment in one snapshot.
+#[derive(Clone, Debug)]
+pub struct Route {
+    snapshot: Arc<Snapshot>,
+    /// The API.
+    pub api: Arc<Api>,
+    /// The environment.
+    pub environment: Environment,
+    /// Which of the API's operations; `None` for what is kept at one account.
+    operation: Option<usize>,
+}
+
+/// What is to be done with a request, decided by its head.
+#[derive(Debug)]
+pub enum Admission {
+    /// Its first attempt: choose when the body is there.
+    First(Route),
+    /// A further attempt: the choice was made when the one before failed.
+    Further(Box<Attempt>),
+    /// It goes to the endpoint that keeps its state, or is refused if the policy names none.
+    Pinned(Route),
+    /// The router answers itself.
+    Reply(Reply),
+    /// It is refused.
+    Refuse(Refusal),
+    /// It is none of ours and goes on as it is.
+    Continue,
+}
+
+impl Router {
+    /// A router with its first policy.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        let (snapshot, attempts) = (ArcSwap::from_pointee(snapshot), Attempts::default());
+        Self { snapshot, replaced: Mutex::default(), attempts }
+    }
+
+    /// The policy that new requests get.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Swaps the policy: requests that have begun keep the one that they began with.
+    pub fn replace(&self, snapshot: Snapshot) {
+        let replaced = self.snapshot.swap(Arc::new(snapshot));
+        self.lock_replaced().push(replaced);
+    }
+
+    /// Lets go of replaced policies that no request uses any more. To be called now and then where nobody waits: freeing
+    /// thousands of APIs takes milliseconds, and the last request that used them would spend them otherwise.
+    ///
+    /// Not on a thread of low priority: what that holds while it gives memory back to the kernel, others wait for (p99.9 under
+    /// the reloads of `make bench-scenes`: 9 to 79 ms in four runs in the place of 5 to 7).
+    pub fn forget_replaced(&self) {
+        let unused: Vec<_> = self.lock_replaced().extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect();
+        drop(unused);
+    }
+
+    fn lock_replaced(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
+        self.replaced.lock().expect("no panic while the replaced policies are held")
+    }
+
+    /// Says what is to be done with a request, and notes what it speaks.
+    pub fn admit(&self, head: &mut RequestHead, now: Instant) -> Admission {
+        let headers = std::mem::take(&mut head.headers);
+        let admission = self.admission(head, now);
+        let route = match &admission {
+            Admission::First(route) | Admission::Pinned(route) => Some(route),
+            Admission::Further(attempt) => Some(&attempt.trial.route),
+            Admission::Reply(_) | Admission::Refuse(_) | Admission::Continue => None,
+        };
+        if let Some(route) = route {
+            head.shape = route.api.shape();
+            if let Some(ModelPlace::Header(name)) = route.operation().map(|operation| &operation.form.model) {
+                head.headers.extend(headers.into_iter().filter(|(header, _)| header == name.as_str()));
+            }
+        }
+        admission
+    }
+
+    fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
+        match head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
+            Some(Sequel::Attempt(attempt)) => return Admission::Further(attempt),
+            Some(Sequel::UsedUp) => return Admission::Refuse(Refusal::AttemptsUsedUp),
+            // A first one. Or those before it found no router, which cost no target anything, or one that is gone.
+            None => {}
+        }
+        let signal = match head.environment.as_deref().map(Environment::named) {
+            Some(None) => return Admission::Refuse(Refusal::UnknownEnvironment),
+            signal => signal.flatten(),
+        };
+        let (snapshot, path) = (self.snapshot(), without_query(&head.path));
+        match snapshot.apis.find(&head.method, &head.authority, path) {
+            Match::Operation { api, environment, operation } => {
+                head.shape = api.shape();
+                let mut route = Route::new(&snapshot, api, either(environment, signal));
+                route.operation = Some(operation);
+                route.admit()
+            }
+            Match::Other { apis, environment, operation } => {
+                let environment = either(environment, signal);
+                let shape = apis.first().map_or(Shape::OpenAi, |api| api.shape());
+                if head.method == Method::GET && apis.iter().any(|api| api.lists_models_at(operation)) {
+                    return Admission::Reply(models::list(&apis, environment, shape));
+                }
+                head.shape = shape;
+                match stateful(&snapshot, &apis, environment, operation) {
+                    Some(route) => Admission::Pinned(route),
+                    None => Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.into() }),
+                }
+            }
+            Match::NoApi(Unmatched::Refuse) => Admission::Refuse(Refusal::NoApi { path: path.into() }),
+            Match::NoApi(Unmatched::Continue) => Admission::Continue,
+        }
+    }
+
+    /// The attempt that has come to wait since the request's headers were here. Where Envoy itself saw an answer break
+    /// off, the end of that stream and the next attempt arrive at the same moment.
+    ///
+    /// # Errors
+    /// The request has had all its attempts.
+    pub fn waiting(&self, head: &RequestHead, now: Instant) -> Result<Option<Box<Attempt>>, Refusal> {
+        let further = head.attempt_count.is_none_or(|count| count > 1);
+        match head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now)) {
+            Some(Sequel::Attempt(attempt)) => Ok(Some(attempt)),
+            Some(Sequel::UsedUp) => Err(Refusal::AttemptsUsedUp),
+            None => Ok(None),
+        }
+    }
+
+    /// What has to be asked about a new request before its target can be chosen, if anything.
+    #[must_use]
+    pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Asked> {
+        match &route.policy().turns {
+            Turns::Intelligent(rules) => {
+                let asked = rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
+                Some(match asked {
+                    Asked::Question(question) => question.remembered().map_or(Asked::Question(question), Asked::Known),
+                    known @ Asked::Known(_) => known,
+                })
+            }
+            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        }
+    }
+
+    /// Chooses the target of a request's first attempt, with what was asked about it.
+    ///
+    /// # Errors
+    /// The policy does not serve the model asked for, or every candidate is suspended.
+    pub fn choose(
+        &self,
+        route: Route,
+        facts: &BodyFacts<'_>,
+        classification: Option<Classification>,
+        now: Instant,
+    ) -> Result<Box<Attempt>, Refusal> {
+        let all_suspended = route.policy().all_suspended;
+        let trial = Trial::begin(route, facts, classification, now)?;
+        trial
+            .next(now)
+            .or_else(|trial| match all_suspended {
+                AllSuspended::LeastBad => trial.least_bad(now),
+                AllSuspended::Refuse => Err(trial),
+            })
+            .map_err(|trial| Refusal::AllSuspended(trial.until_available(now)))
+    }
+
+    /// Records an attempt's response. Where the request should go on, its next attempt is chosen here and now, and waits for
+    /// Envoy to ask: were it chosen only when that attempt arrives, the client could get a refusal of ours instead of a real
+    /// response. `None` lets this response reach the client.
+    pub fn observe(
+        &self,
+        attempt: Attempt,
+        outcome: &Outcome,
+        stream_id: Option<&str>,
+        now: Instant,
+    ) -> Option<NextTarget> {
+        let request = attempt.settle(outcome, now);
+        let fails =
+            outcome.is_failure() || (*outcome == Outcome::TooLong && request.route.policy().next_on_context_length);
+        let stream_id = stream_id.filter(|_| fails)?;
+        let place = self.attempts.reserve(now)?;
+        Some(place.choose(stream_id.to_owned(), request.next_attempt(now)?, now))
+    }
+
+    /// Records that the stream ended while the attempt's response was held. If the provider broke off, Envoy asks for the
+    /// next attempt by itself, so that attempt is chosen here, or marked as used up.
+    pub fn abandon(&self, stream_id: String, attempt: Attempt, now: Instant) -> Option<NextTarget> {
+        let request = attempt.abandon();
+        let place = self.attempts.reserve(now)?;
+        match request.next_attempt(now) {
+            Some(next) => Some(place.choose(stream_id, next, now)),
+            None => {
+                place.put(stream_id, Sequel::UsedUp, now);
+                None
+            }
+        }
+    }
+}
+
+/// The route of a path that belongs to what exists only at one account: by the API that says which, if one does.
+fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
+    let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
+    let mut stateful = policies.filter(|(_, policy)| {
+        let endpoint = &policy.targets[0].endpoint;
+        endpoint.provider.is_stateful(&endpoint.path, operation)
+    });
+    let first = stateful.next()?;
+    let (api, _) =
+        stateful.find(|(_, policy)| first.1.stateful.is_none() && policy.stateful.is_some()).unwrap_or(first);
+    Some(Route::new(snapshot, api, environment))
+}
+
+/// Sandbox if either says so: what is meant for trying out must never reach production by a missing second signal.
+fn either(host: Environment, signal: Option<Environment>) -> Environment {
+    match (host, signal) {
+        (Environment::Sandbox, _) | (_, Some(Environment::Sandbox)) => Environment::Sandbox,
+        _ => Environment::Production,
+    }
+}
+
+impl RequestHead {
+    /// The path without its query, which may carry a credential.
+    #[must_use]
+    pub fn path_only(&self) -> &str {
+        without_query(&self.path)
+    }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
+impl Route {
+    fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment) -> Self {
+        Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment, operation: None }
+    }
+
+    fn admit(self) -> Admission {
+        match self.api.policy(self.environment) {
+            None => Admission::Refuse(self.no_targets()),
+            Some(_) => Admission::First(self),
+        }
+    }
+
+    /// The name of the cluster that serves an endpoint.
+    #[must_use]
+    pub fn cluster<'a>(&self, endpoint: &'a Endpoint) -> Cow<'a, str> {
+        self.snapshot.cluster(endpoint)
+    }
+
+    /// The policy that the request goes through.
+    ///
+    /// # Panics
+    /// Never: a route is made only where there is one.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        self.api.policy(self.environment).expect("a route has a policy")
+    }
+
+    /// The operation that the request is one of.
+    #[must_use]
+    pub fn operation(&self) -> Option<&Operation> {
+        self.api.operations.get(self.operation?)
+    }
+
+    /// The version of the policy file that the request goes by.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.snapshot.version
+    }
+
+    fn unknown_model(&self, requested: Option<&str>) -> Refusal {
+        let mut served: Vec<_> = self.api.models(self.environment).map(|(model, _)| model.to_string()).collect();
+        served.dedup();
+        Refusal::UnknownModel { asked: requested.unwrap_or_default().to_owned(), served }
+    }
+
+    fn no_targets(&self) -> Refusal {
+        Refusal::NoTargets { api: self.api.name.to_string(), environment: self.environment }
+    }
+}

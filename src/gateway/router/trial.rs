@@ -1,0 +1,249 @@
+//! A trial: one request's way through its candidates, attempt by attempt.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Route;
+use crate::body::BodyFacts;
+use crate::classifier::Classification;
+use crate::gateway::refusal::Refusal;
+use crate::routing::decision::Decision;
+use crate::routing::outcome::Outcome;
+use crate::routing::policy::{Candidates, Limits, Target, Turns};
+use crate::routing::suspension::{Dispatch, Grudge, Standing};
+
+/// The outcome of an attempt whose response broke off while its headers were held.
+pub const BROKEN_OFF: &str = "broken_off";
+
+/// What a request keeps from its first attempt to its last.
+#[derive(Debug)]
+pub struct Trial {
+    /// Where it belongs.
+    pub route: Route,
+    limits: Limits,
+    /// How long an attempt of its own may take, and until when all of them.
+    attempt_limit: Duration,
+    deadline: Instant,
+    /// The candidates, as indices into the policy's targets.
+    order: Vec<usize>,
+    /// How far into the order it has come.
+    position: usize,
+    /// The candidates that were passed over since the last one was taken, with the reason.
+    passed_over: Vec<(usize, Standing)>,
+    /// The target of the attempt before, and what came of it.
+    after: Option<(usize, &'static str)>,
+    /// The attempts begun.
+    attempts: u32,
+    /// What was asked about the request before its candidates were known; no attempt asks again.
+    pub classification: Option<Classification>,
+    /// What the failed attempts hold against their targets, should another one serve.
+    grudges: Vec<Grudge>,
+}
+
+/// One attempt of a trial: a target taken.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The request's way so far.
+    pub trial: Trial,
+    /// How long until it must have brought headers.
+    pub time_limit: Duration,
+    /// What was decided, once the attempt has arrived.
+    pub decision: Option<Arc<Decision>>,
+    target: usize,
+    dispatch: Dispatch,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It could not be had.
+    PassedOver(Standing),
+    /// It serves this attempt.
+    Taken,
+    /// It is tried when those before it fail.
+    Behind,
+}
+
+impl Trial {
+    /// Takes a turn of the policy for a new request, with what was asked about it.
+    ///
+    /// # Errors
+    /// The policy serves no such model.
+    pub(super) fn begin(
+        route: Route,
+        facts: &BodyFacts<'_>,
+        classification: Option<Classification>,
+        now: Instant,
+    ) -> Result<Self, Refusal> {
+        let requested = facts.model.as_deref();
+        let rule = classification.as_ref().and_then(|classification| classification.verdict.rule());
+        let policy = route.policy();
+        let available: Vec<_> = policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect();
+        let Some(Candidates { order, limits }) = policy.candidates(requested, rule, &available) else {
+            return Err(route.unknown_model(requested));
+        };
+        policy.budget.pay_in();
+        let attempt_limit = if facts.streamed { limits.first_byte_timeout } else { limits.request_timeout };
+        // The client waits since before it was asked about.
+        let asked = classification.as_ref().map_or(Duration::ZERO, |classification| classification.took);
+        let deadline = now + limits.overall_timeout.saturating_sub(asked);
+        let (passed_over, grudges) = (Vec::new(), Vec::new());
+        Ok(Self {
+            route,
+            limits,
+            attempt_limit,
+            deadline,
+            order,
+            position: 0,
+            passed_over,
+            after: None,
+            attempts: 0,
+            classification,
+            grudges,
+        })
+    }
+
+    /// Takes the next candidate that can be had.
+    ///
+    /// # Errors
+    /// The trial itself: none is left.
+    pub(super) fn next(mut self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
+        self.passed_over.clear();
+        while let Some(&target) = self.order.get(self.position) {
+            self.position += 1;
+            match self.route.policy().targets[target].state.take(now, self.time_limit(now)) {
+                Ok(dispatch) => return Ok(self.attempt(target, dispatch, now)),
+                Err(standing) => self.passed_over.push((target, standing)),
+            }
+        }
+        Err(Box::new(self))
+    }
+
+    /// Takes the candidate whose suspension ends first: there is none that is not suspended.
+    ///
+    /// # Errors
+    /// The trial itself: there is no candidate at all.
+    pub(super) fn least_bad(self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
+        let remaining = |&(_, standing): &(usize, Standing)| remaining(standing, now);
+        let Some(&(target, _)) = self.passed_over.iter().min_by_key(|passed| remaining(passed)) else {
+            return Err(Box::new(self));
+        };
+        let dispatch = self.route.policy().targets[target].state.take_suspended(now, self.time_limit(now));
+        Ok(self.attempt(target, dispatch, now))
+    }
+
+    fn attempt(mut self, target: usize, dispatch: Dispatch, now: Instant) -> Box<Attempt> {
+        self.attempts += 1;
+        let time_limit = self.time_limit(now);
+        Box::new(Attempt { trial: self, target, dispatch, time_limit, decision: None })
+    }
+
+    /// An attempt's own limit, or what is left of the overall one.
+    fn time_limit(&self, now: Instant) -> Duration {
+        self.attempt_limit.min(self.deadline.saturating_duration_since(now)).max(Duration::from_millis(1))
+    }
+
+    /// Takes the target of a further attempt, if the policy allows one: by number, by time, and by its retry budget, which
+    /// pays only for an attempt that is made.
+    pub(super) fn next_attempt(self, now: Instant) -> Option<Box<Attempt>> {
+        let is_allowed =
+            self.attempts < self.limits.attempts.get() && now < self.deadline && self.position < self.order.len();
+        if !is_allowed || !self.route.policy().budget.draw() {
+            return None;
+        }
+        self.next(now).map_err(|request| request.route.policy().budget.give_back()).ok()
+    }
+
+    /// How long until the first of the candidates that were passed over may be tried again.
+    pub(super) fn until_available(&self, now: Instant) -> Duration {
+        self.passed_over.iter().map(|&(_, standing)| remaining(standing, now)).min().unwrap_or_default()
+    }
+}
+
+fn remaining(standing: Standing, now: Instant) -> Duration {
+    match standing {
+        Standing::Suspended(until) => until.saturating_duration_since(now),
+        // Its probe may succeed at any moment.
+        _ => Duration::ZERO,
+    }
+}
+
+impl Attempt {
+    /// The target taken.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.trial.route.policy().targets[self.target]
+    }
+
+    /// Which attempt of its request it is, from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.trial.attempts
+    }
+
+    /// Who was asked about the request.
+    #[must_use]
+    pub fn classifier(&self) -> Option<Arc<str>> {
+        match &self.trial.route.policy().turns {
+            Turns::Intelligent(rules) => Some(Arc::clone(&rules.classifier.name)),
+            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        }
+    }
+
+    /// The name of the rule that the request was found to fit.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        let rule = self.trial.classification.as_ref()?.verdict.rule()?;
+        match &self.trial.route.policy().turns {
+            Turns::Intelligent(rules) => rules.rule(rule),
+            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        }
+    }
+
+    /// Whether it tries a target whose suspension is over.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.dispatch.is_probe()
+    }
+
+    /// All candidates in their order, each with what became of it.
+    pub fn candidates(&self) -> impl Iterator<Item = (&Target, Fate)> {
+        let targets = &self.trial.route.policy().targets;
+        let passed = self.trial.passed_over.iter().map(|&(target, standing)| (target, Fate::PassedOver(standing)));
+        let behind = self.trial.order.iter().skip(self.trial.position).map(|&target| (target, Fate::Behind));
+        let all = passed.filter(|(target, _)| *target != self.target).chain([(self.target, Fate::Taken)]).chain(behind);
+        all.map(|(target, fate)| (&targets[target], fate))
+    }
+
+    /// The target of the attempt before, and what came of it.
+    pub fn after(&self) -> Option<(&Target, &'static str)> {
+        self.trial.after.map(|(target, outcome)| (&self.trial.route.policy().targets[target], outcome))
+    }
+
+    /// The candidates that came before and could not be had, with the reason.
+    pub fn passed_over(&self) -> impl Iterator<Item = (&Target, Standing)> {
+        let targets = &self.trial.route.policy().targets;
+        self.trial.passed_over.iter().map(|&(target, standing)| (&targets[target], standing))
+    }
+
+    /// What came of it is not known; if another target serves, this one failed.
+    pub(super) fn abandon(self) -> Trial {
+        let Self { mut trial, dispatch, target, .. } = self;
+        trial.after = Some((target, BROKEN_OFF));
+        trial.grudges.extend(dispatch.doubt(&trial.limits.suspension()));
+        trial
+    }
+
+    /// Tells the target what came of it; when it served, those that failed before it are told so.
+    pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> Trial {
+        let Self { mut trial, dispatch, target, .. } = self;
+        trial.after = Some((target, outcome.label()));
+        trial.grudges.extend(dispatch.settle(outcome, &trial.limits.suspension(), now));
+        if outcome.is_served() {
+            for grudge in trial.grudges.drain(..) {
+                grudge.outdone(now);
+            }
+        }
+        trial
+    }
+}

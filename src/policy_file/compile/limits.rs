@@ -1,0 +1,130 @@
+//! Bounds: a policy's own, else the defaults of the file, else the built-in ones.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::document::decode::At;
+use crate::document::problem::Report;
+use crate::policy_file::raw::{Common, Count, Defaults, Entry, Interval};
+use crate::routing::policy::Limits;
+
+const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const SUSPEND: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=HOUR;
+pub(super) const SUSPEND_AFTER: RangeInclusive<u64> = 1..=100;
+const ATTEMPTS: RangeInclusive<u64> = 1..=10;
+
+/// The bounds that some map of the file sets.
+pub(super) struct Bounds<'a> {
+    suspend: Option<&'a At<Interval>>,
+    quota_suspend: Option<&'a At<Interval>>,
+    suspend_after: Option<&'a At<Count>>,
+    attempts: Option<&'a At<Count>>,
+    first_byte_timeout: Option<&'a At<Interval>>,
+    request_timeout: Option<&'a At<Interval>>,
+    overall_timeout: Option<&'a At<Interval>>,
+}
+
+impl Bounds<'_> {
+    /// `base`, with what is set here in its place.
+    pub(super) fn over(&self, base: Limits, report: &mut Report) -> Limits {
+        Limits {
+            suspend: interval(self.suspend, "suspend", &SUSPEND, report).unwrap_or(base.suspend),
+            quota_suspend: interval(self.quota_suspend, "quota_suspend", &SUSPEND, report).or(base.quota_suspend),
+            suspend_after: count(self.suspend_after, "suspend_after", &SUSPEND_AFTER, report)
+                .unwrap_or(base.suspend_after),
+            attempts: count(self.attempts, "attempts", &ATTEMPTS, report).unwrap_or(base.attempts),
+            first_byte_timeout: interval(self.first_byte_timeout, "first_byte_timeout", &TIMEOUT, report)
+                .unwrap_or(base.first_byte_timeout),
+            request_timeout: interval(self.request_timeout, "request_timeout", &TIMEOUT, report)
+                .unwrap_or(base.request_timeout),
+            overall_timeout: interval(self.overall_timeout, "overall_timeout", &TIMEOUT, report)
+                .unwrap_or(base.overall_timeout),
+        }
+    }
+}
+
+impl<'a> From<&'a Defaults> for Bounds<'a> {
+    fn from(from: &'a Defaults) -> Self {
+        Self {
+            suspend: from.suspend.as_ref(),
+            quota_suspend: from.quota_suspend.as_ref(),
+            suspend_after: from.suspend_after.as_ref(),
+            attempts: from.attempts.as_ref(),
+            first_byte_timeout: from.first_byte_timeout.as_ref(),
+            request_timeout: from.request_timeout.as_ref(),
+            overall_timeout: from.overall_timeout.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&Common<'a>> for Bounds<'a> {
+    fn from(from: &Common<'a>) -> Self {
+        Self {
+            suspend: from.suspend,
+            quota_suspend: from.quota_suspend,
+            suspend_after: from.suspend_after,
+            attempts: from.attempts,
+            first_byte_timeout: from.first_byte_timeout,
+            request_timeout: from.request_timeout,
+            overall_timeout: from.overall_timeout,
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for Bounds<'a> {
+    fn from(from: &'a Entry) -> Self {
+        Self {
+            suspend: from.suspend.as_ref(),
+            quota_suspend: from.quota_suspend.as_ref(),
+            suspend_after: None,
+            attempts: None,
+            first_byte_timeout: from.first_byte_timeout.as_ref(),
+            request_timeout: from.request_timeout.as_ref(),
+            overall_timeout: from.overall_timeout.as_ref(),
+        }
+    }
+}
+
+pub(super) fn interval(
+    set: Option<&At<Interval>>,
+    key: &str,
+    range: &RangeInclusive<Duration>,
+    report: &mut Report,
+) -> Option<Duration> {
+    let set = set?;
+    let Interval(duration) = *set.get()?;
+    if !range.contains(&duration) {
+        let [least, most, found] = [*range.start(), *range.end(), duration].map(humantime::format_duration);
+        report.error(set.place, format!("`{key}` must be from `{least}` to `{most}`, found `{found}`"));
+        return None;
+    }
+    Some(duration)
+}
+
+pub(super) fn count(
+    set: Option<&At<Count>>,
+    key: &str,
+    range: &RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    number(set, key, range, report).and_then(NonZeroU32::new)
+}
+
+/// A number of things, which may be none. The range ends within 32 bits.
+pub(super) fn number(
+    set: Option<&At<Count>>,
+    key: &str,
+    range: &RangeInclusive<u64>,
+    report: &mut Report,
+) -> Option<u32> {
+    let set = set?;
+    let Count(number) = *set.get()?;
+    if !range.contains(&number) {
+        let (least, most) = range.clone().into_inner();
+        report.error(set.place, format!("`{key}` must be from {least} to {most}, found `{number}`"));
+        return None;
+    }
+    u32::try_from(number).ok()
+}

@@ -1,0 +1,51 @@
+//! What an API's clients speak: all its endpoints must speak the same, because nothing is translated.
+
+use super::endpoints::Known;
+use crate::document::problem::{Place, Report};
+use crate::document::words::shown;
+use crate::routing::provider::{ProviderType, Shape};
+
+/// An endpoint that an API names, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'a> {
+    place: Place,
+    name: &'a str,
+    kind: &'static ProviderType,
+}
+
+impl<'a> Named<'a> {
+    /// `None` for an endpoint of which too little is known.
+    pub(super) fn of(place: Place, name: &'a str, known: &Known<'_>) -> Option<Self> {
+        let kind = known.endpoint.as_ref()?.1.provider;
+        Some(Self { place, name, kind })
+    }
+}
+
+/// Reports every endpoint that speaks another API than the first, once.
+pub(super) fn one_shape(all: &[Named<'_>], report: &mut Report) {
+    let Some(first) = all.first() else { return };
+    let mut told: Vec<&str> = Vec::new();
+    for other in all.iter().filter(|other| other.kind.shape != first.kind.shape) {
+        if told.contains(&other.name) {
+            continue;
+        }
+        told.push(other.name);
+        let message = format!(
+            "endpoint {} speaks {}, but {}, at {}, speaks {}; requests are not translated",
+            shown(other.name),
+            other.kind.shape.name(),
+            shown(first.name),
+            report.told(first.place, other.place),
+            first.kind.shape.name()
+        );
+        report.error_with(other.place, message, help(first, other));
+    }
+}
+
+fn help(first: &Named<'_>, other: &Named<'_>) -> Option<String> {
+    let foreign = [first, other].into_iter().filter(|named| named.kind.shape != Shape::OpenAi);
+    let ways: Vec<_> = foreign
+        .filter_map(|named| Some(format!("give {} the URL {}", shown(named.name), shown(named.kind.openai_url?))))
+        .collect();
+    (!ways.is_empty()).then(|| format!("{}, of a provider with `type: openai_compatible`", ways.join(" and ")))
+}

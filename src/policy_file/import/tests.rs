@@ -1,0 +1,185 @@
+//! Golden files: what each format becomes, and what is said of it. `BLESS=1` writes them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy_file::{Compiled, MissingSecrets, Secrets};
+use crate::routing::registry::Registry;
+
+/// Every file or directory of `tests/import/FORMAT` that is no golden file itself.
+fn inputs(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory is there").map(|entry| entry.expect("readable").path());
+    let is_input = |path: &PathBuf| {
+        path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml" || extension == "json")
+    };
+    let mut inputs: Vec<_> = entries.filter(is_input).collect();
+    inputs.sort();
+    assert!(!inputs.is_empty(), "{directory} has inputs");
+    inputs
+}
+
+#[track_caller]
+fn golden(path: &Path, found: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(path, found).expect("writable");
+        return;
+    }
+    let expected = fs::read_to_string(path).unwrap_or_else(|_| panic!("{} is missing", path.display()));
+    assert_eq!(found, expected, "{}", path.display());
+}
+
+fn told(problems: &Problems, directory: &str) -> String {
+    let report = anstream::adapter::strip_str(&format!("{}\n", problems.explained())).to_string();
+    report.replace(&format!("{directory}/"), "")
+}
+
+/// The policy and the report beside it; `.policy` and `.report`, which are no policy files to a directory.
+#[track_caller]
+fn becomes(format: Format, directory: &str) {
+    for path in inputs(directory) {
+        let imported =
+            import(format, std::slice::from_ref(&path), false).unwrap_or_else(|problems| panic!("{problems}"));
+        let report = told(&imported.warnings, directory);
+        assert!(!report.contains("hunter") && !imported.policy.contains("hunter"), "{report}{}", imported.policy);
+        golden(&path.with_extension("policy"), &imported.policy.replace(&format!("{directory}/"), ""));
+        golden(&path.with_extension("report"), &report);
+    }
+}
+
+#[track_caller]
+fn refused(format: Format, directory: &str) {
+    for path in inputs(directory) {
+        let problems = import(format, std::slice::from_ref(&path), false).expect_err("has an error");
+        let report = told(&problems, directory);
+        assert!(!report.contains("hunter") && !problems.to_string().contains("hunter"), "{report}");
+        golden(&path.with_extension("report"), &report);
+    }
+}
+
+#[test]
+fn apk_resources_become_policies() {
+    becomes(Format::Apk, "tests/import/apk");
+}
+
+#[test]
+fn malformed_apk_resources_are_reported_as_expected() {
+    refused(Format::Apk, "tests/import/apk-invalid");
+}
+
+#[test]
+fn documents_of_api_manager_become_policies() {
+    becomes(Format::Apim, "tests/import/apim");
+}
+
+#[test]
+fn malformed_documents_of_api_manager_are_reported_as_expected() {
+    refused(Format::Apim, "tests/import/apim-invalid");
+}
+
+fn compiled(path: &Path, variables: &[(&str, &str)]) -> Compiled {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let secrets = Secrets::new(variables, MissingSecrets::Refuse);
+    let read = policy_file::read(&[path.to_owned()], &secrets, &Registry::default(), 1);
+    read.result.unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+proptest! {
+    /// Whatever breaks in another gateway's documents: there is a policy or a report.
+    #[test]
+    fn mangled_documents_never_panic(at in 0..10_000_usize, cut in 0..60_usize, put in "[-:\\[\\]{}&*!|>'\"%#,? \\n\\ta-c0-9./]{0,8}") {
+        for text in [
+            include_str!("../../../tests/import/apk/everything.yaml"),
+            include_str!("../../../tests/import/apim/round-robin/api.yaml"),
+            include_str!("../../../tests/import/apim/failover/api.yaml"),
+            include_str!("../../../tests/import/apim/intelligent/deployment.toml"),
+        ] {
+            let start = at % text.len();
+            let end = (start + cut).min(text.len());
+            let mangled = format!("{}{put}{}", &text[..start], &text[end..]);
+            let mut report = Report::default();
+            let file = report.add_file("mangled", Path::new(""), &mangled);
+            if text.contains("[apim.ai]") {
+                apim::settings(&mangled, file, &mut report);
+                continue;
+            }
+            let documents = yaml::documents(&mangled, file, |_| true, &mut report).unwrap_or_default();
+            let draft = if text.contains("kind:") {
+                apk::translate(&documents, &mut report)
+            } else {
+                apim::translate(&documents, &mut report)
+            };
+            print::print(&draft, true);
+        }
+    }
+}
+
+/// Everything that a policy was compiled to, credentials included.
+fn whole(compiled: &Compiled) -> String {
+    let mut whole = String::new();
+    for api in compiled.snapshot.apis.iter() {
+        whole += &format!("{api:#?}\n");
+        for policy in api.production.iter().chain(&api.sandbox) {
+            for target in &policy.targets {
+                whole += &match &target.endpoint.credential {
+                    crate::routing::endpoint::Credential::Header(name, secret) => {
+                        format!("{name}: {}\n", secret.expose())
+                    }
+                    crate::routing::endpoint::Credential::Query(name, secret) => {
+                        format!("{name}={}\n", secret.expose())
+                    }
+                    other => format!("{other:?}\n"),
+                };
+            }
+        }
+    }
+    whole
+}
+
+#[test]
+fn manifests_and_the_imported_file_give_the_same_policy() {
+    for (path, variables) in [
+        (
+            "tests/import/apk/how-to.yaml",
+            &[("LLM_EAST_KEY_APIKEY", "hunter-east"), ("LLM_WEST_KEY_APIKEY", "hunter-west")][..],
+        ),
+        ("tests/import/apk/everything.yaml", &[("KEYS_LARGE", "hunter-large"), ("KEYS_SMALL", "me:hunter-small")]),
+    ] {
+        let manifests = whole(&compiled(Path::new(path), variables));
+        assert!(manifests.contains("hunter-"), "{manifests}");
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("policy.yaml");
+        for (inline_secrets, variables) in [(false, variables), (true, variables)] {
+            let imported = import(Format::Apk, &[path.into()], inline_secrets).expect("valid");
+            fs::write(&file, imported.policy).expect("writable");
+            assert_eq!(whole(&compiled(&file, variables)), manifests, "{path}, inline secrets: {inline_secrets}");
+        }
+    }
+}
+
+#[test]
+fn secrets_of_manifests_are_inline_without_a_warning_and_printed_only_when_asked_for() {
+    let path = Path::new("tests/import/apk/how-to.yaml");
+    let warnings = compiled(path, &[]).warnings.to_string();
+    assert!(!warnings.contains("a key in the policy file"), "{warnings}");
+    let imported = import(Format::Apk, &[path.to_owned()], true).expect("valid");
+    assert!(imported.policy.contains("{ value: hunter-east }"), "{}", imported.policy);
+}
+
+#[test]
+fn manifests_stand_beside_policy_files_and_in_several_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = fs::read_to_string("tests/import/apk/how-to.yaml").expect("readable");
+    for (index, document) in text.split("\n---\n").enumerate() {
+        fs::write(directory.path().join(format!("{index}.yaml")), document).expect("writable");
+    }
+    fs::write(directory.path().join("own.yaml"), "defaults: { attempts: 2 }\n").expect("writable");
+    let compiled = compiled(directory.path(), &[]);
+    let api = compiled.snapshot.apis.iter().next().expect("an API");
+    let limits = api.production.as_ref().expect("a policy").limits;
+    assert_eq!((&*api.name, limits.attempts.get(), limits.suspend.as_secs()), ("helpdesk-llm", 2, 0));
+    assert_eq!(limits.quota_suspend.map(|suspend| suspend.as_secs()), Some(60));
+}

@@ -1,0 +1,174 @@
+//! An outline of a policy: everything of it that can change, by name, without a secret; and how two of them differ.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::routing::api::{Api, Environment, HostPattern};
+use crate::routing::endpoint::{Credential, Endpoint};
+use crate::routing::policy::{Limits, Policy, Turns};
+use crate::routing::snapshot::Snapshot;
+use crate::secret::Secret;
+
+/// What things are set to, by their names.
+pub type Outline = BTreeMap<String, String>;
+
+/// Something that is not the same in two outlines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What it is.
+    pub name: String,
+    /// What it was; `None` where it was not there.
+    pub old: Option<String>,
+    /// What it becomes; `None` where it goes.
+    pub new: Option<String>,
+}
+
+/// The outline of a policy. Credentials are told by a fingerprint that means nothing without this salt, and is too short
+/// to find a key by.
+#[must_use]
+pub fn outline(snapshot: &Snapshot, salt: &[u8]) -> Outline {
+    let mut outline = Outline::new();
+    for api in snapshot.apis.iter() {
+        outline.insert(format!("API {}", api.name), of_api(api));
+        for environment in [Environment::Production, Environment::Sandbox] {
+            if let Some(policy) = api.policy(environment) {
+                add_policy(&mut outline, &format!("{}/{}", api.name, environment.name()), policy);
+            }
+        }
+    }
+    for endpoint in snapshot.endpoints() {
+        let name = format!("endpoint {}", endpoint.name);
+        outline.insert(format!("{name} URL"), format!("{}{}", endpoint.origin, endpoint.path));
+        if let Some(credential) = of_credential(endpoint, salt) {
+            outline.insert(format!("{name} credential"), credential);
+        }
+    }
+    outline
+}
+
+/// What changes from one outline to another, in the order of names.
+#[must_use]
+pub fn differences(old: &Outline, new: &Outline) -> Vec<Difference> {
+    let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
+    let all =
+        names.map(|name| Difference { name: name.clone(), old: old.get(name).cloned(), new: new.get(name).cloned() });
+    let mut changed: Vec<_> = all.filter(|difference| difference.old != difference.new).collect();
+    changed.sort_by(|one, other| one.name.cmp(&other.name));
+    changed
+}
+
+fn of_api(api: &Api) -> String {
+    let hosts = |hosts: &[HostPattern]| match hosts {
+        [] => "any".to_owned(),
+        hosts => joined(hosts.iter().map(|host| match host {
+            HostPattern::Exact(host) => host.clone(),
+            HostPattern::Below(domain) => format!("*.{domain}"),
+        })),
+    };
+    let base_path = if api.base_path.is_empty() { "/" } else { &api.base_path };
+    let operations = api.operations.len();
+    let mut text = format!("at {base_path}, hosts {}, {operations} operations", hosts(&api.hosts));
+    if !api.sandbox_hosts.is_empty() {
+        let _ = write!(text, ", sandbox hosts {}", hosts(&api.sandbox_hosts));
+    }
+    if !api.forward_headers.is_empty() {
+        let _ = write!(text, ", headers passed on: {}", api.forward_headers.join(", "));
+    }
+    text
+}
+
+fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
+    let target = |index: usize| {
+        let target = &policy.targets[index];
+        format!("{}@{}", target.model, target.endpoint.name)
+    };
+    let route = |order: &[usize]| order.iter().map(|&index| target(index)).collect::<Vec<_>>().join(", then ");
+    let mut add = |what: &str, value: String| outline.insert(format!("{place} {what}"), value);
+    add("policy", policy.turns.name().to_owned());
+    for index in 0..policy.targets.len() {
+        let weight = match &policy.turns {
+            Turns::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
+            Turns::RoundRobin(_) | Turns::Failover(_) | Turns::Intelligent(_) => "there".to_owned(),
+        };
+        add(&format!("target {}", target(index)), weight);
+    }
+    match &policy.turns {
+        Turns::Failover(failover) => {
+            for (model, entry) in failover.entries() {
+                let limits =
+                    if entry.limits == policy.limits { String::new() } else { limits_of_its_own(&entry.limits) };
+                add(&format!("entry {}", model.unwrap_or("other models")), route(&entry.order) + &limits);
+            }
+        }
+        Turns::Intelligent(rules) => {
+            add("classifier", rules.classifier.name.to_string());
+            add("rule default", target(rules.default));
+            for (name, &index) in rules.rules.names.iter().zip(&rules.targets) {
+                add(&format!("rule {name}"), target(index));
+            }
+            add("instructions", format!("of fingerprint {}", short(Sha256::digest(&rules.rules.system).as_slice())));
+        }
+        Turns::RoundRobin(_) | Turns::Weighted(_) => {}
+    }
+    for (name, value) in limits(&policy.limits) {
+        add(name, value);
+    }
+    add("all_suspended", format!("{:?}", policy.all_suspended));
+    add("inspect_first_event", policy.inspect_first_event.to_string());
+    add("stateful_endpoint", policy.stateful.as_ref().map_or("none".into(), |it| it.endpoint.name.to_string()));
+}
+
+fn limits(limits: &Limits) -> [(&'static str, String); 7] {
+    let time = |duration| humantime::format_duration(duration).to_string();
+    [
+        ("suspend", time(limits.suspend)),
+        ("quota_suspend", limits.quota_suspend.map_or("as suspend".into(), time)),
+        ("suspend_after", limits.suspend_after.to_string()),
+        ("attempts", limits.attempts.to_string()),
+        ("first_byte_timeout", time(limits.first_byte_timeout)),
+        ("request_timeout", time(limits.request_timeout)),
+        ("overall_timeout", time(limits.overall_timeout)),
+    ]
+}
+
+fn limits_of_its_own(of_entry: &Limits) -> String {
+    format!(" ({})", joined(limits(of_entry).map(|(name, value)| format!("{name} {value}"))))
+}
+
+fn of_credential(endpoint: &Endpoint, salt: &[u8]) -> Option<String> {
+    let print = |secret: &Secret| short(&Sha256::new().chain_update(salt).chain_update(secret.expose()).finalize());
+    match &endpoint.credential {
+        Credential::None => None,
+        Credential::Header(name, secret) => Some(format!("header {name}, fingerprint {}", print(secret))),
+        Credential::Query(name, secret) => Some(format!("query parameter {name}, fingerprint {}", print(secret))),
+        Credential::Passthrough => Some("the client's own".to_owned()),
+        Credential::AwsSigV4(aws) => Some(format!("AWS signature for {} in {}", aws.service, aws.region)),
+    }
+}
+
+fn joined(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// 32 bits: enough to see a change, too few to test guesses against.
+fn short(hash: &[u8]) -> String {
+    hash.iter().take(4).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_goes_and_changes_is_told() {
+        let outline = |pairs: &[(&str, &str)]| pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let (old, new) =
+            (outline(&[("a", "1"), ("b", "1"), ("c", "1")]), outline(&[("b", "2"), ("c", "1"), ("d", "1")]));
+        let told: Vec<_> = differences(&old, &new).into_iter().map(|it| (it.name, it.old, it.new)).collect();
+        let one = || Some("1".to_owned());
+        assert_eq!(told, [("a".into(), one(), None), ("b".into(), one(), Some("2".into())), ("d".into(), None, one())]);
+        assert_eq!(differences(&new, &new), []);
+    }
+}

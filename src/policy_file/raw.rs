@@ -1,0 +1,289 @@
+//! The policy file as it is written, before anything in it is looked up.
+//!
+//! Enums are externally tagged and nothing is flattened: that is what keeps places true. Every field is an
+//! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
+
+mod classifier;
+mod policy;
+mod value;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::document::decode::{At, Elsewhere, Named};
+use crate::routing::provider::ProviderType;
+use crate::secret::Secret;
+pub use classifier::{AnswerForm, Classifier};
+pub use policy::{AllSuspended, Common, Entry, Failover, Intelligent, NextOn, OtherModels, Rotation, Rule};
+pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
+
+/// Keys that later versions know; a file that uses them is told so.
+pub(super) const LATER: &[&str] = &["semantic"];
+
+/// Where keys belong, for a file that has them in another place.
+pub(super) const ELSEWHERE: Elsewhere = &[
+    (&["targets"], "in a policy, such as `round_robin: { targets: […] }`"),
+    (&["round_robin", "weighted_round_robin", "failover", "intelligent"], "below `production` or `sandbox` of an API"),
+    (
+        &[
+            "suspend",
+            "quota_suspend",
+            "suspend_after",
+            "attempts",
+            "first_byte_timeout",
+            "request_timeout",
+            "overall_timeout",
+        ],
+        "in a policy, beside `targets`, or in `defaults`",
+    ),
+    (&["stateful_endpoint"], "in a policy, beside `targets`"),
+    (&["weight", "body", "family"], "in a target, beside `model`"),
+    (&["models", "type", "shape"], "in a provider"),
+    (&["api_key", "auth", "url", "cluster", "environment"], "in an endpoint"),
+    (&["hosts", "sandbox_hosts", "base_path", "operations", "forward_headers", "production", "sandbox"], "in an API"),
+    (&["rules", "classifier"], "in an `intelligent` policy"),
+    (&["defaults", "unmatched", "providers", "endpoints", "classifiers", "apis"], "at the top of the file"),
+];
+
+/// A policy of model-router, or one of the files that make it up.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, title = "Policy of model-router")]
+pub struct Config {
+    /// Bounds for policies that set none of their own.
+    pub defaults: Option<At<Defaults>>,
+    /// What happens to a request that no API matches; `refuse` when absent.
+    pub unmatched: Option<At<Unmatched>>,
+    /// The vendors' APIs, by names that endpoints use.
+    pub providers: Option<At<Named<Provider>>>,
+    /// Base URLs with their credentials, by names that targets use.
+    pub endpoints: Option<At<Named<Endpoint>>>,
+    /// LLMs that sort requests for `intelligent` policies, by names that these use.
+    pub classifiers: Option<At<Named<Classifier>>>,
+    /// The APIs that clients see.
+    pub apis: Option<At<Vec<At<Api>>>>,
+}
+
+/// Bounds of policies.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Defaults {
+    /// How long a failing target is not chosen; `0s` is never. 30s when absent.
+    pub suspend: Option<At<Interval>>,
+    /// The same for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when absent.
+    pub quota_suspend: Option<At<Interval>>,
+    /// Failures in a row, of different requests, that suspend a target. 3 when absent.
+    #[schemars(range(min = 1, max = 100))]
+    pub suspend_after: Option<At<Count>>,
+    /// Attempts for one request, the first included. 5 when absent.
+    #[schemars(range(min = 1, max = 10))]
+    pub attempts: Option<At<Count>>,
+    /// Until the answer's headers, when the request asked for a stream. 30s when absent.
+    pub first_byte_timeout: Option<At<Interval>>,
+    /// Until the answer's headers otherwise: they come after generation. 300s when absent.
+    pub request_timeout: Option<At<Interval>>,
+    /// Until the headers of the last attempt's answer. 600s when absent.
+    pub overall_timeout: Option<At<Interval>>,
+}
+
+/// What happens to a request that no API matches.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmatched {
+    /// 404.
+    Refuse,
+    /// It goes on as it is.
+    Continue,
+}
+
+/// A vendor's API.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Provider {
+    /// Which vendor's API it speaks.
+    #[schemars(extend("enum" = provider_types()))]
+    pub r#type: At<String>,
+    /// The models that targets may name, as a list or as lists by family; no other is ever asked for.
+    #[schemars(required)]
+    pub models: Option<At<Models>>,
+    /// With `type: custom`: what clients speak. `openai` when absent.
+    pub shape: Option<At<Shape>>,
+    /// With `type: custom`: the operations that carry a model, as paths below the endpoint's; `{model}` stands for it.
+    #[schemars(length(min = 1))]
+    pub operations: Option<At<Vec<At<Operation>>>>,
+    /// With `type: custom`: where the model is in requests whose path does not have it. `body` when absent.
+    pub model: Option<At<ModelPlace>>,
+}
+
+/// What the clients of a custom provider speak: it decides the shape of the router's own errors.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// OpenAI's API.
+    OpenAi,
+    /// Anthropic's own.
+    Anthropic,
+    /// Gemini's own.
+    Gemini,
+    /// Bedrock's own.
+    Bedrock,
+}
+
+/// Where the requests of a custom provider name their model.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelPlace {
+    /// The top-level key `model` of a JSON body.
+    Body,
+    /// `{model}` in the path of every operation.
+    Path,
+    /// A header.
+    Header(At<String>),
+    /// A query parameter.
+    Query(At<String>),
+}
+
+/// A base URL with its credential.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The name of a provider.
+    pub provider: At<String>,
+    /// The base URL, without the operation: what an API's base path is replaced by.
+    #[schemars(regex(pattern = "^[hH][tT][tT][pP][sS]?://[^/?#@]+[^?#@]*$"))]
+    pub url: At<String>,
+    /// Where the credential comes from; local servers need none.
+    pub api_key: Option<At<ApiKey>>,
+    /// How the credential travels; as the provider's type has it when absent.
+    pub auth: Option<At<Auth>>,
+    /// The Envoy cluster; the endpoint's name when absent.
+    pub cluster: Option<At<String>>,
+    /// Reserves the endpoint for one environment.
+    pub environment: Option<At<Environment>>,
+}
+
+/// Where a credential comes from.
+// Its name is known to the decoder, which quotes nothing that stands below it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiKey {
+    /// An environment variable.
+    Env(At<String>),
+    /// A file, relative to the policy file's directory.
+    File(At<String>),
+    /// The credential itself.
+    Value(At<Secret>),
+}
+
+/// How a credential travels.
+// Its name is known to the decoder, which quotes nothing that stands below it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// `authorization: Basic …`, of a key `user:password`.
+    Basic,
+    /// The client's own credential goes on, and the endpoint has none.
+    Passthrough,
+    /// A header of this name.
+    Header(At<String>),
+    /// A query parameter of this name.
+    Query(At<String>),
+    /// Envoy signs, in the endpoint's cluster.
+    AwsSigv4(At<AwsSigv4>),
+}
+
+/// What an AWS signature is for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AwsSigv4 {
+    /// The region, such as `us-east-1`.
+    pub region: At<String>,
+    /// The service's name in signatures; `bedrock` when absent.
+    pub service: Option<At<String>>,
+}
+
+/// An environment of an API.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Real work.
+    Production,
+    /// Trying things out.
+    Sandbox,
+}
+
+/// An API that clients see.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Api {
+    /// Its name in logs and reports.
+    #[schemars(length(min = 1))]
+    pub name: At<String>,
+    /// Hosts of production, exact or `*.example.com`; any host when absent.
+    #[schemars(length(min = 1))]
+    pub hosts: Option<At<Vec<At<String>>>>,
+    /// Hosts of the sandbox.
+    #[schemars(length(min = 1))]
+    pub sandbox_hosts: Option<At<Vec<At<String>>>>,
+    /// What stands before every operation's path; the root when absent.
+    #[schemars(regex(pattern = "^(/[^?#{}*]*)?$"))]
+    pub base_path: Option<At<String>>,
+    /// Its operations; those of its provider types that carry a model when absent.
+    #[schemars(length(min = 1))]
+    pub operations: Option<At<Vec<At<Operation>>>>,
+    /// Headers that pass although they are removed otherwise: those of a client's account, say.
+    #[schemars(length(min = 1))]
+    pub forward_headers: Option<At<Vec<At<String>>>>,
+    /// The policy of production.
+    pub production: Option<At<Policy>>,
+    /// The policy of the sandbox.
+    pub sandbox: Option<At<Policy>>,
+}
+
+/// The order in which an environment's targets are tried.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// One after the other.
+    RoundRobin(Rotation),
+    /// In proportion to weights.
+    WeightedRoundRobin(Rotation),
+    /// By the model that the client asks for: a primary, then its fallbacks.
+    Failover(Failover),
+    /// By what a classifier says of the request: the target of a rule, then the default.
+    Intelligent(Box<Intelligent>),
+}
+
+/// A model at an endpoint.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Target {
+    /// A model of the endpoint's provider.
+    pub model: At<String>,
+    /// The model's family, where the provider lists its models by family.
+    pub family: Option<At<String>>,
+    /// The name of an endpoint.
+    pub endpoint: At<String>,
+    /// Its share of the turns under `weighted_round_robin`: 1 when absent, 0 for a fallback.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub weight: Option<At<Weight>>,
+    /// What else changes in the request's body, for models that refuse parameters which others take.
+    pub body: Option<At<Edits>>,
+}
+
+/// Changes of the body's top-level keys: removals, renamings, values set. Never `model` and `stream`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Edits {
+    /// Keys that go.
+    pub remove: Option<At<Vec<At<String>>>>,
+    /// Old keys with their new names; where the new one is there already, the old one goes.
+    pub rename: Option<At<Named<String>>>,
+    /// Keys and values, added when absent and replaced otherwise.
+    pub set: Option<At<Named<Json>>>,
+}
+
+fn provider_types() -> Vec<&'static str> {
+    ProviderType::names().collect()
+}

@@ -1,0 +1,63 @@
+//! Classifiers as they are written.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ApiKey, Count, Edits, Interval};
+use crate::classifier::ClassifierType;
+use crate::document::decode::At;
+
+/// An LLM that sorts requests.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Classifier {
+    /// Whose chat completions it speaks; `openai` for whatever is compatible with them.
+    #[schemars(extend("enum" = types()))]
+    pub r#type: At<String>,
+    /// The whole URL, such as `https://api.openai.com/v1/chat/completions`.
+    #[schemars(regex(pattern = "^[hH][tT][tT][pP][sS]?://[^/?#@]+[^#@]*$"))]
+    pub url: At<String>,
+    /// The model; `azure_openai` has it in the URL.
+    pub model: Option<At<String>>,
+    /// Where the credential comes from; local servers need none.
+    pub api_key: Option<At<ApiKey>>,
+    /// Until a request goes to the default, whatever the classifier does. 3s when absent.
+    pub timeout: Option<At<Interval>>,
+    /// Calls at once; further requests go to the default. 256 when absent.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub concurrency: Option<At<Count>>,
+    /// How often a call is made again, within `timeout`, that failed and may go better. 0 when absent.
+    #[schemars(range(max = 3))]
+    pub retries: Option<At<Count>>,
+    /// Failures in a row that suspend it. 5 when absent.
+    #[schemars(range(min = 1, max = 100))]
+    pub suspend_after: Option<At<Count>>,
+    /// How long it is not asked then; `0s` is never. 30s when absent.
+    pub suspend: Option<At<Interval>>,
+    /// How long a decision is remembered; `0s` is not at all. 10m when absent.
+    pub cache: Option<At<Interval>>,
+    /// The most decisions that are remembered. 10000 when absent.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub cache_entries: Option<At<Count>>,
+    /// The most characters of a content that it is shown: of a longer one head and tail. 8000 when absent.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub max_content: Option<At<Count>>,
+    /// How it is made to keep to the allowed answers; `schema` when absent.
+    pub answer: Option<At<AnswerForm>>,
+    /// Changes of the request to it, for servers that refuse or need some keys.
+    pub body: Option<At<Edits>>,
+}
+
+/// How a classifier is made to keep to the allowed answers.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerForm {
+    /// By a JSON schema (`response_format`).
+    Schema,
+    /// By being told so, for servers that have no schemas.
+    Text,
+}
+
+fn types() -> Vec<&'static str> {
+    ClassifierType::ALL.iter().map(|(name, _)| *name).collect()
+}

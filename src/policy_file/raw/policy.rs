@@ -1,0 +1,237 @@
+//! Policies as they are written: what each kind has of its own, and what all have in common.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use super::{Count, Edits, Interval, Target};
+use crate::document::decode::{At, SHORT_FORM};
+
+/// What happens to a request while every candidate is suspended.
+#[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AllSuspended {
+    /// 503, with the time until one is back.
+    Refuse,
+    /// The one whose suspension ends first is tried.
+    LeastBad,
+}
+
+/// What is the request's own fault and goes on to the next candidate all the same.
+#[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NextOn {
+    /// It is too long for the model.
+    ContextLength,
+}
+
+/// The keys that every policy has. They are repeated in each struct, because flattening would lose their places.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // They are described where they are declared.
+pub struct Common<'a> {
+    pub suspend: Option<&'a At<Interval>>,
+    pub quota_suspend: Option<&'a At<Interval>>,
+    pub suspend_after: Option<&'a At<Count>>,
+    pub attempts: Option<&'a At<Count>>,
+    pub first_byte_timeout: Option<&'a At<Interval>>,
+    pub request_timeout: Option<&'a At<Interval>>,
+    pub overall_timeout: Option<&'a At<Interval>>,
+    pub retry_budget_percent: Option<&'a At<Count>>,
+    pub all_suspended: Option<&'a At<AllSuspended>>,
+    pub inspect_first_event: Option<&'a At<bool>>,
+    pub next_on: Option<&'a At<Vec<At<NextOn>>>>,
+    pub decision_headers: Option<&'a At<bool>>,
+    pub stateful_endpoint: Option<&'a At<String>>,
+}
+
+/// Declares the struct of one kind of policy: the keys that all have, then its own.
+macro_rules! policy {
+    ($(#[$docs:meta])* $name:ident { $($own:tt)* }) => {
+        $(#[$docs])*
+        #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub struct $name {
+            /// How long a failing target is not chosen; `0s` is never. 30s when absent.
+            pub suspend: Option<At<Interval>>,
+            /// The same for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when
+            /// absent.
+            pub quota_suspend: Option<At<Interval>>,
+            /// Failures in a row, of different requests, that suspend a target. 3 when absent.
+            #[schemars(range(min = 1, max = 100))]
+            pub suspend_after: Option<At<Count>>,
+            /// Attempts for one request, the first included. 5 when absent.
+            #[schemars(range(min = 1, max = 10))]
+            pub attempts: Option<At<Count>>,
+            /// Until the answer's headers, when the request asked for a stream. 30s when absent.
+            pub first_byte_timeout: Option<At<Interval>>,
+            /// Until the answer's headers otherwise: they come after generation. 300s when absent.
+            pub request_timeout: Option<At<Interval>>,
+            /// Until the headers of the last attempt's answer. 600s when absent.
+            pub overall_timeout: Option<At<Interval>>,
+            /// Further attempts for a hundred requests, beyond a reserve for sudden outages. 100 when absent.
+            #[schemars(range(max = 1000))]
+            pub retry_budget_percent: Option<At<Count>>,
+            /// What happens to a request while every candidate is suspended; `refuse` when absent.
+            pub all_suspended: Option<At<AllSuspended>>,
+            /// Whether a success is looked at until its first event: some errors come under a 200. No when absent.
+            pub inspect_first_event: Option<At<bool>>,
+            /// What is the request's own fault and goes on to the next candidate all the same.
+            pub next_on: Option<At<Vec<At<NextOn>>>>,
+            /// Whether clients are told which target served them. Yes when absent.
+            pub decision_headers: Option<At<bool>>,
+            /// Where requests go that exist only at the account that made them: files, batches, stored responses.
+            /// They are refused when absent.
+            pub stateful_endpoint: Option<At<String>>,
+            $($own)*
+        }
+
+        impl $name {
+            /// The keys that every policy has.
+            #[must_use]
+            pub fn common(&self) -> Common<'_> {
+                Common {
+                    suspend: self.suspend.as_ref(),
+                    quota_suspend: self.quota_suspend.as_ref(),
+                    suspend_after: self.suspend_after.as_ref(),
+                    attempts: self.attempts.as_ref(),
+                    first_byte_timeout: self.first_byte_timeout.as_ref(),
+                    request_timeout: self.request_timeout.as_ref(),
+                    overall_timeout: self.overall_timeout.as_ref(),
+                    retry_budget_percent: self.retry_budget_percent.as_ref(),
+                    all_suspended: self.all_suspended.as_ref(),
+                    inspect_first_event: self.inspect_first_event.as_ref(),
+                    next_on: self.next_on.as_ref(),
+                    decision_headers: self.decision_headers.as_ref(),
+                    stateful_endpoint: self.stateful_endpoint.as_ref(),
+                }
+            }
+        }
+    };
+}
+
+policy! {
+    /// Targets that take turns, and bounds.
+    Rotation {
+        /// The targets.
+        #[schemars(length(min = 1))]
+        pub targets: At<Vec<At<Target>>>,
+    }
+}
+
+policy! {
+    /// Entries by the model that the client asks for, and bounds.
+    Failover {
+        /// One for each primary model.
+        #[schemars(length(min = 1))]
+        pub entries: At<Vec<At<Entry>>>,
+        /// What becomes of requests for a model that is no entry's primary; `refuse` when absent.
+        pub other_models: Option<At<OtherModels>>,
+    }
+}
+
+policy! {
+    /// Rules by which a classifier sorts requests, and bounds.
+    Intelligent {
+        /// The name of a classifier.
+        pub classifier: At<String>,
+        /// The JSONPath of what the classifier is shown. `$.messages[-1].content` when absent, or what the operation
+        /// has in its place: `input`, `prompt`.
+        pub content: Option<At<String>>,
+        /// The classifier's instructions in other words: `{rules}` and `{answers}` stand for the rules and the
+        /// allowed answers.
+        pub prompt: Option<At<String>>,
+        /// The rules.
+        #[schemars(length(min = 1))]
+        pub rules: At<Vec<At<Rule>>>,
+        /// Serves every request that fits no rule, and those of a rule whose target fails.
+        pub default: At<Target>,
+    }
+}
+
+/// A rule in plain words, and the target of the requests that fit it.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Rule {
+    /// What the classifier answers.
+    #[schemars(length(min = 1))]
+    pub name: At<String>,
+    /// What belongs to it, in plain words.
+    pub context: At<String>,
+    /// A model of the endpoint's provider.
+    pub model: At<String>,
+    /// The name of an endpoint.
+    pub endpoint: At<String>,
+    /// The model's family, where the provider's list has families.
+    pub family: Option<At<String>>,
+    /// What else changes in the request's body.
+    pub body: Option<At<Edits>>,
+}
+
+/// A primary and its fallbacks, with bounds of their own.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Entry {
+    /// Serves requests for its model.
+    pub primary: At<Target>,
+    /// Tried in this order when it fails.
+    pub fallbacks: Option<At<Vec<At<Target>>>>,
+    /// How long a failing target is not chosen; `0s` is never. The policy's when absent.
+    pub suspend: Option<At<Interval>>,
+    /// The same for a target whose quota is used up. The policy's when absent.
+    pub quota_suspend: Option<At<Interval>>,
+    /// Until the answer's headers, when the request asked for a stream. The policy's when absent.
+    pub first_byte_timeout: Option<At<Interval>>,
+    /// Until the answer's headers otherwise. The policy's when absent.
+    pub request_timeout: Option<At<Interval>>,
+    /// Until the headers of the last attempt's answer. The policy's when absent.
+    pub overall_timeout: Option<At<Interval>>,
+}
+
+/// What becomes of requests for a model that is no entry's primary.
+#[derive(Clone, Debug)]
+pub enum OtherModels {
+    /// `refuse`, or the name of an endpoint, which serves any model of its provider's list.
+    Named(String),
+    /// A target that serves them all.
+    Target(Box<Target>),
+}
+
+impl<'de> Deserialize<'de> for OtherModels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(SHORT_FORM, OtherModelsVisitor)
+    }
+}
+
+struct OtherModelsVisitor;
+
+impl<'de> Visitor<'de> for OtherModelsVisitor {
+    type Value = OtherModels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`refuse`, the name of an endpoint, or a target")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<OtherModels, E> {
+        Ok(OtherModels::Named(text.to_owned()))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<OtherModels, D::Error> {
+        Target::deserialize(deserializer).map(|target| OtherModels::Target(Box::new(target)))
+    }
+}
+
+impl JsonSchema for OtherModels {
+    fn schema_name() -> Cow<'static, str> {
+        "OtherModels".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let target = generator.subschema_for::<Target>();
+        json_schema!({
+            "description": "`refuse`, the name of an endpoint (any model of its provider), or a target.",
+            "anyOf": [{ "type": "string" }, target],
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Secrets: environment variables and key files, as the policy file refers to them. No message ever shows a value.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::raw::ApiKey;
+use crate::document::decode::At;
+use crate::document::problem::{Place, Report};
+use crate::document::words::shown;
+use crate::secret::Secret;
+
+/// A longer key file holds something else.
+const KEY_FILE_BYTES: u64 = 64 * 1024;
+
+/// Where credentials come from.
+#[derive(Clone)]
+pub struct Secrets {
+    variables: HashMap<OsString, OsString>,
+    missing: MissingSecrets,
+    /// Whether every reference counts as one to a secret that is there, and nothing is looked up.
+    assumed: bool,
+}
+
+/// What a secret that is not there means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingSecrets {
+    /// The file is right all the same: it is checked where the secrets are not.
+    Warn,
+    /// The file cannot be used.
+    Refuse,
+}
+
+/// Why there is no key.
+enum Trouble {
+    Missing(String),
+    Malformed(&'static str),
+}
+
+impl Secrets {
+    /// Secrets out of these environment variables and out of files.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>, missing: MissingSecrets) -> Self {
+        Self { variables: variables.into_iter().collect(), missing, assumed: false }
+    }
+
+    /// Secrets that are taken to be there: neither the environment nor a file is looked at.
+    #[must_use]
+    pub fn assumed() -> Self {
+        Self { variables: HashMap::new(), missing: MissingSecrets::Warn, assumed: true }
+    }
+
+    /// Whether nothing but the policy file itself may be looked at.
+    pub(super) fn are_assumed(&self) -> bool {
+        self.assumed
+    }
+
+    /// The key, unless there is trouble, which is reported. A key file is added to `files`.
+    pub(super) fn key(&self, source: &At<ApiKey>, files: &mut Vec<PathBuf>, report: &mut Report) -> Option<Secret> {
+        let (place, found) = match source.get()? {
+            ApiKey::Env(name) => (name.place, self.variable(name.get()?)),
+            ApiKey::File(path) if self.assumed => (path.place, Ok(Secret::assumed().expose().to_owned())),
+            ApiKey::File(path) => {
+                let path_in_file = path.get()?;
+                let full = report.directory(path.place).join(path_in_file);
+                let found = key_file(&full, path_in_file);
+                files.push(full);
+                (path.place, found)
+            }
+            ApiKey::Value(value) => {
+                let help = "write `{ env: NAME }` or `{ file: PATH }`".to_owned();
+                if !report.holds_secrets(value.place) {
+                    report.warning(value.place, "a key in the policy file is read by all who read the file", help);
+                }
+                (value.place, Ok(value.get()?.expose().to_owned()))
+            }
+        };
+        match found.and_then(checked) {
+            Ok(key) => Some(Secret::new(key)),
+            Err(trouble) => {
+                self.report(place, trouble, report);
+                None
+            }
+        }
+    }
+
+    fn report(&self, place: Place, trouble: Trouble, report: &mut Report) {
+        match (trouble, self.missing) {
+            (Trouble::Missing(message), MissingSecrets::Warn) => report.warning(place, message, None),
+            (Trouble::Missing(message), MissingSecrets::Refuse) => report.error(place, message),
+            (Trouble::Malformed(message), _) => report.error(place, message),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<String, Trouble> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.starts_with('$') {
+            return Err(Trouble::Malformed(
+                "expected the name of an environment variable; write it without `$` and braces",
+            ));
+        }
+        if name.is_empty() || !name.bytes().all(legal) {
+            return Err(Trouble::Malformed("expected the name of an environment variable, such as `OPENAI_KEY`"));
+        }
+        // A key that was put in the place of the name is not printed: a key has lower-case letters.
+        let told = if name.bytes().any(|byte| byte.is_ascii_lowercase()) { "named here".into() } else { shown(name) };
+        if self.assumed {
+            return Ok(Secret::assumed().expose().to_owned());
+        }
+        match self.variables.get(OsStr::new(name)).map(|value| value.to_str()) {
+            None => Err(Trouble::Missing(format!("the environment variable {told} is not set"))),
+            Some(Some("")) => Err(Trouble::Missing(format!("the environment variable {told} is empty"))),
+            Some(Some(value)) => Ok(value.to_owned()),
+            Some(None) => Err(Trouble::Malformed(NO_HEADER)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secrets").field("missing", &self.missing).finish_non_exhaustive()
+    }
+}
+
+const NO_HEADER: &str = "the key cannot stand in a header: it has a space, a line break or a character beyond ASCII";
+
+fn key_file(path: &Path, told: &str) -> Result<String, Trouble> {
+    // A key that was put in the place of the path is not printed: a path has a slash or a dot.
+    let told = if told.contains(['/', '.']) { shown(told) } else { "named here".to_owned() };
+    let bytes = read(path).map_err(|error| Trouble::Missing(format!("cannot read the key file {told}: {error}")))?;
+    if bytes.len() as u64 > KEY_FILE_BYTES {
+        return Err(Trouble::Malformed("the key file holds more than a key: it has more than 64 KiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Trouble::Malformed(NO_HEADER))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    match line.strip_suffix('\r').unwrap_or(line) {
+        "" => Err(Trouble::Missing(format!("the key file {told} is empty"))),
+        key => Ok(key.to_owned()),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    super::files::regular(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn checked(key: String) -> Result<String, Trouble> {
+    if key.is_empty() {
+        return Err(Trouble::Malformed("the key is empty; leave `api_key` out for an endpoint that wants none"));
+    }
+    if key.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+        return Err(Trouble::Malformed("the key starts with `Bearer `; give the key alone"));
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Trouble::Malformed(NO_HEADER));
+    }
+    Ok(key)
+}

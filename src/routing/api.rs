@@ -1,0 +1,101 @@
+//! An API: the requests that share policies, matched by host, base path and operation.
+
+mod host;
+mod index;
+
+use std::sync::Arc;
+
+use crate::model_name::ModelName;
+use crate::routing::operation::Operation;
+use crate::routing::policy::Policy;
+use crate::routing::provider::Shape;
+pub use host::HostPattern;
+pub use index::{Apis, Match};
+
+/// An API as the policy file declares it, checked.
+#[derive(Debug)]
+pub struct Api {
+    /// Its name in the policy file.
+    pub name: Arc<str>,
+    /// Hosts whose requests are production ones; empty means any host.
+    pub hosts: Vec<HostPattern>,
+    /// Hosts whose requests are sandbox ones.
+    pub sandbox_hosts: Vec<HostPattern>,
+    /// The path before an operation's own: empty, or with a leading and no trailing slash.
+    pub base_path: String,
+    /// The operations that belong to it.
+    pub operations: Vec<Operation>,
+    /// What production requests go through; `None` refuses them.
+    pub production: Option<Policy>,
+    /// What sandbox requests go through; `None` refuses them.
+    pub sandbox: Option<Policy>,
+    /// Headers, in lower case, that pass although they are removed otherwise.
+    pub forward_headers: Vec<String>,
+}
+
+/// Which list of targets a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// Real work; what a request is for when nothing says otherwise.
+    Production,
+    /// Trying things out.
+    Sandbox,
+}
+
+/// What happens to a request that no API matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// It is answered with 404.
+    #[default]
+    Refuse,
+    /// It goes on as it is: the listener serves other things too.
+    Continue,
+}
+
+impl Environment {
+    /// The name in logs and in the environment header.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Sandbox => "sandbox",
+        }
+    }
+
+    /// The environment of that name, exactly spelled.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Production, Self::Sandbox].into_iter().find(|environment| environment.name() == name)
+    }
+}
+
+impl Api {
+    /// The policy of an environment.
+    #[must_use]
+    pub fn policy(&self, environment: Environment) -> Option<&Policy> {
+        match environment {
+            Environment::Production => self.production.as_ref(),
+            Environment::Sandbox => self.sandbox.as_ref(),
+        }
+    }
+
+    /// What its clients speak: all its targets are of one shape.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let mut policies = self.production.iter().chain(&self.sandbox);
+        policies.next().map_or(Shape::OpenAi, |policy| policy.targets[0].endpoint.provider.shape)
+    }
+
+    /// Whether a path below the base path is that of the list of models.
+    #[must_use]
+    pub fn lists_models_at(&self, path: &str) -> bool {
+        let targets = self.production.iter().chain(&self.sandbox).flat_map(|policy| &policy.targets);
+        targets.map(|target| &target.endpoint).any(|endpoint| endpoint.provider.is_models(&endpoint.path, path))
+    }
+
+    /// The models that an environment can serve, each with its provider type's name, in the order of the policy file.
+    pub fn models(&self, environment: Environment) -> impl Iterator<Item = (&ModelName, &'static str)> {
+        let targets = self.policy(environment).map_or(&[][..], |policy| &policy.targets);
+        targets.iter().map(|target| (&target.model, target.endpoint.provider.name))
+    }
+}

@@ -1,0 +1,159 @@
+//! A decision: which target an attempt took and why; what is logged, shown to Envoy and kept for operators.
+
+mod metadata;
+mod parent;
+mod traced;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use crate::model_name::ModelName;
+use crate::routing::outcome::Outcome;
+pub use metadata::Metadata;
+pub use parent::Parent;
+pub use traced::Traced;
+
+/// The outcome of an attempt without an answer: the client left, or the provider broke off.
+pub const NO_ANSWER: &str = "no_answer";
+
+/// The policy of a request that goes to the endpoint which keeps its state; nothing is learnt from its answer.
+pub const STATEFUL: &str = "stateful_endpoint";
+
+/// The longest part of a client's own words that is kept.
+const MAX_CLIENT_TEXT: usize = 128;
+
+/// One attempt's decision. Never a prompt, never a credential.
+#[derive(Debug)]
+pub struct Decision {
+    /// When it was made.
+    pub at: SystemTime,
+    /// The span that it belongs to and what else a span tells, where the request is traced.
+    pub traced: Option<Traced>,
+    /// Envoy's id of the request.
+    pub request_id: Option<Box<str>>,
+    /// The API.
+    pub api: Arc<str>,
+    /// The environment.
+    pub environment: &'static str,
+    /// The kind of policy, or `stateful_endpoint`.
+    pub policy: &'static str,
+    /// The model that the client asked for.
+    pub requested: Option<Box<str>>,
+    /// The model that it gets; `None` where it keeps its own.
+    pub model: Option<ModelName>,
+    /// The endpoint.
+    pub endpoint: Arc<str>,
+    /// Which attempt of its request it is, from 1.
+    pub attempt: u32,
+    /// Whether it tries a target whose suspension is over.
+    pub probe: bool,
+    /// What the attempt before came to: `gpt-4o@east: failed`.
+    pub after: Option<Box<str>>,
+    /// The candidates that came first and could not be had: `gpt-4o@east: suspended for 12 s; …`.
+    pub passed_over: Option<Box<str>>,
+    /// What was asked about the request.
+    pub classification: Option<Classified>,
+    /// The version of the policy file.
+    pub policy_version: u64,
+    /// How long the router had to wait for the request's body, and for what was asked about it.
+    pub waited: Duration,
+    /// How long it then took itself to read the body and to choose.
+    pub worked: Duration,
+    /// Whether the log has a line of it.
+    pub logged: AtomicBool,
+    /// What came of it, once that is known.
+    pub answer: OnceLock<Answered>,
+}
+
+/// What was asked about a request.
+#[derive(Debug)]
+pub struct Classified {
+    /// Who was asked.
+    pub classifier: Option<Arc<str>>,
+    /// The label of the verdict.
+    pub verdict: &'static str,
+    /// The rule that matched.
+    pub rule: Option<Box<str>>,
+    /// What was wrong.
+    pub error: Option<Box<str>>,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it took no call of its own.
+    pub shared: bool,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer's status; 0 if there was no answer.
+    pub status: u16,
+    /// The label of its outcome, or that there was none.
+    pub outcome: &'static str,
+    /// How long its headers took.
+    pub took: Duration,
+    /// Whether Envoy was asked for another attempt.
+    pub goes_on: bool,
+}
+
+impl Decision {
+    /// Notes what came of it.
+    pub fn answered(&self, status: u16, outcome: &Outcome, took: Duration, goes_on: bool) {
+        // There is one answer to an attempt, so nothing is there yet.
+        let _ = self.answer.set(Answered { status, outcome: outcome.label(), took, goes_on });
+    }
+
+    /// Notes that it ended without an answer.
+    pub fn unanswered(&self, took: Duration) {
+        let _ = self.answer.set(Answered { status: 0, outcome: NO_ANSWER, took, goes_on: false });
+    }
+
+    /// Why this target: what the classifier said, what the attempt before came to, which candidates could not be had, or
+    /// that it came first.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        self.why().unwrap_or_else(|| "first choice".to_owned())
+    }
+
+    /// The same, unless it came first.
+    fn why(&self) -> Option<String> {
+        let classified = self.classification.as_ref().map(|it| match &it.rule {
+            Some(rule) => format!("{}: {rule}", it.verdict),
+            None => it.verdict.to_owned(),
+        });
+        let probe = self.probe.then(|| "probe".to_owned());
+        let after = self.after.as_ref().map(|after| format!("after {after}"));
+        let parts = [classified, after, probe, self.passed_over.as_deref().map(str::to_owned)];
+        parts.into_iter().flatten().reduce(|parts, part| parts + "; " + &part)
+    }
+
+    /// What Envoy can write into its own log. Each text costs it some six thousand instructions (`make bench`), so there is
+    /// no reason where the first choice was taken.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        let mut metadata = Metadata::of("api", &self.api);
+        metadata.push("environment", self.environment);
+        metadata.push("policy", self.policy);
+        metadata.push("endpoint", &self.endpoint);
+        metadata.push("attempt", &self.attempt.to_string());
+        if let Some(why) = self.why() {
+            metadata.push("reason", &why);
+        }
+        if let Some(model) = &self.model {
+            metadata.push("model", model.as_str());
+        }
+        if let Some(requested) = &self.requested {
+            metadata.push("requested", requested);
+        }
+        metadata
+    }
+}
+
+/// A client's words, cut off.
+#[must_use]
+pub fn bounded(text: &str) -> &str {
+    match text.char_indices().nth(MAX_CLIENT_TEXT) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}

@@ -1,0 +1,238 @@
+//! What an answer says of the target that gave it: one function decides (DESIGN: "Outcomes").
+
+pub mod inspection;
+pub mod quota;
+
+use std::time::Duration;
+
+use crate::routing::outcome::inspection::ErrorFacts;
+use crate::routing::outcome::quota::Quota;
+use crate::routing::provider::{Fault, ProviderType};
+
+/// What a provider asks for is believed within these bounds: shorter would hammer, longer would lose a target to a
+/// typing error.
+const ASKED_FLOOR: Duration = Duration::from_secs(1);
+const ASKED_CAP: Duration = Duration::from_secs(600);
+
+/// Who made an answer, as far as Envoy's response attributes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The provider.
+    Provider,
+    /// Envoy: nobody listens there, or the cluster is unknown.
+    EnvoyRefused,
+    /// Envoy: its own limit for the cluster is reached, which says nothing of the target.
+    EnvoyOverflow,
+    /// Envoy, for another reason: a reset, a timeout.
+    Envoy,
+}
+
+/// What an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 2xx.
+    Served,
+    /// 2xx, and the quota is used up with it.
+    ServedLast {
+        /// When it is there again, where the answer says so.
+        reset: Option<Duration>,
+    },
+    /// 3xx: returned as it is, says nothing.
+    Redirected,
+    /// The request's own fault: returned as it is, says nothing of the target.
+    RequestFault,
+    /// The request is too long for the model: its own fault, though another model may take it.
+    TooLong,
+    /// The credential is refused or its account is empty: concerns every model of the endpoint.
+    EndpointFault {
+        /// How long to wait, where the answer says so.
+        asked: Option<Duration>,
+    },
+    /// Over the rate limit.
+    RateLimited {
+        /// How long to wait, where the answer says so.
+        asked: Option<Duration>,
+    },
+    /// The target is not there: nobody listens, or the provider does not know the model.
+    Absent,
+    /// The request could not be sent, through no fault of the target's.
+    Unsent,
+    /// May be the target's fault or the request's.
+    Failed {
+        /// How long to wait, where the answer says so.
+        asked: Option<Duration>,
+    },
+}
+
+impl Outcome {
+    /// Reads an answer's status, what it says of its quota, and who made it.
+    #[must_use]
+    pub fn of(status: u16, quota: Quota, origin: Origin) -> Self {
+        let asked = quota.wait();
+        match (status, origin) {
+            (_, Origin::EnvoyRefused) => Self::Absent,
+            (_, Origin::EnvoyOverflow) => Self::Unsent,
+            (200..=299, _) => match quota.exhausted {
+                Some(reset) => Self::ServedLast { reset: Some(reset).filter(|reset| !reset.is_zero()) },
+                None => Self::Served,
+            },
+            (300..=399, _) => Self::Redirected,
+            (400 | 405 | 406 | 411 | 413 | 414 | 415 | 422 | 431, _) => Self::RequestFault,
+            (401 | 402, Origin::Provider) => Self::EndpointFault { asked },
+            (429, _) => Self::RateLimited { asked },
+            _ => Self::Failed { asked },
+        }
+    }
+
+    /// The same with what the answer's body says of itself: known codes say more than a status.
+    #[must_use]
+    pub fn refined(self, facts: &ErrorFacts, provider: &ProviderType) -> Self {
+        let fault = facts.codes.iter().find_map(|code| provider.fault(code));
+        match (fault, self) {
+            (Some(Fault::Endpoint), _) => Self::EndpointFault { asked: None },
+            (Some(Fault::Target), _) => Self::Absent,
+            (Some(Fault::Length), _) => Self::TooLong,
+            (_, Self::RateLimited { .. }) if facts.too_large => Self::TooLong,
+            (_, Self::RateLimited { asked }) => Self::RateLimited { asked: asked.or(facts.wait) },
+            (_, outcome) => outcome,
+        }
+    }
+
+    /// The same where the request went by the client's own credential: what that may do, and how often, says nothing of
+    /// the target.
+    #[must_use]
+    pub fn of_clients_own(self, status: u16) -> Self {
+        match (self, status) {
+            (Self::EndpointFault { .. }, _) | (Self::Failed { .. }, 401..=403) => Self::RequestFault,
+            (Self::RateLimited { .. }, _) => Self::Unsent,
+            (Self::ServedLast { .. }, _) => Self::Served,
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Whether the client got what it wanted.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        matches!(self, Self::Served | Self::ServedLast { .. })
+    }
+
+    /// Whether the next candidate should be tried.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault | Self::TooLong)
+    }
+
+    /// How long the answer asks not to be bothered, within bounds.
+    #[must_use]
+    pub fn asked(&self) -> Option<Duration> {
+        let asked = match self {
+            Self::ServedLast { reset: asked }
+            | Self::EndpointFault { asked }
+            | Self::RateLimited { asked }
+            | Self::Failed { asked } => *asked,
+            Self::Served | Self::Redirected | Self::RequestFault | Self::TooLong | Self::Absent | Self::Unsent => None,
+        };
+        asked.map(|asked| asked.clamp(ASKED_FLOOR, ASKED_CAP))
+    }
+
+    /// A stable label for logs and metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::ServedLast { .. } => "served_last",
+            Self::Redirected => "redirected",
+            Self::RequestFault => "request_fault",
+            Self::TooLong => "too_long",
+            Self::EndpointFault { .. } => "endpoint_fault",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Absent => "absent",
+            Self::Unsent => "unsent",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_outcome() {
+        for (statuses, outcome) in [
+            (&[200_u16, 204][..], Outcome::Served),
+            (&[301, 304], Outcome::Redirected),
+            (&[400, 405, 406, 411, 413, 414, 415, 422, 431], Outcome::RequestFault),
+            (&[401, 402], Outcome::EndpointFault { asked: None }),
+            (&[429], Outcome::RateLimited { asked: None }),
+            (&[403, 404, 408, 409, 410, 425, 500, 502, 503, 504, 529], Outcome::Failed { asked: None }),
+        ] {
+            for &status in statuses {
+                assert_eq!(Outcome::of(status, Quota::default(), Origin::Provider), outcome, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn envoys_own_answers_are_told_from_the_providers() {
+        for (origin, outcome) in [
+            (Origin::EnvoyRefused, Outcome::Absent),
+            (Origin::EnvoyOverflow, Outcome::Unsent),
+            (Origin::Envoy, Outcome::Failed { asked: None }),
+        ] {
+            assert_eq!(Outcome::of(503, Quota::default(), origin), outcome);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_believed_within_bounds() {
+        for (asked_ms, expected_ms) in [(7_000, 7_000), (0, 1_000), (250, 1_000), (86_400_000, 600_000)] {
+            let quota = Quota { retry_after: Some(Duration::from_millis(asked_ms)), exhausted: None };
+            let outcome = Outcome::of(429, quota, Origin::Provider);
+            assert_eq!(outcome.asked(), Some(Duration::from_millis(expected_ms)));
+        }
+    }
+
+    #[test]
+    fn known_codes_say_more_than_a_status() {
+        let openai = ProviderType::named("openai").expect("a type");
+        let limited = Outcome::RateLimited { asked: None };
+        for (status, code, too_large, expected) in [
+            (429, "insufficient_quota", false, Outcome::EndpointFault { asked: None }),
+            (429, "rate_limit_exceeded", false, limited),
+            (429, "rate_limit_exceeded", true, Outcome::TooLong),
+            (404, "model_not_found", false, Outcome::Absent),
+            (400, "context_length_exceeded", false, Outcome::TooLong),
+            (400, "invalid_type", true, Outcome::RequestFault),
+            (503, "", false, Outcome::Failed { asked: None }),
+        ] {
+            let facts = ErrorFacts { codes: vec![code.to_owned()], too_large, wait: None };
+            let outcome = Outcome::of(status, Quota::default(), Origin::Provider).refined(&facts, openai);
+            assert_eq!(outcome, expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn what_a_clients_own_credential_may_do_says_nothing_of_the_target() {
+        let quota = Quota { retry_after: None, exhausted: Some(Duration::ZERO) };
+        for (status, quota, expected) in [
+            (200, quota, Outcome::Served),
+            (401, Quota::default(), Outcome::RequestFault),
+            (403, Quota::default(), Outcome::RequestFault),
+            (429, Quota::default(), Outcome::Unsent),
+            (503, Quota::default(), Outcome::Failed { asked: None }),
+        ] {
+            assert_eq!(Outcome::of(status, quota, Origin::Provider).of_clients_own(status), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_success_that_uses_up_the_quota_is_one_all_the_same() {
+        let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(3)) };
+        let outcome = Outcome::of(200, quota, Origin::Provider);
+        assert!(outcome.is_served() && !outcome.is_failure());
+        assert_eq!(outcome.asked(), Some(Duration::from_secs(3)));
+        let unknown = Outcome::of(200, Quota { exhausted: Some(Duration::ZERO), ..quota }, Origin::Provider);
+        assert_eq!(unknown, Outcome::ServedLast { reset: None });
+    }
+}

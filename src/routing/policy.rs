@@ -1,0 +1,168 @@
+//! A policy: the targets of one environment of one API, and the order in which they are tried.
+
+pub mod budget;
+pub mod failover;
+pub mod intelligent;
+pub mod round_robin;
+pub mod weighted;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::body::BodyEdits;
+use crate::model_name::ModelName;
+use crate::routing::endpoint::Endpoint;
+use crate::routing::suspension::{SuspensionRules, TargetState};
+use budget::RetryBudget;
+use failover::Failover;
+use intelligent::Intelligent;
+use round_robin::RoundRobin;
+use weighted::Weighted;
+
+/// A model at an endpoint: the unit that is chosen and suspended.
+#[derive(Debug)]
+pub struct Target {
+    /// What the body's `model` becomes.
+    pub model: ModelName,
+    /// Where the request goes.
+    pub endpoint: Arc<Endpoint>,
+    /// What else changes in the body: models of one pool may refuse parameters that others take.
+    pub edits: BodyEdits,
+    /// What is known of its standing; shared by all APIs and across reloads.
+    pub state: Arc<TargetState>,
+}
+
+/// How long and how often: every bound of a policy, each with its default in [`Limits::default`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a failing target is not chosen; zero means that nothing is ever suspended.
+    pub suspend: Duration,
+    /// The same for a target whose quota is used up; as `suspend` when absent.
+    pub quota_suspend: Option<Duration>,
+    /// How many failures in a row, of different requests, suspend a target that no other candidate outdid.
+    pub suspend_after: NonZeroU32,
+    /// At most so many attempts for one request, the first included.
+    pub attempts: NonZeroU32,
+    /// Until the answer's headers, when the request asked for a stream.
+    pub first_byte_timeout: Duration,
+    /// Until the answer's headers otherwise: they come after generation.
+    pub request_timeout: Duration,
+    /// Until the headers of the answer that the client gets, over all attempts.
+    pub overall_timeout: Duration,
+}
+
+impl Limits {
+    /// Returns those that suspension goes by.
+    #[must_use]
+    pub fn suspension(&self) -> SuspensionRules {
+        let Self { suspend, quota_suspend, suspend_after, .. } = *self;
+        SuspensionRules { suspend, quota_suspend, suspend_after }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            suspend: Duration::from_secs(30),
+            quota_suspend: None,
+            suspend_after: NonZeroU32::new(3).expect("3 is not zero"),
+            attempts: NonZeroU32::new(5).expect("5 is not zero"),
+            first_byte_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(300),
+            overall_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The targets of one environment and the order in which they are tried.
+#[derive(Debug)]
+pub struct Policy {
+    /// The targets in the order of the policy file; never empty, none twice.
+    pub targets: Vec<Target>,
+    /// Whose turn it is.
+    pub turns: Turns,
+    /// Its bounds.
+    pub limits: Limits,
+    /// What further attempts draw from.
+    pub budget: RetryBudget,
+    /// What happens to a request while every candidate is suspended.
+    pub all_suspended: AllSuspended,
+    /// Whether a success is looked at until its first event: some errors come under a 200.
+    pub inspect_first_event: bool,
+    /// Whether a request that is too long for one model goes on to the next candidate.
+    pub next_on_context_length: bool,
+    /// Whether clients are told which target served them, and at which attempt.
+    pub decision_headers: bool,
+    /// Where requests go that exist only at the account that made them; `None` refuses them.
+    pub stateful: Option<Stateful>,
+}
+
+/// The one endpoint of a policy that keeps state between requests: files, batches, stored responses.
+#[derive(Clone, Debug)]
+pub struct Stateful {
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// The models of its provider, any of which a client may name.
+    pub models: Vec<ModelName>,
+}
+
+/// What happens to a request while every candidate is suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AllSuspended {
+    /// It is refused, and told when to come back.
+    #[default]
+    Refuse,
+    /// The candidate whose suspension ends first is tried all the same.
+    LeastBad,
+}
+
+/// What a policy says to one request.
+#[derive(Debug)]
+pub struct Candidates {
+    /// Indices into the targets, most wanted first.
+    pub order: Vec<usize>,
+    /// The bounds that go with them.
+    pub limits: Limits,
+}
+
+/// The closed set of orders. A copy goes on from the same turn, by itself.
+#[derive(Clone, Debug)]
+pub enum Turns {
+    /// One after the other.
+    RoundRobin(RoundRobin),
+    /// In proportion to weights.
+    Weighted(Weighted),
+    /// By the model asked for: a primary, then its fallbacks.
+    Failover(Failover),
+    /// By what a classifier says of the request.
+    Intelligent(Intelligent),
+}
+
+impl Policy {
+    /// The candidates of one request, which asked for this model and was classified so; takes a turn. `available[i]` says whether target `i`
+    /// may be chosen now, and the turn belongs to the first of the candidates that may. `None`: the policy serves no
+    /// such model.
+    pub fn candidates(&self, requested: Option<&str>, rule: Option<usize>, available: &[bool]) -> Option<Candidates> {
+        let order = match &self.turns {
+            Turns::RoundRobin(turns) => turns.candidates(available),
+            Turns::Weighted(turns) => turns.candidates(available),
+            Turns::Failover(entries) => return entries.candidates(requested),
+            Turns::Intelligent(rules) => rules.candidates(rule),
+        };
+        Some(Candidates { order, limits: self.limits })
+    }
+}
+
+impl Turns {
+    /// The name in the policy file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin(_) => "round_robin",
+            Self::Weighted(_) => "weighted_round_robin",
+            Self::Failover(_) => "failover",
+            Self::Intelligent(_) => "intelligent",
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Provider types: what the router knows of each vendor's API, as data in one table.
+
+mod shape;
+mod table;
+
+use http::Method;
+
+use crate::routing::operation::{ModelPlace, Operation, PathPattern, RequestForm};
+pub use shape::Shape;
+
+/// A vendor's API as the router needs to know it. Adding a vendor is adding a row to [`ProviderType::ALL`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProviderType {
+    /// The name in the policy file (`type: openai`).
+    pub name: &'static str,
+    /// What its clients speak.
+    pub shape: Shape,
+    /// The operations that carry a model, below the root of the vendor's API.
+    operations: &'static [Row],
+    /// Starts of operations' paths that the URL of an endpoint may have as its end, the longest first.
+    roots: &'static [&'static str],
+    /// How a credential travels unless the policy file says otherwise.
+    pub auth: DefaultAuth,
+    /// Request headers in which a client may send a credential of its own, for `passthrough`.
+    pub client_headers: &'static [&'static str],
+    /// Query parameters of that kind.
+    pub client_parameters: &'static [&'static str],
+    /// What a model's name begins with where a body repeats it although the path has it.
+    pub body_prefix: &'static str,
+    /// Top-level members of a body whose own objects repeat it as well.
+    pub body_members: &'static [&'static str],
+    /// Paths below an API's base path of what exists only at the account that made it: a path stands for itself and
+    /// all below it, one that ends in a slash only for what is below it.
+    stateful: &'static [&'static str],
+    /// Top-level members of a body that refer to such things.
+    pub stateful_members: &'static [&'static str],
+    /// Error codes and types that say whose fault it was.
+    faults: &'static [(&'static str, Fault)],
+    /// The vendor's own base URL for OpenAI's API, for pools with others.
+    pub openai_url: Option<&'static str>,
+}
+
+/// An operation in the table: its model is in the path if that has `{model}`, else in the body.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    path: &'static str,
+    streamed: bool,
+    multipart: bool,
+}
+
+/// How a credential travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultAuth {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// This header, which holds nothing else.
+    Header(&'static str),
+}
+
+/// Whose fault an error code says it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The endpoint's: its credential or its account.
+    Endpoint,
+    /// The target's: there is no such model for this account.
+    Target,
+    /// The request's: too long for the model.
+    Length,
+}
+
+/// The path of the list of models, which the router answers itself.
+const MODELS: &str = "/models";
+
+impl ProviderType {
+    /// Whether a path belongs to what exists only at the account that made it. It is one below an API's base path, for
+    /// an endpoint whose URL has that other one.
+    #[must_use]
+    pub fn is_stateful(&self, url_path: &str, path: &str) -> bool {
+        let path = &*self.below_root(url_path, path);
+        self.stateful.iter().any(|stateful| match path.strip_prefix(stateful) {
+            Some(rest) if stateful.ends_with('/') => !rest.is_empty(),
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        })
+    }
+
+    /// Whether a path is the list of models; the paths are as before.
+    #[must_use]
+    pub fn is_models(&self, url_path: &str, path: &str) -> bool {
+        self.shape.lists_models() && self.below_root(url_path, path) == MODELS
+    }
+
+    /// The end of an endpoint's path that belongs to the vendor's paths.
+    fn root_of(&self, url_path: &str) -> &'static str {
+        self.roots.iter().find(|root| url_path.ends_with(**root)).copied().unwrap_or_default()
+    }
+
+    fn below_root(&self, url_path: &str, path: &str) -> String {
+        let full = format!("{}{path}", self.root_of(url_path));
+        let below = self.roots.iter().find_map(|root| full.strip_prefix(root).filter(|rest| rest.starts_with('/')));
+        below.unwrap_or(&full).to_owned()
+    }
+
+    /// The operations of an endpoint whose URL has this path, as paths below that. A URL may end in a part of them:
+    /// Azure's `/openai/v1`, say.
+    #[must_use]
+    pub fn operations_at(&self, url_path: &str) -> Vec<Operation> {
+        let root = self.root_of(url_path);
+        let below = |row: &'static Row| Some((row, row.path.strip_prefix(root).filter(|path| path.starts_with('/'))?));
+        self.operations.iter().filter_map(below).map(|(row, path)| row.operation(path)).collect()
+    }
+
+    /// Whose fault an error of this code was, if that is known.
+    #[must_use]
+    pub fn fault(&self, code: &str) -> Option<Fault> {
+        self.faults.iter().find(|(known, _)| *known == code).map(|&(_, fault)| fault)
+    }
+
+    /// The type of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().chain(Self::CUSTOM).find(|kind| kind.name == name)
+    }
+
+    /// What the policy file spells out itself, for clients that speak this.
+    ///
+    /// # Panics
+    /// Never: the table has a row for each shape.
+    #[must_use]
+    pub fn custom(shape: Shape) -> &'static Self {
+        Self::CUSTOM.iter().find(|kind| kind.shape == shape).expect("a row for each shape")
+    }
+
+    /// The names of all types.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().chain(&Self::CUSTOM[..1]).map(|kind| kind.name)
+    }
+
+    /// Whether the policy file must spell everything out.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.name == table::CUSTOM_NAME
+    }
+}
+
+impl Row {
+    fn operation(&self, path: &str) -> Operation {
+        let path = PathPattern::parse(path).expect("the table holds paths");
+        let model = if path.has_model() { ModelPlace::Path } else { ModelPlace::Body };
+        let form = RequestForm { model, streamed: self.streamed, multipart: self.multipart };
+        Operation { path, methods: vec![OPERATION_METHOD], form }
+    }
+}
+
+/// The method of every built-in operation.
+pub const OPERATION_METHOD: Method = Method::POST;
+
+/// Request headers that may carry a client's credential for, or standing at, some provider. They are removed before a
+/// request is forwarded: the endpoint's own credential is the only one that goes out. A client's AWS signature is of
+/// another request once it has been rewritten, so all its parts go.
+pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "x-goog-user-project",
+    "x-amz-security-token",
+    "x-amz-date",
+    "x-amz-content-sha256",
+    "ocp-apim-subscription-key",
+    "openai-organization",
+    "openai-project",
+    "cookie",
+];
+
+/// Query parameters that some provider type takes a credential from; removed for the same reason.
+const CREDENTIAL_PARAMETERS: &[&str] = &[
+    "key",
+    "api-key",
+    "api_key",
+    "x-api-key",
+    "x-goog-api-key",
+    "subscription-key",
+    "access_token",
+    "x-amz-credential",
+    "x-amz-signature",
+    "x-amz-security-token",
+];
+
+/// Whether a query parameter of this name may carry a credential.
+#[must_use]
+pub fn is_credential_parameter(name: &str) -> bool {
+    CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name.trim()))
+}
+
+/// Answer headers that tell of the endpoint's account; removed before the client sees the answer.
+pub const ANSWER_HEADERS_REMOVED: &[&str] = &["set-cookie", "openai-organization"];
+
+#[cfg(test)]
+mod tests;

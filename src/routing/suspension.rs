@@ -1,0 +1,294 @@
+//! Health: which targets and endpoints may be chosen, and what answers do to that.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+pub use crate::gate::Standing;
+use crate::gate::{Gate, Lasting, Pass, Trigger};
+use crate::model_name::ModelName;
+use crate::routing::outcome::Outcome;
+
+/// What is known of an endpoint: whether it accepts its credential.
+#[derive(Debug)]
+pub struct EndpointState {
+    /// The endpoint's name in the policy file.
+    pub name: Arc<str>,
+    gate: Gate,
+}
+
+/// What is known of a target, kept while any snapshot names it.
+#[derive(Debug)]
+pub struct TargetState {
+    /// The model's name.
+    pub model: ModelName,
+    /// The endpoint's state: a target of a suspended endpoint is suspended.
+    pub endpoint: Arc<EndpointState>,
+    gate: Gate,
+    dispatched: AtomicU64,
+    served: AtomicU64,
+    failed: AtomicU64,
+    suspensions: AtomicU64,
+}
+
+/// How often a target was chosen, and with what result, since it became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Attempts sent to it.
+    pub dispatched: u64,
+    /// Answers with a status of 2xx.
+    pub served: u64,
+    /// Answers, and connections without one, that speak against it.
+    pub failed: u64,
+    /// How often it was suspended, by itself.
+    pub suspensions: u64,
+}
+
+impl TargetState {
+    /// A target that nothing is known of yet.
+    pub(crate) fn new(model: ModelName, endpoint: Arc<EndpointState>) -> Self {
+        let (dispatched, served, failed, suspensions) = Default::default();
+        Self { model, endpoint, gate: Gate::default(), dispatched, served, failed, suspensions }
+    }
+
+    /// One that stands as this one does now, and goes its own way from there.
+    #[must_use]
+    pub fn copied(&self, now: Instant) -> Self {
+        let endpoint = EndpointState::new(Arc::clone(&self.endpoint.name));
+        endpoint.gate.assume(self.endpoint.gate.standing(now), now);
+        let copy = Self::new(self.model.clone(), Arc::new(endpoint));
+        copy.gate.assume(self.gate.standing(now), now);
+        copy
+    }
+
+    /// Whether the target may be chosen at `now`, and until when not.
+    #[must_use]
+    pub fn standing(&self, now: Instant) -> Standing {
+        self.endpoint.gate.standing(now).or_worse(self.gate.standing(now))
+    }
+
+    /// Takes the target for one attempt, or says why it can't be had. `lease` bounds how long a probe keeps others out.
+    ///
+    /// # Errors
+    /// The standing that keeps the target from being taken.
+    pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Standing> {
+        // Before a probe of the endpoint is begun that this target could not make.
+        let standing = self.standing(now);
+        if !standing.is_available() {
+            return Err(standing);
+        }
+        let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
+        match self.gate.enter(now, lease) {
+            Ok(pass) => {
+                self.dispatched.fetch_add(1, Ordering::Relaxed);
+                Ok(Dispatch { target: Arc::clone(self), pass, endpoint_pass })
+            }
+            Err(standing) => {
+                self.endpoint.gate.release(endpoint_pass);
+                Err(standing)
+            }
+        }
+    }
+
+    /// Takes the target although it is suspended, for a request that has nowhere else to go.
+    pub fn take_suspended(self: &Arc<Self>, now: Instant, lease: Duration) -> Dispatch {
+        self.dispatched.fetch_add(1, Ordering::Relaxed);
+        let endpoint_pass = self.endpoint.gate.enter_closed(now, lease);
+        Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
+    }
+
+    /// Takes the target out for so long, by hand; at the end it is probed as after any suspension.
+    pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
+        self.gate.close(duration, now);
+        let (model, endpoint, suspended_ms) = (self.model.as_str(), &*self.endpoint.name, millis(duration));
+        warn!(model, endpoint, suspended_ms, reason, "target suspended by hand");
+    }
+
+    /// Ends its suspension, by hand.
+    pub fn resume(&self) {
+        if self.gate.open() {
+            info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target resumed by hand");
+        }
+    }
+
+    fn served(&self, pass: Pass) {
+        if self.gate.served(pass) {
+            info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target restored");
+        }
+    }
+
+    fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) {
+        if let Some(suspended) = self.gate.failed(pass, trigger, lasting, now) {
+            self.suspensions.fetch_add(1, Ordering::Relaxed);
+            let suspended_ms = millis(suspended);
+            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
+        }
+    }
+
+    /// The quota is used up; a suspension that is under way already stays as it is.
+    fn exhausted(&self, lasting: Lasting, now: Instant) {
+        if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
+            self.failed(pass, Trigger::AtOnce, lasting, now);
+        }
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            dispatched: self.dispatched.load(Ordering::Relaxed),
+            served: self.served.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            suspensions: self.suspensions.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl EndpointState {
+    /// An endpoint that nothing is known of yet.
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self { name, gate: Gate::default() }
+    }
+
+    /// Takes the endpoint out for so long, by hand.
+    pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
+        self.gate.close(duration, now);
+        warn!(endpoint = &*self.name, suspended_ms = millis(duration), reason, "endpoint suspended by hand");
+    }
+
+    /// Ends its suspension, by hand.
+    pub fn resume(&self) {
+        if self.gate.open() {
+            info!(endpoint = &*self.name, "endpoint resumed by hand");
+        }
+    }
+
+    fn served(&self, pass: Pass) {
+        if self.gate.served(pass) {
+            info!(endpoint = &*self.name, "endpoint restored");
+        }
+    }
+
+    fn failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
+        self.log_suspension(self.gate.failed(pass, Trigger::AtOnce, lasting, now));
+    }
+
+    fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
+        self.log_suspension(self.gate.probe_failed(pass, lasting, now));
+    }
+
+    fn log_suspension(&self, suspended: Option<Duration>) {
+        if let Some(suspended) = suspended {
+            warn!(endpoint = &*self.name, suspended_ms = millis(suspended), "endpoint suspended");
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How failures suspend a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuspensionRules {
+    /// How long a failing target is suspended; zero means never.
+    pub suspend: Duration,
+    /// The same for a target whose quota is used up; as `suspend` when absent.
+    pub quota_suspend: Option<Duration>,
+    /// The number of failures in a row, of different requests, that suspend a target.
+    pub suspend_after: NonZeroU32,
+}
+
+/// One attempt under way at a target. Settle it with the outcome; a dispatch that is dropped unsettled (the client
+/// left, the stream died) frees the probe that it may have held and says nothing of the target.
+#[derive(Debug)]
+pub struct Dispatch {
+    target: Arc<TargetState>,
+    pass: Pass,
+    endpoint_pass: Pass,
+}
+
+/// A failure that suspends its target only if another candidate then serves the same request.
+#[derive(Debug)]
+pub struct Grudge {
+    target: Arc<TargetState>,
+    pass: Pass,
+    lasting: Lasting,
+}
+
+impl Dispatch {
+    /// Whether this attempt is the one that tries a suspended target or endpoint.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.pass.is_probe() || self.endpoint_pass.is_probe()
+    }
+
+    /// Leaves open what came of it; the answer is what is held against the target, should another one serve.
+    #[must_use]
+    pub fn doubt(self, rules: &SuspensionRules) -> Option<Grudge> {
+        let lasting = Lasting::Growing(rules.suspend);
+        (!rules.suspend.is_zero()).then(|| Grudge { target: Arc::clone(&self.target), pass: self.pass, lasting })
+    }
+
+    /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
+    pub fn settle(self, outcome: &Outcome, rules: &SuspensionRules, now: Instant) -> Option<Grudge> {
+        let target = &self.target;
+        match outcome {
+            _ if outcome.is_served() => {
+                target.served.fetch_add(1, Ordering::Relaxed);
+                target.served(self.pass);
+                target.endpoint.served(self.endpoint_pass);
+            }
+            Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
+            _ => {
+                target.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let suspend = match outcome {
+            Outcome::RateLimited { .. } | Outcome::ServedLast { .. } => rules.quota_suspend.unwrap_or(rules.suspend),
+            _ => rules.suspend,
+        };
+        // Zero means never, whatever the answer asks for.
+        if suspend.is_zero() {
+            return None;
+        }
+        let lasting = outcome.asked().map_or(Lasting::Growing(suspend), Lasting::Asked);
+        match outcome {
+            Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
+            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, lasting, now),
+            // As a request that comes now would be: the probe that this may have been has opened the gate.
+            Outcome::ServedLast { .. } => target.exhausted(lasting, now),
+            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, lasting, now),
+            Outcome::Absent => {
+                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
+                target.failed(self.pass, Trigger::AtOnce, lasting, now);
+            }
+            Outcome::Failed { .. } => {
+                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
+                target.failed(self.pass, Trigger::InARow(rules.suspend_after), lasting, now);
+                return Some(Grudge { target: Arc::clone(target), pass: self.pass, lasting });
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        self.target.gate.release(self.pass);
+        self.target.endpoint.gate.release(self.endpoint_pass);
+    }
+}
+
+impl Grudge {
+    /// Another candidate served the request on which this one failed: so it was not the request's fault.
+    pub fn outdone(self, now: Instant) {
+        self.target.failed(self.pass, Trigger::AtOnce, self.lasting, now);
+    }
+}
+
+#[cfg(test)]
+mod tests;
