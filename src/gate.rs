@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Whether something may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Availability {
     /// Open.
     Ready,
     /// The suspension is over and the next request decides whether it ends.
@@ -18,7 +18,7 @@ pub enum Standing {
     Suspended(Instant),
 }
 
-impl Standing {
+impl Availability {
     /// Whether a request may be sent.
     #[must_use]
     pub fn is_available(self) -> bool {
@@ -66,7 +66,7 @@ impl Pass {
 
 /// How long the gate closes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lasting {
+pub(crate) enum SuspensionLength {
     /// As long as the answer asked for.
     Asked(Duration),
     /// This long, and twice as long each time that a probe fails, up to [`BACK_OFF_CAP`].
@@ -76,7 +76,7 @@ pub(crate) enum Lasting {
 /// No failing probe lets a suspension grow beyond this.
 const BACK_OFF_CAP: Duration = Duration::from_secs(300);
 
-impl Lasting {
+impl SuspensionLength {
     /// After so many failed probes.
     fn duration(self, level: u32) -> Duration {
         match self {
@@ -130,19 +130,19 @@ struct Probe {
 }
 
 impl Gate {
-    pub(crate) fn standing(&self, now: Instant) -> Standing {
+    pub(crate) fn availability(&self, now: Instant) -> Availability {
         if !self.closed.load(Ordering::Acquire) {
-            return Standing::Ready;
+            return Availability::Ready;
         }
-        self.lock().standing(now)
+        self.lock().availability(now)
     }
 
     /// Lets one request in; when a probe is due it is the probe, and has `lease` to say how it went.
-    pub(crate) fn enter(&self, now: Instant, lease: Duration) -> Result<Pass, Standing> {
+    pub(crate) fn enter(&self, now: Instant, lease: Duration) -> Result<Pass, Availability> {
         let mut inner = self.lock();
-        match inner.standing(now) {
-            Standing::Ready => Ok(Pass { epoch: inner.epoch, probe: None }),
-            Standing::ProbeDue => {
+        match inner.availability(now) {
+            Availability::Ready => Ok(Pass { epoch: inner.epoch, probe: None }),
+            Availability::ProbeDue => {
                 let number = inner.start_probe(now + lease);
                 Ok(Pass { epoch: inner.epoch, probe: Some(number) })
             }
@@ -154,7 +154,7 @@ impl Gate {
     pub(crate) fn enter_closed(&self, now: Instant, lease: Duration) -> Pass {
         let mut inner = self.lock();
         let epoch = inner.epoch;
-        if matches!(inner.standing(now), Standing::Ready | Standing::Probing(_)) {
+        if matches!(inner.availability(now), Availability::Ready | Availability::Probing(_)) {
             return Pass { epoch, probe: None };
         }
         Pass { epoch, probe: Some(inner.start_probe(now + lease)) }
@@ -178,7 +178,13 @@ impl Gate {
     }
 
     /// The request failed. Gives how long the gate is closed for it, if this closed it.
-    pub(crate) fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) -> Option<Duration> {
+    pub(crate) fn failed(
+        &self,
+        pass: Pass,
+        trigger: Trigger,
+        length: SuspensionLength,
+        now: Instant,
+    ) -> Option<Duration> {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch {
             return None;
@@ -191,7 +197,7 @@ impl Gate {
         };
         (enough || probed).then(|| {
             inner.level = if probed { inner.level.saturating_add(1) } else { 0 };
-            let duration = lasting.duration(inner.level);
+            let duration = length.duration(inner.level);
             inner.suspension = Some(Suspension { until: now + duration, probe: None });
             inner.failures_in_a_row = 0;
             inner.epoch += 1;
@@ -210,12 +216,12 @@ impl Gate {
     }
 
     /// Stands, from open, as another one does.
-    pub(crate) fn assume(&self, standing: Standing, now: Instant) {
-        match standing {
-            Standing::Ready => {}
-            Standing::Suspended(until) => self.close(until.saturating_duration_since(now), now),
-            Standing::ProbeDue => self.close(Duration::ZERO, now),
-            Standing::Probing(until) => {
+    pub(crate) fn assume(&self, availability: Availability, now: Instant) {
+        match availability {
+            Availability::Ready => {}
+            Availability::Suspended(until) => self.close(until.saturating_duration_since(now), now),
+            Availability::ProbeDue => self.close(Duration::ZERO, now),
+            Availability::Probing(until) => {
                 self.close(Duration::ZERO, now);
                 // Its probe is somebody else's: nobody here will tell how it went.
                 let _ = self.enter(now, until.saturating_duration_since(now));
@@ -234,8 +240,8 @@ impl Gate {
     }
 
     /// Closes the gate again if the request was its probe; says nothing otherwise.
-    pub(crate) fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) -> Option<Duration> {
-        if pass.is_probe() { self.failed(pass, Trigger::AtOnce, lasting, now) } else { None }
+    pub(crate) fn probe_failed(&self, pass: Pass, length: SuspensionLength, now: Instant) -> Option<Duration> {
+        if pass.is_probe() { self.failed(pass, Trigger::AtOnce, length, now) } else { None }
     }
 
     /// Frees the probe that the request may still hold: the next request probes.
@@ -257,12 +263,14 @@ impl Gate {
 }
 
 impl Inner {
-    fn standing(&self, now: Instant) -> Standing {
+    fn availability(&self, now: Instant) -> Availability {
         match &self.suspension {
-            None => Standing::Ready,
-            Some(Suspension { probe: Some(probe), .. }) if now < probe.deadline => Standing::Probing(probe.deadline),
-            Some(suspension) if now < suspension.until => Standing::Suspended(suspension.until),
-            Some(_) => Standing::ProbeDue,
+            None => Availability::Ready,
+            Some(Suspension { probe: Some(probe), .. }) if now < probe.deadline => {
+                Availability::Probing(probe.deadline)
+            }
+            Some(suspension) if now < suspension.until => Availability::Suspended(suspension.until),
+            Some(_) => Availability::ProbeDue,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::document::yaml::Node;
 use crate::document::{decode, yaml};
 use crate::routing::registry::Registry;
 use crate::routing::snapshot::{ClusterNames, Snapshot};
-use compile::endpoints::Means;
+use compile::endpoints::Context;
 use files::Text;
 pub use raw::Config;
 pub use schema::schema;
@@ -100,7 +100,7 @@ pub fn compile(
     files: &mut Vec<PathBuf>,
 ) -> Result<Compiled, Problems> {
     let Loaded { config, hash, mut report } = loaded;
-    let apis = compile::compile(&config, &mut Means { secrets, files, registry }, &mut report);
+    let apis = compile::compile(&config, &mut Context { secrets, files, registry }, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
     }

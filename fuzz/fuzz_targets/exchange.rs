@@ -11,9 +11,9 @@ use libfuzzer_sys::fuzz_target;
 use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
 use model_router::policy_file;
-use model_router::gateway::exchange::{Answer, AnswerHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
+use model_router::gateway::exchange::{Action, ResponseHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
 use model_router::routing::registry::Registry;
-use model_router::routing::outcome::inspection::Kind;
+use model_router::routing::outcome::inspection::BodyFormat;
 use model_router::routing::outcome::Origin;
 use model_router::routing::outcome::quota::Quota;
 use model_router::gateway::router::{RequestHead, Router};
@@ -115,7 +115,7 @@ impl World {
             Next::More => self.streams[slot] = Some(stream),
             // The service drops the exchange here; a message that it is told all the same is never routed.
             Next::End => {
-                assert!(!matches!(answer, Answer::Hold(_)), "held for ever");
+                assert!(!matches!(answer, Action::Hold(_)), "held for ever");
                 let (late, _) = stream.exchange.on(self::event(kind % 12, detail, stream.mode), self.now);
                 assert!(mutation(&late).is_none_or(|mutation| cluster(mutation).is_none()), "{late:?}");
             }
@@ -146,9 +146,9 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
             let stream_id = (pick % 3 > 0).then(|| format!("request-{}", pick % 3));
             let path = PATHS[if kind == 0 { 0 } else { pick % PATHS.len() }].to_owned();
             let content_length = (pick % 7 == 0).then_some(pick);
-            let answer_can_be_held = pick % 2 == 0;
+            let response_can_be_held = pick % 2 == 0;
             let head =
-                RequestHead { method, path, stream_id, content_length, answer_can_be_held, ..RequestHead::default() };
+                RequestHead { method, path, stream_id, content_length, response_can_be_held, ..RequestHead::default() };
             let mut unwanted = vec!["authorization"];
             unwanted.extend((pick % 2 == 1).then_some(private::CLUSTER));
             Event::RequestHeaders { head, unwanted, end_of_stream: pick % 11 == 10, body_mode }
@@ -163,9 +163,9 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
             let quota = Quota { retry_after, exhausted: (pick % 5 == 0).then(|| Duration::from_secs(9)) };
             let origin = [Origin::Provider, Origin::EnvoyRefused, Origin::EnvoyOverflow, Origin::Envoy][pick % 4];
             let status = STATUSES[pick % STATUSES.len()];
-            let kind = [None, Some(Kind::Json), Some(Kind::Events)][pick % 3];
+            let kind = [None, Some(BodyFormat::Json), Some(BodyFormat::Events)][pick % 3];
             let (unwanted, end_of_stream) = (vec!["set-cookie"], pick % 11 == 10);
-            Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, error_type: None, kind })
+            Event::ResponseHeaders(ResponseHead { status, quota, origin, unwanted, end_of_stream, error_type: None, kind })
         }
         8 => Event::Other(Phase::RequestTrailers),
         9 if pick % 4 > 0 => {
@@ -212,37 +212,37 @@ impl Asked {
 }
 
 /// One answer of the message's kind, or the router's own reply; full duplex, none yet, or one to several messages.
-fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
+fn check(asked: &Asked, answer: &Action, mode: BodyMode) {
     let duplex = mode == BodyMode::FullDuplex;
     let fits = match (asked, answer) {
-        (Asked::RequestHeaders { .. }, Answer::RequestHeaders(_)) => true,
+        (Asked::RequestHeaders { .. }, Action::RequestHeaders(_)) => true,
         // They change with the answer to the body.
-        (Asked::RequestHeaders { names_a_cluster }, Answer::Unchanged(Phase::RequestHeaders)) => {
+        (Asked::RequestHeaders { names_a_cluster }, Action::Unchanged(Phase::RequestHeaders)) => {
             !duplex && !names_a_cluster
         }
-        (Asked::RequestBody(_), Answer::RequestBody(..)) => !duplex,
-        (Asked::RequestBody(_), Answer::Unchanged(Phase::RequestBody)) => true,
-        (Asked::RequestBody(sent), Answer::Chunk { bytes, .. }) => duplex && bytes == sent,
-        (Asked::ResponseHeaders, Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseHeaders)) => true,
+        (Asked::RequestBody(_), Action::RequestBody(..)) => !duplex,
+        (Asked::RequestBody(_), Action::Unchanged(Phase::RequestBody)) => true,
+        (Asked::RequestBody(sent), Action::Chunk { bytes, .. }) => duplex && bytes == sent,
+        (Asked::ResponseHeaders, Action::ResponseHeaders(_) | Action::Unchanged(Phase::ResponseHeaders)) => true,
         // Held back until its body, or the deadline, decides.
-        (Asked::ResponseHeaders, Answer::Hold(time)) => !time.is_zero() && *time < Duration::from_secs(60),
+        (Asked::ResponseHeaders, Action::Hold(time)) => !time.is_zero() && *time < Duration::from_secs(60),
         (
             Asked::ResponseBody,
-            Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseBody) | Answer::Nothing,
+            Action::ResponseHeaders(_) | Action::Unchanged(Phase::ResponseBody) | Action::Nothing,
         ) => true,
-        (Asked::Other(phase), Answer::Unchanged(answered)) => phase == answered,
-        (Asked::RequestBody(_), Answer::Request { trailers, .. }) => duplex && !trailers,
-        (Asked::Other(Phase::RequestTrailers), Answer::Request { trailers, .. }) => duplex && *trailers,
+        (Asked::Other(phase), Action::Unchanged(answered)) => phase == answered,
+        (Asked::RequestBody(_), Action::Request { trailers, .. }) => duplex && !trailers,
+        (Asked::Other(Phase::RequestTrailers), Action::Request { trailers, .. }) => duplex && *trailers,
         // A second body message, which Envoy sends only to say that it has ended again.
-        (Asked::RequestBody(_), Answer::Nothing) => true,
-        (Asked::RequestHeaders { .. }, Answer::Nothing) => duplex,
-        (Asked::Unasked, Answer::Nothing | Answer::Reply(_) | Answer::ResponseHeaders(_)) => true,
-        (asked, Answer::Reply(_)) => asked.is_request(),
+        (Asked::RequestBody(_), Action::Nothing) => true,
+        (Asked::RequestHeaders { .. }, Action::Nothing) => duplex,
+        (Asked::Unasked, Action::Nothing | Action::Reply(_) | Action::ResponseHeaders(_)) => true,
+        (asked, Action::Reply(_)) => asked.is_request(),
         _ => false,
     };
     assert!(fits, "{asked:?} {mode:?}: {answer:?}");
-    if let (Asked::RequestHeaders { .. }, Answer::RequestHeaders(mutation))
-    | (_, Answer::RequestBody(mutation, _) | Answer::Request { mutation, .. }) = (asked, answer)
+    if let (Asked::RequestHeaders { .. }, Action::RequestHeaders(mutation))
+    | (_, Action::RequestBody(mutation, _) | Action::Request { mutation, .. }) = (asked, answer)
     {
         let settled = mutation.remove.iter().any(|name| name == private::CLUSTER) || cluster(mutation).is_some();
         assert!(settled && mutation.clear_route_cache, "a client's own cluster stays: {mutation:?}");
@@ -253,21 +253,21 @@ fn check(asked: &Asked, answer: &Answer, mode: BodyMode) {
 }
 
 /// What goes to a cluster has that endpoint's credential, and its own length.
-fn check_sent(mutation: &Mutation, answer: &Answer) {
+fn check_sent(mutation: &Mutation, answer: &Action) {
     let Some(cluster) = cluster(mutation) else { return };
     assert!(["east", "west"].contains(&cluster), "{cluster}");
     assert_eq!(value(mutation, "authorization"), Some(&*format!("Bearer key-{cluster}")));
     assert!(!mutation.remove.iter().any(|name| name == private::CLUSTER) && mutation.clear_route_cache, "{mutation:?}");
-    if let Answer::RequestBody(_, Some(body)) | Answer::Request { body, .. } = answer {
+    if let Action::RequestBody(_, Some(body)) | Action::Request { body, .. } = answer {
         let body = body.whole();
         assert_eq!(value(mutation, "content-length"), Some(&*body.len().to_string()));
         assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|body| body["model"].is_string()));
     }
 }
 
-fn mutation(answer: &Answer) -> Option<&Mutation> {
+fn mutation(answer: &Action) -> Option<&Mutation> {
     match answer {
-        Answer::RequestHeaders(mutation) | Answer::RequestBody(mutation, _) | Answer::Request { mutation, .. } => {
+        Action::RequestHeaders(mutation) | Action::RequestBody(mutation, _) | Action::Request { mutation, .. } => {
             Some(mutation)
         }
         _ => None,

@@ -23,8 +23,8 @@ use crate::policy_file::PolicyStatus;
 use crate::policy_file::outline::outline;
 use crate::routing::api::Environment;
 use crate::routing::decision::Decision;
-use crate::routing::policy::Turns;
-use crate::routing::suspension::{Standing, TargetState};
+use crate::routing::policy::Strategy;
+use crate::routing::suspension::{Availability, TargetState};
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -154,10 +154,10 @@ impl AdminService {
     pub(super) fn described_classifiers(&self) -> Vec<Classifier> {
         let now = Instant::now();
         let describe = |(name, (state, used_by)): (String, (Arc<ClassifierState>, _))| {
-            let (counts, (standing, remaining)) = (state.counts(), to_state(state.standing(now), now));
+            let (counts, (availability, remaining)) = (state.counts(), to_state(state.availability(now), now));
             let verdicts = counts.verdicts.into_iter().map(|(label, count)| (label.to_owned(), count)).collect();
             let (calls, shared) = (counts.calls, counts.shared);
-            Classifier { name, state: standing.into(), remaining, calls, shared, verdicts, used_by }
+            Classifier { name, state: availability.into(), remaining, calls, shared, verdicts, used_by }
         };
         self.classifiers().into_iter().map(describe).collect()
     }
@@ -187,7 +187,7 @@ impl AdminService {
         let mut classifiers = BTreeMap::new();
         for api in self.gateway.router.snapshot().apis.iter() {
             for environment in [Environment::Production, Environment::Sandbox] {
-                let Some(Turns::Intelligent(rules)) = api.policy(environment).map(|policy| &policy.turns) else {
+                let Some(Strategy::Intelligent(rules)) = api.policy(environment).map(|policy| &policy.strategy) else {
                     continue;
                 };
                 let entry = classifiers
@@ -217,11 +217,11 @@ impl AdminService {
 
 fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
     let counts = state.counts();
-    let (standing, remaining) = to_state(state.standing(now), now);
+    let (availability, remaining) = to_state(state.availability(now), now);
     Target {
         model: state.model.to_string(),
         endpoint: state.endpoint.name.to_string(),
-        state: standing.into(),
+        state: availability.into(),
         remaining,
         dispatched: counts.dispatched,
         served: counts.served,
@@ -251,7 +251,7 @@ fn told(decision: &Decision) -> proto::Decision {
         goes_on: answer.is_some_and(|answer| answer.goes_on),
         waited: Some(to_proto(decision.waited)),
         worked: Some(to_proto(decision.worked)),
-        passed_over: text(&decision.passed_over),
+        passed_over: text(&decision.skipped),
         after: text(&decision.after),
         probe: decision.probe,
         verdict: classification.map(|it| it.verdict.to_owned()).unwrap_or_default(),
@@ -259,12 +259,12 @@ fn told(decision: &Decision) -> proto::Decision {
     }
 }
 
-fn to_state(standing: Standing, now: Instant) -> (State, Option<prost_types::Duration>) {
-    let (state, until) = match standing {
-        Standing::Ready => (State::Ready, None),
-        Standing::ProbeDue => (State::ProbeDue, None),
-        Standing::Suspended(until) => (State::Suspended, Some(until)),
-        Standing::Probing(until) => (State::Probing, Some(until)),
+fn to_state(availability: Availability, now: Instant) -> (State, Option<prost_types::Duration>) {
+    let (state, until) = match availability {
+        Availability::Ready => (State::Ready, None),
+        Availability::ProbeDue => (State::ProbeDue, None),
+        Availability::Suspended(until) => (State::Suspended, Some(until)),
+        Availability::Probing(until) => (State::Probing, Some(until)),
     };
     (state, until.map(|until| to_proto(until.saturating_duration_since(now))))
 }

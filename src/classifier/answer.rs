@@ -9,7 +9,7 @@ const MAX_SENTENCE_CHARS: usize = 1_000;
 
 /// What an answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum ParsedAnswer {
     /// The rule of this index.
     Rule(usize),
     /// That no rule fits.
@@ -32,33 +32,34 @@ fn caseless(word: &str) -> String {
 }
 
 /// Reads an answer: a name in any case, perhaps in quotes, in markdown, in JSON, or in a sentence that has one name.
-pub(super) fn read(text: &str, names: &[Box<str>]) -> Said {
+pub(super) fn read(text: &str, names: &[Box<str>]) -> ParsedAnswer {
     // Some models think aloud first.
     let text = text.rsplit_once("</think>").map_or(text, |(_, answer)| answer).trim();
     let names: Vec<_> = names.iter().map(|name| fold(name)).collect();
-    if let Said::Rule(rule) = exact(text, &names) {
-        return Said::Rule(rule);
+    if let ParsedAnswer::Rule(rule) = exact(text, &names) {
+        return ParsedAnswer::Rule(rule);
     }
     let Some(leaves) = json_leaves(text) else {
         return only(text, &names);
     };
-    let said: Vec<_> = leaves.iter().map(|leaf| exact(leaf, &names)).filter(|said| *said != Said::Nothing).collect();
+    let said: Vec<_> =
+        leaves.iter().map(|leaf| exact(leaf, &names)).filter(|said| *said != ParsedAnswer::Nothing).collect();
     match said[..] {
         [] => only(&leaves.join("\n"), &names),
         [first, ref others @ ..] if others.iter().all(|other| *other == first) => first,
-        _ => Said::Nothing,
+        _ => ParsedAnswer::Nothing,
     }
 }
 
 /// The text is a name, or `NONE`, and nothing else but what it is dressed in.
-fn exact(text: &str, names: &[String]) -> Said {
+fn exact(text: &str, names: &[String]) -> ParsedAnswer {
     let dressing = |character: char| character.is_whitespace() || is_wrapping(character);
     let bare = text.trim_matches(|character: char| !character.is_alphanumeric());
     let shapes = [text, text.trim_matches(dressing), bare].map(fold);
     match shapes.iter().find_map(|shape| names.iter().position(|name| name == shape)) {
-        Some(rule) => Said::Rule(rule),
-        None if bare.eq_ignore_ascii_case(NONE) => Said::None,
-        None => Said::Nothing,
+        Some(rule) => ParsedAnswer::Rule(rule),
+        None if bare.eq_ignore_ascii_case(NONE) => ParsedAnswer::None,
+        None => ParsedAnswer::Nothing,
     }
 }
 
@@ -87,9 +88,9 @@ fn collect(value: Value, leaves: &mut Vec<String>) {
 }
 
 /// The only name in a sentence. A name within a longer one is not there itself.
-fn only(text: &str, names: &[String]) -> Said {
+fn only(text: &str, names: &[String]) -> ParsedAnswer {
     if text.chars().nth(MAX_SENTENCE_CHARS).is_some() {
-        return Said::Nothing;
+        return ParsedAnswer::Nothing;
     }
     let mut text = fold(text);
     let mut longest_first: Vec<_> = names.iter().enumerate().collect();
@@ -101,9 +102,9 @@ fn only(text: &str, names: &[String]) -> Said {
         }
     }
     match (&found[..], take_out(&mut text, &fold(NONE))) {
-        ([rule], false) => Said::Rule(*rule),
-        ([], true) => Said::None,
-        _ => Said::Nothing,
+        ([rule], false) => ParsedAnswer::Rule(*rule),
+        ([], true) => ParsedAnswer::None,
+        _ => ParsedAnswer::Nothing,
     }
 }
 
@@ -142,38 +143,38 @@ mod tests {
     fn an_answer_is_read_whatever_it_is_dressed_in() {
         let long = format!("Coding {}", "word ".repeat(300));
         for (text, said) in [
-            ("Coding", Said::Rule(0)),
-            ("coding.", Said::Rule(0)),
-            ("\"CODING\"", Said::Rule(0)),
-            ("**Coding**", Said::Rule(0)),
-            (" `coding`\n", Said::Rule(0)),
-            ("coding_help", Said::Rule(1)),
-            ("The answer is Coding-Help!", Said::Rule(1)),
-            ("c++", Said::Rule(3)),
-            ("C", Said::Rule(4)),
-            ("**C++**.", Said::Rule(3)),
-            ("ÄRZTE & PFLEGE", Said::Rule(5)),
-            ("A-B", Said::Rule(6)),
-            ("The rule is: Coding.", Said::Rule(0)),
-            ("Coding. Yes, Coding.", Said::Rule(0)),
-            (r#"{"rule":"Coding"}"#, Said::Rule(0)),
-            ("```json\n{\"rule\": \"writing\"}\n```", Said::Rule(2)),
-            (r#"{"rule":"Coding","why":"it is not Writing"}"#, Said::Rule(0)),
-            (r#"["Coding"]"#, Said::Rule(0)),
-            (r#"{"answer":{"category":"The rule Coding fits"}}"#, Said::Rule(0)),
-            ("<think>Writing? No.</think>Coding", Said::Rule(0)),
-            ("NONE", Said::None),
-            ("none.", Said::None),
-            (r#"{"rule":"NONE"}"#, Said::None),
-            ("None of them fits.", Said::None),
-            ("Coding or Writing", Said::Nothing),
-            ("none, perhaps Coding", Said::Nothing),
-            (r#"{"rule":"Coding","second":"Writing"}"#, Said::Nothing),
-            ("Decoding", Said::Nothing),
-            ("I can't help with that.", Said::Nothing),
-            ("", Said::Nothing),
-            ("{}", Said::Nothing),
-            (&long, Said::Nothing),
+            ("Coding", ParsedAnswer::Rule(0)),
+            ("coding.", ParsedAnswer::Rule(0)),
+            ("\"CODING\"", ParsedAnswer::Rule(0)),
+            ("**Coding**", ParsedAnswer::Rule(0)),
+            (" `coding`\n", ParsedAnswer::Rule(0)),
+            ("coding_help", ParsedAnswer::Rule(1)),
+            ("The answer is Coding-Help!", ParsedAnswer::Rule(1)),
+            ("c++", ParsedAnswer::Rule(3)),
+            ("C", ParsedAnswer::Rule(4)),
+            ("**C++**.", ParsedAnswer::Rule(3)),
+            ("ÄRZTE & PFLEGE", ParsedAnswer::Rule(5)),
+            ("A-B", ParsedAnswer::Rule(6)),
+            ("The rule is: Coding.", ParsedAnswer::Rule(0)),
+            ("Coding. Yes, Coding.", ParsedAnswer::Rule(0)),
+            (r#"{"rule":"Coding"}"#, ParsedAnswer::Rule(0)),
+            ("```json\n{\"rule\": \"writing\"}\n```", ParsedAnswer::Rule(2)),
+            (r#"{"rule":"Coding","why":"it is not Writing"}"#, ParsedAnswer::Rule(0)),
+            (r#"["Coding"]"#, ParsedAnswer::Rule(0)),
+            (r#"{"answer":{"category":"The rule Coding fits"}}"#, ParsedAnswer::Rule(0)),
+            ("<think>Writing? No.</think>Coding", ParsedAnswer::Rule(0)),
+            ("NONE", ParsedAnswer::None),
+            ("none.", ParsedAnswer::None),
+            (r#"{"rule":"NONE"}"#, ParsedAnswer::None),
+            ("None of them fits.", ParsedAnswer::None),
+            ("Coding or Writing", ParsedAnswer::Nothing),
+            ("none, perhaps Coding", ParsedAnswer::Nothing),
+            (r#"{"rule":"Coding","second":"Writing"}"#, ParsedAnswer::Nothing),
+            ("Decoding", ParsedAnswer::Nothing),
+            ("I can't help with that.", ParsedAnswer::Nothing),
+            ("", ParsedAnswer::Nothing),
+            ("{}", ParsedAnswer::Nothing),
+            (&long, ParsedAnswer::Nothing),
         ] {
             assert_eq!(read(text, &names()), said, "{text}");
         }
@@ -184,15 +185,15 @@ mod tests {
         fn every_name_is_read_back(name in "[a-zA-Zäß0-9+#🚀][a-zA-Zäß0-9 +#&/_-]{0,12}[a-zA-Zäß0-9+#]", other in "[A-Z]{3,8}") {
             prop_assume!(fold(&name) != fold(&other) && !name.eq_ignore_ascii_case(NONE) && fold(&other) != fold(NONE));
             let names = [other.into(), name.clone().into()];
-            prop_assert_eq!(read(&name, &names), Said::Rule(1));
-            prop_assert_eq!(read(&format!("**{}**.", name.to_uppercase().to_lowercase()), &names), Said::Rule(1));
+            prop_assert_eq!(read(&name, &names), ParsedAnswer::Rule(1));
+            prop_assert_eq!(read(&format!("**{}**.", name.to_uppercase().to_lowercase()), &names), ParsedAnswer::Rule(1));
             let json = serde_json::json!({ "rule": name });
-            prop_assert_eq!(read(&json.to_string(), &names), Said::Rule(1));
+            prop_assert_eq!(read(&json.to_string(), &names), ParsedAnswer::Rule(1));
         }
 
         #[test]
         fn no_answer_yields_what_is_not_declared(text in "\\PC{0,200}") {
-            if let Said::Rule(rule) = read(&text, &names()) {
+            if let ParsedAnswer::Rule(rule) = read(&text, &names()) {
                 prop_assert!(fold(&text).contains(&fold(&names()[rule])));
             }
         }

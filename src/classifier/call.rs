@@ -16,13 +16,13 @@ const MAX_IDLE_CONNECTIONS: usize = 64;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum CallError {
     /// It took too long.
     Timeout,
     /// It may go better at once.
     Passing(String),
     /// It will not.
-    Lasting(String),
+    SuspensionLength(String),
     /// It is this content that the classifier would not take; others may go well.
     Refused(String),
 }
@@ -69,19 +69,20 @@ pub(super) async fn call(
     credential: Option<(&'static str, &str)>,
     body: Vec<u8>,
     time_limit: Duration,
-) -> Result<Reply, Trouble> {
+) -> Result<Reply, CallError> {
     let mut request = client.post(url.clone()).header("content-type", "application/json").body(body);
     if let Some((name, value)) = credential {
-        let mut value = http::HeaderValue::from_str(value).map_err(|_| Trouble::Lasting("the key".into()))?;
+        let mut value =
+            http::HeaderValue::from_str(value).map_err(|_| CallError::SuspensionLength("the key".into()))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }
     let answer = tokio::time::timeout(time_limit, read(request)).await;
-    answer.unwrap_or(Err(Trouble::Timeout))
+    answer.unwrap_or(Err(CallError::Timeout))
 }
 
-async fn read(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
-    let lost = |error: reqwest::Error| Trouble::Passing(chain(&error.without_url()));
+async fn read(request: reqwest::RequestBuilder) -> Result<Reply, CallError> {
+    let lost = |error: reqwest::Error| CallError::Passing(chain(&error.without_url()));
     let mut response = request.send().await.map_err(lost)?;
     let status = response.status();
     if status != StatusCode::OK {
@@ -90,24 +91,24 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(lost)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(Trouble::Lasting(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
+            return Err(CallError::SuspensionLength(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
         }
         body.extend_from_slice(&chunk);
     }
-    reply(&body).ok_or_else(|| Trouble::Lasting("an answer that is no chat completion".into()))
+    reply(&body).ok_or_else(|| CallError::SuspensionLength("an answer that is no chat completion".into()))
 }
 
-fn of_status(status: StatusCode) -> Trouble {
+fn of_status(status: StatusCode) -> CallError {
     let text = format!("status {}", status.as_u16());
     match status {
         // Azure's content filter answers 400. Were it a failure, one client's words could keep everybody from being
         // classified.
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-            Trouble::Refused(text)
+            CallError::Refused(text)
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => Trouble::Passing(text),
-        _ if status.is_server_error() => Trouble::Passing(text),
-        _ => Trouble::Lasting(text),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => CallError::Passing(text),
+        _ if status.is_server_error() => CallError::Passing(text),
+        _ => CallError::SuspensionLength(text),
     }
 }
 

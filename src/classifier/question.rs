@@ -8,8 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Classifier;
-use super::answer::{self, Said};
-use super::call::{self, Reply, Trouble};
+use super::answer::{self, ParsedAnswer};
+use super::call::{self, CallError, Reply};
 use super::prompt::{Rules, bounded};
 use super::state::{Breaker, Decision};
 use super::verdict::{Classification, Verdict};
@@ -130,17 +130,19 @@ impl Question {
                     turn.answered();
                     return self.read(reply);
                 }
-                Err(Trouble::Passing(_)) if retries > 0 => {
+                Err(CallError::Passing(_)) if retries > 0 => {
                     turn.failed(bounds);
                     retries -= 1;
                 }
                 Err(trouble) => {
-                    if !matches!(trouble, Trouble::Refused(_)) {
+                    if !matches!(trouble, CallError::Refused(_)) {
                         turn.failed(bounds);
                     }
                     return Err(match trouble {
-                        Trouble::Timeout => Failure::Timeout,
-                        Trouble::Passing(why) | Trouble::Lasting(why) | Trouble::Refused(why) => Failure::Error(why),
+                        CallError::Timeout => Failure::Timeout,
+                        CallError::Passing(why) | CallError::SuspensionLength(why) | CallError::Refused(why) => {
+                            Failure::Error(why)
+                        }
                     });
                 }
             }
@@ -148,11 +150,11 @@ impl Question {
     }
 
     fn read(&self, mut reply: Reply) -> Result<Arc<Decision>, Failure> {
-        let said = reply.text.as_deref().map_or(Said::Nothing, |text| answer::read(text, &self.rules.names));
+        let said = reply.text.as_deref().map_or(ParsedAnswer::Nothing, |text| answer::read(text, &self.rules.names));
         // Only people read it from here on.
         reply.text = reply.text.map(|text| bounded(&text, MAX_KEPT_CHARS).into_owned());
         match said {
-            Said::Nothing => Err(Failure::Unparsable(reply)),
+            ParsedAnswer::Nothing => Err(Failure::Unparsable(reply)),
             said => Ok(Arc::new(Decision { said, reply })),
         }
     }
@@ -161,9 +163,9 @@ impl Question {
 impl Decision {
     fn verdict(&self) -> Verdict {
         match self.said {
-            Said::Rule(rule) => Verdict::Matched(rule),
-            Said::None => Verdict::None,
-            Said::Nothing => Verdict::Unparsable,
+            ParsedAnswer::Rule(rule) => Verdict::Matched(rule),
+            ParsedAnswer::None => Verdict::None,
+            ParsedAnswer::Nothing => Verdict::Unparsable,
         }
     }
 }
@@ -227,7 +229,7 @@ mod tests {
         let mut classifier = classifier(100);
         classifier.url.set_query(Some("key=hunter2"));
         let reply = Reply { text: Some("the client's words".into()), tokens: None };
-        let decision = Arc::new(Decision { said: Said::None, reply });
+        let decision = Arc::new(Decision { said: ParsedAnswer::None, reply });
         let decided = classifier.state.decide([0; 32], async { Ok(decision) }).await;
         let shown = format!("{classifier:?} {decided:?}");
         assert!(!shown.contains("words") && !shown.contains("hunter2"), "{shown}");

@@ -14,12 +14,12 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use url::Url;
 
-use super::answer::Said;
+use super::answer::ParsedAnswer;
 use super::call::{self, Reply};
 use super::question::Failure;
 use super::verdict::Verdict;
-use crate::gate::{Gate, Lasting, Pass, Trigger};
-use crate::routing::suspension::Standing;
+use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
+use crate::routing::suspension::Availability;
 
 /// What makes a classifier the same one after a reload: its name, and that nothing of it has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ impl Default for Bounds {
 /// A decision: what the classifier said, and in which words.
 #[derive(Clone, Debug)]
 pub(super) struct Decision {
-    pub(super) said: Said,
+    pub(super) said: ParsedAnswer,
     pub(super) reply: Reply,
 }
 
@@ -129,8 +129,8 @@ impl ClassifierState {
 
     /// Whether it is asked, and until when not.
     #[must_use]
-    pub fn standing(&self, now: Instant) -> Standing {
-        self.gate.standing(now)
+    pub fn availability(&self, now: Instant) -> Availability {
+        self.gate.availability(now)
     }
 
     /// Its counters.
@@ -175,7 +175,7 @@ impl ClassifierState {
 
     /// Takes part in the breaker and in the bound of calls for one call.
     pub(super) fn begin(&self, bounds: &Bounds, breaker: Breaker) -> Result<Turn<'_>, Failure> {
-        if breaker == Breaker::Obeyed && !self.standing(Instant::now()).is_available() {
+        if breaker == Breaker::Obeyed && !self.availability(Instant::now()).is_available() {
             return Err(Failure::BreakerOpen);
         }
         let permit = self.permits.try_acquire().map_err(|_| Failure::OverCapacity)?;
@@ -209,8 +209,8 @@ impl Turn<'_> {
         if bounds.suspend.is_zero() {
             return;
         }
-        let (trigger, lasting) = (Trigger::InARow(bounds.suspend_after), Lasting::Growing(bounds.suspend));
-        if let Some(suspended) = self.state.gate.failed(self.pass, trigger, lasting, Instant::now()) {
+        let (trigger, length) = (Trigger::InARow(bounds.suspend_after), SuspensionLength::Growing(bounds.suspend));
+        if let Some(suspended) = self.state.gate.failed(self.pass, trigger, length, Instant::now()) {
             let suspended_ms = u64::try_from(suspended.as_millis()).unwrap_or(u64::MAX);
             warn!(classifier = &*self.state.name, suspended_ms, "classifier suspended");
         }

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use crate::body::BodyFacts;
 use crate::classifier::{Classification, NONE, Verdict};
 use crate::routing::api::Environment;
-use crate::routing::policy::Turns;
-use crate::routing::policy::intelligent::{Asked, Intelligent};
+use crate::routing::policy::Strategy;
+use crate::routing::policy::intelligent::{Classify, Intelligent};
 use crate::routing::snapshot::Snapshot;
 pub use case::Case;
 pub use report::Report;
@@ -55,8 +55,8 @@ pub fn rules<'s>(
         let known: Vec<_> = snapshot.apis.iter().map(|api| format!("`{}`", api.name)).collect();
         return Err(format!("there is no API `{api}`; there are {}", known.join(", ")));
     };
-    match found.policy(environment).map(|policy| &policy.turns) {
-        Some(Turns::Intelligent(rules)) => Ok(rules),
+    match found.policy(environment).map(|policy| &policy.strategy) {
+        Some(Strategy::Intelligent(rules)) => Ok(rules),
         Some(other) => {
             Err(format!("the API `{api}` is `{}` in {}, and asks no classifier", other.name(), environment.name()))
         }
@@ -78,8 +78,8 @@ pub async fn evaluate(rules: &Intelligent, cases: Vec<Case>, concurrency: usize,
         tasks.spawn(async move {
             let _permit = permits.acquire().await;
             let classification = match asked {
-                Asked::Question(question) => question.answer_afresh().await,
-                Asked::Known(known) => known,
+                Classify::Question(question) => question.answer_afresh().await,
+                Classify::Known(known) => known,
             };
             (number, case, classification)
         });

@@ -18,10 +18,10 @@ use crate::classifier::Classification;
 use crate::envoy::ext_proc;
 use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
-use crate::gateway::exchange::{Answer, Event, Exchange, Mutation, Next};
-use crate::gateway::router::{Admission, Attempt, Fate, Route, Router};
+use crate::gateway::exchange::{Action, Event, Exchange, Mutation, Next};
+use crate::gateway::router::{Admission, Attempt, CandidateState, Route, Router};
 use crate::routing::endpoint::{Credential, Endpoint};
-use crate::routing::policy::Turns;
+use crate::routing::policy::Strategy;
 use changes::Change;
 pub use rehearsal::rehearsal;
 pub use request::RawRequest;
@@ -155,14 +155,14 @@ struct Told {
 }
 
 impl Told {
-    fn note(&mut self, (answer, next): (Answer, Next)) -> Next {
+    fn note(&mut self, (answer, next): (Action, Next)) -> Next {
         match answer {
-            Answer::RequestHeaders(mutation) => self.add(mutation),
-            Answer::RequestBody(mutation, body) => {
+            Action::RequestHeaders(mutation) => self.add(mutation),
+            Action::RequestBody(mutation, body) => {
                 self.add(mutation);
                 self.body = body.map(|body| body.whole());
             }
-            Answer::Reply(reply) => {
+            Action::Reply(reply) => {
                 self.reply = Some((reply.status.as_u16(), String::from_utf8_lossy(&reply.body).into_owned()));
             }
             _ => {}
@@ -216,15 +216,15 @@ fn pinned(route: Option<&Route>) -> Option<&Endpoint> {
 
 impl Routed {
     fn of(route: &Route, pinned: bool) -> Self {
-        let policy = if pinned { "stateful_endpoint" } else { route.policy().turns.name() };
+        let policy = if pinned { "stateful_endpoint" } else { route.policy().strategy.name() };
         Self { api: route.api.name.to_string(), environment: route.environment.name(), policy }
     }
 }
 
 impl Asked {
     fn of(attempt: &Attempt, asked: Option<((String, Value), bool)>) -> Option<Self> {
-        let classification = attempt.trial.classification.as_ref()?;
-        let Turns::Intelligent(rules) = &attempt.trial.route.policy().turns else { return None };
+        let classification = attempt.request.classification.as_ref()?;
+        let Strategy::Intelligent(rules) = &attempt.request.route.policy().strategy else { return None };
         let really = asked.as_ref().is_none_or(|(_, really)| *really);
         let (content, prompt) = asked.map(|(seen, _)| seen).unzip();
         let milliseconds = u64::try_from(classification.took.as_millis()).ok();
@@ -244,13 +244,13 @@ impl Asked {
 }
 
 fn candidates(attempt: &Attempt) -> Vec<Candidate> {
-    let candidate = |(target, fate): (&crate::routing::policy::Target, Fate)| Candidate {
+    let candidate = |(target, fate): (&crate::routing::policy::Target, CandidateState)| Candidate {
         model: target.model.to_string(),
         endpoint: target.endpoint.name.to_string(),
         fate: match fate {
-            Fate::Taken => "taken".to_owned(),
-            Fate::PassedOver(standing) => format!("passed over: {}", standing.told(Instant::now())),
-            Fate::Behind => "if those before it fail".to_owned(),
+            CandidateState::Taken => "taken".to_owned(),
+            CandidateState::Skipped(availability) => format!("passed over: {}", availability.told(Instant::now())),
+            CandidateState::Behind => "if those before it fail".to_owned(),
         },
     };
     attempt.candidates().map(candidate).collect()

@@ -1,9 +1,9 @@
-//! An exchange: what one stream of Envoy's goes through, as `Event -> Answer`, free of Envoy's types.
+//! An exchange: what one stream of Envoy's goes through, as `Event -> Action`, free of Envoy's types.
 
-mod answer;
 mod headers;
 mod reading;
 mod request;
+mod response;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::gateway::refusal::{Refusal, Reply};
 use crate::gateway::router::{Attempt, BROKEN_OFF, RequestHead, Route};
 use crate::routing::decision::Metadata;
 use crate::telemetry::RefusedRequest;
-pub use answer::AnswerHead;
-use answer::Inspection;
-pub use headers::{unwanted_answer_header, unwanted_request_header};
+pub use headers::{unwanted_request_header, unwanted_response_header};
 use request::{Admitted, Classifying};
+use response::Inspection;
+pub use response::ResponseHead;
 
 /// The headers that Envoy and the router keep between themselves.
 pub mod private {
@@ -85,7 +85,7 @@ pub enum Event {
         end_of_stream: bool,
     },
     /// An answer's headers have come.
-    ResponseHeaders(AnswerHead),
+    ResponseHeaders(ResponseHead),
     /// A chunk of an answer's body has come.
     ResponseBody {
         /// The bytes.
@@ -125,7 +125,7 @@ pub enum Phase {
 /// What Envoy is told: one answer to each message, of its kind, unless the router answers the client itself. Only with
 /// [`BodyMode::FullDuplex`] may a message have no answer yet, or several.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Action {
     /// To request headers.
     RequestHeaders(Mutation),
     /// To a buffered request body, which is replaced, or goes on as it came.
@@ -212,7 +212,7 @@ enum State {
         route: Option<Route>,
         mode: BodyMode,
     },
-    AwaitingAnswer {
+    AwaitingResponse {
         head: RequestHead,
         sent: Sent,
         begun: Instant,
@@ -256,7 +256,7 @@ impl Exchange {
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {
         match &self.state {
-            State::AwaitingAnswer { sent: Sent::Target(attempt), .. } => Some(attempt),
+            State::AwaitingResponse { sent: Sent::Target(attempt), .. } => Some(attempt),
             _ => None,
         }
     }
@@ -277,8 +277,8 @@ impl Exchange {
         let (head, attempt, begun, may_be_lost) = match std::mem::replace(&mut self.state, State::Ended) {
             State::Inspecting(inspection) => inspection.abandoned(),
             // The headers of that answer may have been lost with the stream.
-            State::AwaitingAnswer { head, sent: Sent::Target(attempt), begun } => {
-                let may_be_lost = head.answer_can_be_held && attempt.trial.route.policy().inspect_first_event;
+            State::AwaitingResponse { head, sent: Sent::Target(attempt), begun } => {
+                let may_be_lost = head.response_can_be_held && attempt.request.route.policy().inspect_first_event;
                 (head, *attempt, begun, may_be_lost)
             }
             _ => return,
@@ -296,7 +296,7 @@ impl Exchange {
     }
 
     /// Takes what Envoy tells and says what to answer.
-    pub fn on(&mut self, event: Event, now: Instant) -> (Answer, Next) {
+    pub fn on(&mut self, event: Event, now: Instant) -> (Action, Next) {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Begun, Event::RequestHeaders { head, unwanted, end_of_stream, body_mode }) => {
@@ -321,21 +321,21 @@ impl Exchange {
             }
             (State::Passing { head, route, .. }, Event::Other(phase @ Phase::RequestTrailers)) => {
                 let next = self.await_pinned(head, route, now);
-                (Answer::Unchanged(phase), next)
+                (Action::Unchanged(phase), next)
             }
             (State::Passing { head, route: Some(route), .. }, Event::ResponseHeaders(answer)) => {
-                self.on_answer(head, Sent::Pinned(route), answer, (now, now))
+                self.on_response(head, Sent::Pinned(route), answer, (now, now))
             }
-            (State::AwaitingAnswer { head, sent, begun }, Event::ResponseHeaders(answer)) => {
-                self.on_answer(head, sent, answer, (begun, now))
+            (State::AwaitingResponse { head, sent, begun }, Event::ResponseHeaders(answer)) => {
+                self.on_response(head, sent, answer, (begun, now))
             }
             (State::Inspecting(inspection), Event::ResponseBody { bytes, end_of_stream }) => {
-                self.on_answer_body(inspection, &bytes, end_of_stream, now)
+                self.on_response_body(inspection, &bytes, end_of_stream, now)
             }
-            (State::Inspecting(inspection), Event::Late) => self.on_late_answer(inspection, now),
+            (State::Inspecting(inspection), Event::Late) => self.on_late_response(inspection, now),
             // Buffered, trailers come between body and answer; full duplex, an end of the body may be told twice.
             (
-                state @ (State::AwaitingAnswer { .. } | State::Classifying(_)),
+                state @ (State::AwaitingResponse { .. } | State::Classifying(_)),
                 event @ (Event::Other(Phase::RequestTrailers) | Event::RequestBody { .. }),
             ) => {
                 self.state = state;
@@ -350,21 +350,21 @@ impl Exchange {
 
 impl Event {
     /// The answer that changes nothing; request headers still lose what could choose a cluster.
-    fn unchanged(self) -> Answer {
+    fn unchanged(self) -> Action {
         match self {
-            Self::RequestHeaders { .. } => Answer::RequestHeaders(headers::strip(private::ALL.to_vec())),
-            Self::RequestBody { .. } => Answer::Unchanged(Phase::RequestBody),
-            Self::ResponseHeaders(_) => Answer::Unchanged(Phase::ResponseHeaders),
-            Self::ResponseBody { .. } => Answer::Unchanged(Phase::ResponseBody),
-            Self::Other(phase) => Answer::Unchanged(phase),
-            Self::Classified(_) | Self::Late | Self::OverCapacity | Self::TooLarge => Answer::Nothing,
+            Self::RequestHeaders { .. } => Action::RequestHeaders(headers::strip(private::ALL.to_vec())),
+            Self::RequestBody { .. } => Action::Unchanged(Phase::RequestBody),
+            Self::ResponseHeaders(_) => Action::Unchanged(Phase::ResponseHeaders),
+            Self::ResponseBody { .. } => Action::Unchanged(Phase::ResponseBody),
+            Self::Other(phase) => Action::Unchanged(phase),
+            Self::Classified(_) | Self::Late | Self::OverCapacity | Self::TooLarge => Action::Nothing,
         }
     }
 
     /// The answer to a message that came after the one that mattered.
-    fn ignored(self) -> Answer {
+    fn ignored(self) -> Action {
         match self {
-            Self::RequestBody { .. } => Answer::Nothing,
+            Self::RequestBody { .. } => Action::Nothing,
             event => event.unchanged(),
         }
     }
@@ -372,14 +372,14 @@ impl Event {
 
 impl Exchange {
     /// Envoy sends our answer to the client and asks no provider.
-    fn refuse(&self, head: &RequestHead, refusal: &Refusal) -> (Answer, Next) {
+    fn refuse(&self, head: &RequestHead, refusal: &Refusal) -> (Action, Next) {
         self.gateway.telemetry.refused(&RefusedRequest {
             request_id: head.request_id.as_deref(),
             method: head.method.as_str(),
             path: head.path_only(),
             code: refusal.code(),
         });
-        (Answer::Reply(refusal.reply(head.shape)), Next::End)
+        (Action::Reply(refusal.reply(head.shape)), Next::End)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::routing::endpoint::Endpoint;
 
 /// The decision of an attempt for a model that the client asked for.
 pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) -> Decision {
-    let classification = attempt.trial.classification.as_ref().map(|it| Classified {
+    let classification = attempt.request.classification.as_ref().map(|it| Classified {
         classifier: attempt.classifier(),
         verdict: it.verdict.label(),
         rule: attempt.rule().map(Into::into),
@@ -27,10 +27,10 @@ pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&
         after: attempt
             .after()
             .map(|(target, outcome)| format!("{}@{}: {outcome}", target.model, target.endpoint.name).into()),
-        passed_over: passed_over(attempt, now),
+        skipped: skipped(attempt, now),
         classification,
-        policy: attempt.trial.route.policy().turns.name(),
-        ..pinned(head, &attempt.trial.route, &attempt.target().endpoint)
+        policy: attempt.request.route.policy().strategy.name(),
+        ..pinned(head, &attempt.request.route, &attempt.target().endpoint)
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> 
         attempt: 1,
         probe: false,
         after: None,
-        passed_over: None,
+        skipped: None,
         classification: None,
         policy_version: route.version(),
         waited: Duration::ZERO,
@@ -59,11 +59,11 @@ pub(super) fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> 
     }
 }
 
-fn passed_over(attempt: &Attempt, now: Instant) -> Option<Box<str>> {
+fn skipped(attempt: &Attempt, now: Instant) -> Option<Box<str>> {
     let mut text = String::new();
-    for (target, standing) in attempt.passed_over() {
+    for (target, availability) in attempt.skipped() {
         let separator = if text.is_empty() { "" } else { "; " };
-        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, standing.told(now));
+        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, availability.told(now));
     }
     (!text.is_empty()).then(|| text.into())
 }

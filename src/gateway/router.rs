@@ -3,7 +3,7 @@
 mod attempts;
 mod models;
 mod path;
-mod trial;
+mod request_attempts;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,13 +21,13 @@ use crate::routing::decision::Parent;
 use crate::routing::endpoint::Endpoint;
 use crate::routing::operation::{ModelPlace, Operation};
 use crate::routing::outcome::Outcome;
-use crate::routing::policy::intelligent::Asked;
-use crate::routing::policy::{AllSuspended, Policy, Turns};
+use crate::routing::policy::intelligent::Classify;
+use crate::routing::policy::{AllSuspended, Policy, Strategy};
 use crate::routing::provider::Shape;
 use crate::routing::snapshot::Snapshot;
 pub use attempts::NextTarget;
-use attempts::{Attempts, Sequel};
-pub use trial::{Attempt, BROKEN_OFF, Fate, Trial};
+use attempts::{Attempts, NextAttempt};
+pub use request_attempts::{Attempt, BROKEN_OFF, CandidateState, RequestAttempts};
 
 /// What all streams share.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub struct RequestHead {
     /// Which attempt this is, as Envoy counts; absent where it makes only one.
     pub attempt_count: Option<u32>,
     /// Whether the start of an answer can be looked at before the client gets its headers.
-    pub answer_can_be_held: bool,
+    pub response_can_be_held: bool,
     /// The span that it belongs to, where it is traced.
     pub parent: Option<Box<Parent>>,
     /// Envoy's id of the request, for the log.
@@ -142,7 +142,7 @@ impl Router {
         let admission = self.admission(head, now);
         let route = match &admission {
             Admission::First(route) | Admission::Pinned(route) => Some(route),
-            Admission::Further(attempt) => Some(&attempt.trial.route),
+            Admission::Further(attempt) => Some(&attempt.request.route),
             Admission::Reply(_) | Admission::Refuse(_) | Admission::Continue => None,
         };
         if let Some(route) = route {
@@ -156,8 +156,8 @@ impl Router {
 
     fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
         match head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
-            Some(Sequel::Attempt(attempt)) => return Admission::Further(attempt),
-            Some(Sequel::UsedUp) => return Admission::Refuse(Refusal::AttemptsUsedUp),
+            Some(NextAttempt::Attempt(attempt)) => return Admission::Further(attempt),
+            Some(NextAttempt::UsedUp) => return Admission::Refuse(Refusal::AttemptsUsedUp),
             // A first one. Or those before it found no router, which cost no target anything, or one that is gone.
             None => {}
         }
@@ -198,24 +198,26 @@ impl Router {
     pub fn waiting(&self, head: &RequestHead, now: Instant) -> Result<Option<Box<Attempt>>, Refusal> {
         let further = head.attempt_count.is_none_or(|count| count > 1);
         match head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now)) {
-            Some(Sequel::Attempt(attempt)) => Ok(Some(attempt)),
-            Some(Sequel::UsedUp) => Err(Refusal::AttemptsUsedUp),
+            Some(NextAttempt::Attempt(attempt)) => Ok(Some(attempt)),
+            Some(NextAttempt::UsedUp) => Err(Refusal::AttemptsUsedUp),
             None => Ok(None),
         }
     }
 
     /// What has to be asked about a new request before its target can be chosen, if anything.
     #[must_use]
-    pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Asked> {
-        match &route.policy().turns {
-            Turns::Intelligent(rules) => {
+    pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
+        match &route.policy().strategy {
+            Strategy::Intelligent(rules) => {
                 let asked = rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
                 Some(match asked {
-                    Asked::Question(question) => question.remembered().map_or(Asked::Question(question), Asked::Known),
-                    known @ Asked::Known(_) => known,
+                    Classify::Question(question) => {
+                        question.remembered().map_or(Classify::Question(question), Classify::Known)
+                    }
+                    known @ Classify::Known(_) => known,
                 })
             }
-            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+            Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
         }
     }
 
@@ -231,14 +233,14 @@ impl Router {
         now: Instant,
     ) -> Result<Box<Attempt>, Refusal> {
         let all_suspended = route.policy().all_suspended;
-        let trial = Trial::begin(route, facts, classification, now)?;
-        trial
+        let request = RequestAttempts::begin(route, facts, classification, now)?;
+        request
             .next(now)
-            .or_else(|trial| match all_suspended {
-                AllSuspended::LeastBad => trial.least_bad(now),
-                AllSuspended::Refuse => Err(trial),
+            .or_else(|request| match all_suspended {
+                AllSuspended::LeastBad => request.least_bad(now),
+                AllSuspended::Refuse => Err(request),
             })
-            .map_err(|trial| Refusal::AllSuspended(trial.until_available(now)))
+            .map_err(|request| Refusal::AllSuspended(request.until_available(now)))
     }
 
     /// Records an attempt's response. Where the request should go on, its next attempt is chosen here and now, and waits for
@@ -267,7 +269,7 @@ impl Router {
         match request.next_attempt(now) {
             Some(next) => Some(place.choose(stream_id, next, now)),
             None => {
-                place.put(stream_id, Sequel::UsedUp, now);
+                place.put(stream_id, NextAttempt::UsedUp, now);
                 None
             }
         }

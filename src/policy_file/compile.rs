@@ -30,23 +30,23 @@ use crate::document::problem::Report;
 use crate::document::words::shown;
 use crate::routing::api::{Apis, Unmatched};
 use crate::routing::policy::Limits;
-use endpoints::{Declared, Known, Means};
+use endpoints::{CompiledEndpoint, Context, Declared};
 use limits::Bounds;
 use policies::Names;
 use providers::Provider;
 
 /// Compiles a file; the result may be used only if the report has no error.
-pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Report) -> Apis {
+pub(super) fn compile(config: &Config, context: &mut Context<'_>, report: &mut Report) -> Apis {
     let providers = providers::providers(config.providers.as_ref().and_then(At::get), report);
-    let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, means, report);
-    let classifiers = classifiers::classifiers(config.classifiers.as_ref(), means, report);
+    let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, context, report);
+    let classifiers = classifiers::classifiers(config.classifiers.as_ref(), context, report);
     let base = Limits::default();
     let set = config.defaults.as_ref().and_then(At::get);
     let defaults = set.map_or(base, |set| Bounds::from(set).over(base, report));
     let mut names = Names {
         providers: &providers,
         endpoints: &endpoints,
-        registry: means.registry,
+        registry: context.registry,
         defaults,
         classifiers: &classifiers,
         used: HashSet::new(),
@@ -67,7 +67,7 @@ pub(super) fn compile(config: &Config, means: &mut Means<'_>, report: &mut Repor
 
 fn unused(
     providers: &Declared<'_, Provider<'_>>,
-    endpoints: &Declared<'_, Known<'_>>,
+    endpoints: &Declared<'_, CompiledEndpoint<'_>>,
     used: &HashSet<&str>,
     report: &mut Report,
 ) {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::routing::api::{Api, Environment, HostPattern};
 use crate::routing::endpoint::{Credential, Endpoint};
-use crate::routing::policy::{Limits, Policy, Turns};
+use crate::routing::policy::{Limits, Policy, Strategy};
 use crate::routing::snapshot::Snapshot;
 use crate::secret::Secret;
 
@@ -86,23 +86,23 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     };
     let route = |order: &[usize]| order.iter().map(|&index| target(index)).collect::<Vec<_>>().join(", then ");
     let mut add = |what: &str, value: String| outline.insert(format!("{place} {what}"), value);
-    add("policy", policy.turns.name().to_owned());
+    add("policy", policy.strategy.name().to_owned());
     for index in 0..policy.targets.len() {
-        let weight = match &policy.turns {
-            Turns::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
-            Turns::RoundRobin(_) | Turns::Failover(_) | Turns::Intelligent(_) => "there".to_owned(),
+        let weight = match &policy.strategy {
+            Strategy::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
+            Strategy::RoundRobin(_) | Strategy::Failover(_) | Strategy::Intelligent(_) => "there".to_owned(),
         };
         add(&format!("target {}", target(index)), weight);
     }
-    match &policy.turns {
-        Turns::Failover(failover) => {
+    match &policy.strategy {
+        Strategy::Failover(failover) => {
             for (model, entry) in failover.entries() {
                 let limits =
                     if entry.limits == policy.limits { String::new() } else { limits_of_its_own(&entry.limits) };
                 add(&format!("entry {}", model.unwrap_or("other models")), route(&entry.order) + &limits);
             }
         }
-        Turns::Intelligent(rules) => {
+        Strategy::Intelligent(rules) => {
             add("classifier", rules.classifier.name.to_string());
             add("rule default", target(rules.default));
             for (name, &index) in rules.rules.names.iter().zip(&rules.targets) {
@@ -110,7 +110,7 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
             }
             add("instructions", format!("of fingerprint {}", short(Sha256::digest(&rules.rules.system).as_slice())));
         }
-        Turns::RoundRobin(_) | Turns::Weighted(_) => {}
+        Strategy::RoundRobin(_) | Strategy::Weighted(_) => {}
     }
     for (name, value) in limits(&policy.limits) {
         add(name, value);

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::routing::api::{Environment, Match};
 use crate::routing::endpoint::Credential;
-use crate::routing::policy::{Policy, Turns};
+use crate::routing::policy::{Policy, Strategy};
 use crate::secret::Secret;
 
 /// Provider and endpoints that most of the policies below share: two lines.
@@ -83,10 +83,10 @@ fn a_policy_is_compiled_with_its_own_bounds_over_the_defaults() {
         "{NAMES}defaults: {{ suspend: 5s, attempts: 2, request_timeout: 1m 30s }}
 apis: [{{ name: a, sandbox: {{ round_robin: {{ suspend: 0s, suspend_after: 9, targets: [{{ model: m, endpoint: east }}, {{ model: l, endpoint: west }}] }} }} }}]"
     );
-    let Policy { limits, targets, turns, .. } = policy_of(&yaml, Environment::Sandbox);
+    let Policy { limits, targets, strategy, .. } = policy_of(&yaml, Environment::Sandbox);
     let seconds = [limits.suspend, limits.first_byte_timeout, limits.request_timeout].map(|limit| limit.as_secs());
     assert_eq!((seconds, limits.attempts.get(), limits.suspend_after.get()), ([0, 30, 90], 2, 9));
-    assert!(matches!(turns, Turns::RoundRobin(_)));
+    assert!(matches!(strategy, Strategy::RoundRobin(_)));
     let told: Vec<_> = targets.iter().map(|target| format!("{} {}", target.model, target.endpoint.cluster)).collect();
     assert_eq!(told, ["m east", "l west"]);
     let east = &targets[0].endpoint;

@@ -51,7 +51,7 @@ pub struct Decision {
     /// What the attempt before came to: `gpt-4o@east: failed`.
     pub after: Option<Box<str>>,
     /// The candidates that came first and could not be had: `gpt-4o@east: suspended for 12 s; …`.
-    pub passed_over: Option<Box<str>>,
+    pub skipped: Option<Box<str>>,
     /// What was asked about the request.
     pub classification: Option<Classified>,
     /// The version of the policy file.
@@ -63,7 +63,7 @@ pub struct Decision {
     /// Whether the log has a line of it.
     pub logged: AtomicBool,
     /// What came of it, once that is known.
-    pub answer: OnceLock<Answered>,
+    pub answer: OnceLock<AttemptResult>,
 }
 
 /// What was asked about a request.
@@ -85,7 +85,7 @@ pub struct Classified {
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct AttemptResult {
     /// The answer's status; 0 if there was no answer.
     pub status: u16,
     /// The label of its outcome, or that there was none.
@@ -100,12 +100,12 @@ impl Decision {
     /// Notes what came of it.
     pub fn answered(&self, status: u16, outcome: &Outcome, took: Duration, goes_on: bool) {
         // There is one answer to an attempt, so nothing is there yet.
-        let _ = self.answer.set(Answered { status, outcome: outcome.label(), took, goes_on });
+        let _ = self.answer.set(AttemptResult { status, outcome: outcome.label(), took, goes_on });
     }
 
     /// Notes that it ended without an answer.
     pub fn unanswered(&self, took: Duration) {
-        let _ = self.answer.set(Answered { status: 0, outcome: NO_ANSWER, took, goes_on: false });
+        let _ = self.answer.set(AttemptResult { status: 0, outcome: NO_ANSWER, took, goes_on: false });
     }
 
     /// Why this target: what the classifier said, what the attempt before came to, which candidates could not be had, or
@@ -123,7 +123,7 @@ impl Decision {
         });
         let probe = self.probe.then(|| "probe".to_owned());
         let after = self.after.as_ref().map(|after| format!("after {after}"));
-        let parts = [classified, after, probe, self.passed_over.as_deref().map(str::to_owned)];
+        let parts = [classified, after, probe, self.skipped.as_deref().map(str::to_owned)];
         parts.into_iter().flatten().reduce(|parts, part| parts + "; " + &part)
     }
 

@@ -55,7 +55,7 @@ pub struct Endpoint {
     pub operations: Vec<Operation>,
     /// What proves to it who asks.
     pub credential: Credential,
-    /// What is known of its standing; shared across reloads while URL and credential stay.
+    /// What is known of its availability; shared across reloads while URL and credential stay.
     pub state: Arc<EndpointState>,
 }
 

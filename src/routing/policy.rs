@@ -29,7 +29,7 @@ pub struct Target {
     pub endpoint: Arc<Endpoint>,
     /// What else changes in the body: models of one pool may refuse parameters that others take.
     pub edits: BodyEdits,
-    /// What is known of its standing; shared by all APIs and across reloads.
+    /// What is known of its availability; shared by all APIs and across reloads.
     pub state: Arc<TargetState>,
 }
 
@@ -81,7 +81,7 @@ pub struct Policy {
     /// The targets in the order of the policy file; never empty, none twice.
     pub targets: Vec<Target>,
     /// Whose turn it is.
-    pub turns: Turns,
+    pub strategy: Strategy,
     /// Its bounds.
     pub limits: Limits,
     /// What further attempts draw from.
@@ -128,7 +128,7 @@ pub struct Candidates {
 
 /// The closed set of orders. A copy goes on from the same turn, by itself.
 #[derive(Clone, Debug)]
-pub enum Turns {
+pub enum Strategy {
     /// One after the other.
     RoundRobin(RoundRobin),
     /// In proportion to weights.
@@ -144,17 +144,17 @@ impl Policy {
     /// may be chosen now, and the turn belongs to the first of the candidates that may. `None`: the policy serves no
     /// such model.
     pub fn candidates(&self, requested: Option<&str>, rule: Option<usize>, available: &[bool]) -> Option<Candidates> {
-        let order = match &self.turns {
-            Turns::RoundRobin(turns) => turns.candidates(available),
-            Turns::Weighted(turns) => turns.candidates(available),
-            Turns::Failover(entries) => return entries.candidates(requested),
-            Turns::Intelligent(rules) => rules.candidates(rule),
+        let order = match &self.strategy {
+            Strategy::RoundRobin(turns) => turns.candidates(available),
+            Strategy::Weighted(turns) => turns.candidates(available),
+            Strategy::Failover(entries) => return entries.candidates(requested),
+            Strategy::Intelligent(rules) => rules.candidates(rule),
         };
         Some(Candidates { order, limits: self.limits })
     }
 }
 
-impl Turns {
+impl Strategy {
     /// The name in the policy file.
     #[must_use]
     pub fn name(&self) -> &'static str {

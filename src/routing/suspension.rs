@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-pub use crate::gate::Standing;
-use crate::gate::{Gate, Lasting, Pass, Trigger};
+pub use crate::gate::Availability;
+use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
 use crate::model_name::ModelName;
 use crate::routing::outcome::Outcome;
 
@@ -58,27 +58,27 @@ impl TargetState {
     #[must_use]
     pub fn copied(&self, now: Instant) -> Self {
         let endpoint = EndpointState::new(Arc::clone(&self.endpoint.name));
-        endpoint.gate.assume(self.endpoint.gate.standing(now), now);
+        endpoint.gate.assume(self.endpoint.gate.availability(now), now);
         let copy = Self::new(self.model.clone(), Arc::new(endpoint));
-        copy.gate.assume(self.gate.standing(now), now);
+        copy.gate.assume(self.gate.availability(now), now);
         copy
     }
 
     /// Whether the target may be chosen at `now`, and until when not.
     #[must_use]
-    pub fn standing(&self, now: Instant) -> Standing {
-        self.endpoint.gate.standing(now).or_worse(self.gate.standing(now))
+    pub fn availability(&self, now: Instant) -> Availability {
+        self.endpoint.gate.availability(now).or_worse(self.gate.availability(now))
     }
 
     /// Takes the target for one attempt, or says why it can't be had. `lease` bounds how long a probe keeps others out.
     ///
     /// # Errors
-    /// The standing that keeps the target from being taken.
-    pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Standing> {
+    /// The availability that keeps the target from being taken.
+    pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Availability> {
         // Before a probe of the endpoint is begun that this target could not make.
-        let standing = self.standing(now);
-        if !standing.is_available() {
-            return Err(standing);
+        let availability = self.availability(now);
+        if !availability.is_available() {
+            return Err(availability);
         }
         let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
         match self.gate.enter(now, lease) {
@@ -86,9 +86,9 @@ impl TargetState {
                 self.dispatched.fetch_add(1, Ordering::Relaxed);
                 Ok(Dispatch { target: Arc::clone(self), pass, endpoint_pass })
             }
-            Err(standing) => {
+            Err(availability) => {
                 self.endpoint.gate.release(endpoint_pass);
-                Err(standing)
+                Err(availability)
             }
         }
     }
@@ -120,8 +120,8 @@ impl TargetState {
         }
     }
 
-    fn failed(&self, pass: Pass, trigger: Trigger, lasting: Lasting, now: Instant) {
-        if let Some(suspended) = self.gate.failed(pass, trigger, lasting, now) {
+    fn failed(&self, pass: Pass, trigger: Trigger, length: SuspensionLength, now: Instant) {
+        if let Some(suspended) = self.gate.failed(pass, trigger, length, now) {
             self.suspensions.fetch_add(1, Ordering::Relaxed);
             let suspended_ms = millis(suspended);
             warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
@@ -129,9 +129,9 @@ impl TargetState {
     }
 
     /// The quota is used up; a suspension that is under way already stays as it is.
-    fn exhausted(&self, lasting: Lasting, now: Instant) {
+    fn exhausted(&self, length: SuspensionLength, now: Instant) {
         if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
-            self.failed(pass, Trigger::AtOnce, lasting, now);
+            self.failed(pass, Trigger::AtOnce, length, now);
         }
     }
 
@@ -172,12 +172,12 @@ impl EndpointState {
         }
     }
 
-    fn failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
-        self.log_suspension(self.gate.failed(pass, Trigger::AtOnce, lasting, now));
+    fn failed(&self, pass: Pass, length: SuspensionLength, now: Instant) {
+        self.log_suspension(self.gate.failed(pass, Trigger::AtOnce, length, now));
     }
 
-    fn probe_failed(&self, pass: Pass, lasting: Lasting, now: Instant) {
-        self.log_suspension(self.gate.probe_failed(pass, lasting, now));
+    fn probe_failed(&self, pass: Pass, length: SuspensionLength, now: Instant) {
+        self.log_suspension(self.gate.probe_failed(pass, length, now));
     }
 
     fn log_suspension(&self, suspended: Option<Duration>) {
@@ -213,10 +213,10 @@ pub struct Dispatch {
 
 /// A failure that suspends its target only if another candidate then serves the same request.
 #[derive(Debug)]
-pub struct Grudge {
+pub struct PendingFailure {
     target: Arc<TargetState>,
     pass: Pass,
-    lasting: Lasting,
+    length: SuspensionLength,
 }
 
 impl Dispatch {
@@ -228,13 +228,13 @@ impl Dispatch {
 
     /// Leaves open what came of it; the answer is what is held against the target, should another one serve.
     #[must_use]
-    pub fn doubt(self, rules: &SuspensionRules) -> Option<Grudge> {
-        let lasting = Lasting::Growing(rules.suspend);
-        (!rules.suspend.is_zero()).then(|| Grudge { target: Arc::clone(&self.target), pass: self.pass, lasting })
+    pub fn doubt(self, rules: &SuspensionRules) -> Option<PendingFailure> {
+        let length = SuspensionLength::Growing(rules.suspend);
+        (!rules.suspend.is_zero()).then(|| PendingFailure { target: Arc::clone(&self.target), pass: self.pass, length })
     }
 
     /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
-    pub fn settle(self, outcome: &Outcome, rules: &SuspensionRules, now: Instant) -> Option<Grudge> {
+    pub fn settle(self, outcome: &Outcome, rules: &SuspensionRules, now: Instant) -> Option<PendingFailure> {
         let target = &self.target;
         match outcome {
             _ if outcome.is_served() => {
@@ -255,21 +255,21 @@ impl Dispatch {
         if suspend.is_zero() {
             return None;
         }
-        let lasting = outcome.asked().map_or(Lasting::Growing(suspend), Lasting::Asked);
+        let length = outcome.asked().map_or(SuspensionLength::Growing(suspend), SuspensionLength::Asked);
         match outcome {
             Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
-            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, lasting, now),
+            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, length, now),
             // As a request that comes now would be: the probe that this may have been has opened the gate.
-            Outcome::ServedLast { .. } => target.exhausted(lasting, now),
-            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, lasting, now),
+            Outcome::ServedLast { .. } => target.exhausted(length, now),
+            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, length, now),
             Outcome::Absent => {
-                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
-                target.failed(self.pass, Trigger::AtOnce, lasting, now);
+                target.endpoint.probe_failed(self.endpoint_pass, length, now);
+                target.failed(self.pass, Trigger::AtOnce, length, now);
             }
             Outcome::Failed { .. } => {
-                target.endpoint.probe_failed(self.endpoint_pass, lasting, now);
-                target.failed(self.pass, Trigger::InARow(rules.suspend_after), lasting, now);
-                return Some(Grudge { target: Arc::clone(target), pass: self.pass, lasting });
+                target.endpoint.probe_failed(self.endpoint_pass, length, now);
+                target.failed(self.pass, Trigger::InARow(rules.suspend_after), length, now);
+                return Some(PendingFailure { target: Arc::clone(target), pass: self.pass, length });
             }
         }
         None
@@ -283,10 +283,10 @@ impl Drop for Dispatch {
     }
 }
 
-impl Grudge {
+impl PendingFailure {
     /// Another candidate served the request on which this one failed: so it was not the request's fault.
-    pub fn outdone(self, now: Instant) {
-        self.target.failed(self.pass, Trigger::AtOnce, self.lasting, now);
+    pub fn confirm(self, now: Instant) {
+        self.target.failed(self.pass, Trigger::AtOnce, self.length, now);
     }
 }
 

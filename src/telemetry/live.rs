@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::metrics::{Name, TargetLabels};
 use crate::classifier::Classifier;
-use crate::routing::policy::Turns;
+use crate::routing::policy::Strategy;
 use crate::routing::snapshot::Snapshot;
 use crate::routing::suspension::TargetState;
 
@@ -37,9 +37,9 @@ impl Collector for Live {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let now = Instant::now();
         let targets = self.targets();
-        let standing = |state: &TargetState| u64::from(!state.standing(now).is_available());
+        let availability = |state: &TargetState| u64::from(!state.availability(now).is_available());
         for_each(&mut encoder, "target_suspended", "1 while a target is not chosen", &targets, |it| {
-            gauge(standing(it))
+            gauge(availability(it))
         })?;
         let (sent, help) = (|it: &TargetState| counter(it.counts().dispatched), "Attempts sent to a target");
         for_each(&mut encoder, "target_dispatched", help, &targets, sent)?;
@@ -67,9 +67,9 @@ impl Live {
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         let mut seen = HashSet::new();
         let classifiers: Vec<&Classifier> = policies
-            .filter_map(|policy| match &policy.turns {
-                Turns::Intelligent(rules) => Some(&*rules.classifier),
-                Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+            .filter_map(|policy| match &policy.strategy {
+                Strategy::Intelligent(rules) => Some(&*rules.classifier),
+                Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
             })
             .filter(|classifier| seen.insert(Arc::as_ptr(&classifier.state)))
             .collect();
@@ -96,7 +96,7 @@ impl Live {
         let help = "1 while a classifier is not asked";
         let mut family = encoder.encode_descriptor("classifier_suspended", help, None, gauge(0).metric_type())?;
         for classifier in classifiers {
-            let suspended = u64::from(!classifier.state.standing(now).is_available());
+            let suspended = u64::from(!classifier.state.availability(now).is_available());
             gauge(suspended).encode(family.encode_family(&[("classifier", &*classifier.name)])?)?;
         }
         Ok(())

@@ -126,7 +126,7 @@ fn rounds(api: &Api) -> Vec<Round> {
         Some(Round {
             api: api.name.to_string(),
             environment: environment.name(),
-            policy: policy.turns.name(),
+            policy: policy.strategy.name(),
             requests: (policy.targets.len() * 2).clamp(*REQUESTS.start(), *REQUESTS.end()),
             ask: ask(api, environment, policy.targets[0].model.as_str()),
         })

@@ -44,7 +44,7 @@ fn copied_policy(policy: &Policy, now: Instant) -> Policy {
     };
     Policy {
         targets: policy.targets.iter().map(copied).collect(),
-        turns: policy.turns.clone(),
+        strategy: policy.strategy.clone(),
         limits: policy.limits,
         budget: policy.budget.clone(),
         all_suspended: policy.all_suspended,

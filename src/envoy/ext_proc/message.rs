@@ -14,7 +14,7 @@ use super::wire::{
     ProcessingRequest, ProcessingResponse, Request, Response,
 };
 use crate::body::Pieces;
-use crate::gateway::exchange::{self, Answer, AnswerHead, BodyMode, Event, Mutation, Phase, private};
+use crate::gateway::exchange::{self, Action, BodyMode, Event, Mutation, Phase, ResponseHead, private};
 use crate::gateway::refusal::Reply;
 use crate::gateway::router::RequestHead;
 use crate::routing::decision::Parent;
@@ -51,11 +51,11 @@ mod flag {
 /// What a message tells; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
     let config = message.protocol_config.unwrap_or_default();
-    let answer_can_be_held = config.response_body_mode == BodySendMode::Streamed as i32
+    let response_can_be_held = config.response_body_mode == BodySendMode::Streamed as i32
         && config.send_body_without_waiting_for_header_response;
     Some(match message.request? {
         Request::RequestHeaders(headers) => {
-            request_headers(headers, body_mode(config.request_body_mode), answer_can_be_held)
+            request_headers(headers, body_mode(config.request_body_mode), response_can_be_held)
         }
         Request::RequestBody(body) => Event::RequestBody { bytes: body.body, end_of_stream: body.end_of_stream },
         Request::RequestTrailers(_) => Event::Other(Phase::RequestTrailers),
@@ -77,8 +77,8 @@ fn body_mode(mode: i32) -> BodyMode {
     }
 }
 
-fn request_headers(headers: HttpHeaders, body_mode: BodyMode, answer_can_be_held: bool) -> Event {
-    let mut head = RequestHead { answer_can_be_held, ..RequestHead::default() };
+fn request_headers(headers: HttpHeaders, body_mode: BodyMode, response_can_be_held: bool) -> Event {
+    let mut head = RequestHead { response_can_be_held, ..RequestHead::default() };
     let mut unwanted = Vec::new();
     for header in headers.headers.unwrap_or_default().headers {
         let name = name(&header);
@@ -121,12 +121,12 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let (mut kind, mut encoded, mut error_type) = (None, false, None);
     for header in headers.headers.unwrap_or_default().headers {
         let name = name(&header);
-        if let Some(name) = exchange::unwanted_answer_header(name) {
+        if let Some(name) = exchange::unwanted_response_header(name) {
             unwanted.push(name);
         }
         match name {
             ":status" => status = text(&header).parse().unwrap_or_default(),
-            "content-type" => kind = inspection::Kind::of(&text(&header)),
+            "content-type" => kind = inspection::BodyFormat::of(&text(&header)),
             "content-encoding" => encoded = true,
             // Behind a colon is where to read of it.
             "x-amzn-errortype" => error_type = text(&header).split(':').next().map(str::to_owned),
@@ -137,7 +137,7 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let quota = Quota::read(&quota_headers, SystemTime::now());
     let kind = kind.filter(|_| !encoded);
     let end_of_stream = headers.end_of_stream;
-    Event::ResponseHeaders(AnswerHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
+    Event::ResponseHeaders(ResponseHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
 }
 
 /// Whether a scheme is `https`; `None` for any but the two, which a client may have made up.
@@ -184,11 +184,11 @@ fn origin(attributes: &[Field]) -> Origin {
 }
 
 /// Our answer in Envoy's words: one message, or, full duplex, none or several; each as gRPC frames it.
-pub(super) fn responses(answer: Answer, out: &mut VecDeque<Bytes>) {
+pub(super) fn responses(answer: Action, out: &mut VecDeque<Bytes>) {
     let (response, metadata) = match answer {
-        Answer::Nothing => return,
+        Action::Nothing => return,
         // No answer, only more time for it. Envoy grants it where `max_message_timeout` allows.
-        Answer::Hold(duration) => {
+        Action::Hold(duration) => {
             let duration = duration + HOLD_MARGIN;
             let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
             let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or_default();
@@ -196,23 +196,23 @@ pub(super) fn responses(answer: Answer, out: &mut VecDeque<Bytes>) {
             let message = ProcessingResponse { override_message_timeout, ..ProcessingResponse::default() };
             return wire::push(&message, out);
         }
-        Answer::RequestBody(mutation, Some(body)) => return with_body(mutation, NewBody::Whole(body), out),
-        Answer::Request { mutation, body, trailers } => return whole_request(mutation, body, trailers, out),
-        Answer::Chunk { bytes, end_of_stream } => return chunks(bytes.into(), end_of_stream, out),
-        Answer::RequestHeaders(mutation) => {
+        Action::RequestBody(mutation, Some(body)) => return with_body(mutation, NewBody::Whole(body), out),
+        Action::Request { mutation, body, trailers } => return whole_request(mutation, body, trailers, out),
+        Action::Chunk { bytes, end_of_stream } => return chunks(bytes.into(), end_of_stream, out),
+        Action::RequestHeaders(mutation) => {
             let metadata = metadata(&mutation);
             (Response::RequestHeaders(part(&mutation)), metadata)
         }
-        Answer::RequestBody(mutation, None) => {
+        Action::RequestBody(mutation, None) => {
             let metadata = metadata(&mutation);
             (Response::RequestBody(part(&mutation)), metadata)
         }
-        Answer::ResponseHeaders(mutation) => {
+        Action::ResponseHeaders(mutation) => {
             let metadata = metadata(&mutation);
             (Response::ResponseHeaders(part(&mutation)), metadata)
         }
-        Answer::Unchanged(phase) => (unchanged(phase), None),
-        Answer::Reply(reply) => (Response::Immediate(immediate(reply)), None),
+        Action::Unchanged(phase) => (unchanged(phase), None),
+        Action::Reply(reply) => (Response::Immediate(immediate(reply)), None),
     };
     push(response, metadata, out);
 }

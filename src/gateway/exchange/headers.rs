@@ -22,9 +22,9 @@ pub fn unwanted_request_header(name: &str) -> Option<&'static str> {
 
 /// Whether an answer's header of this name must not reach the client; gives the name as a constant.
 #[must_use]
-pub fn unwanted_answer_header(name: &str) -> Option<&'static str> {
+pub fn unwanted_response_header(name: &str) -> Option<&'static str> {
     let private = private::ALL.iter().chain(&private::SERVED);
-    private.chain(provider::ANSWER_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
+    private.chain(provider::RESPONSE_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
 }
 
 /// Those of the unwanted headers that the API does not forward all the same.
@@ -135,7 +135,7 @@ pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
 
 /// What the client is told of who served it.
 pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
-    if !attempt.trial.route.policy().decision_headers {
+    if !attempt.request.route.policy().decision_headers {
         return Vec::new();
     }
     let mut headers = vec![
@@ -143,7 +143,7 @@ pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
         (private::SERVED_ENDPOINT.into(), attempt.target().endpoint.name.to_string()),
         (private::SERVED_ATTEMPTS.into(), attempt.number().to_string()),
     ];
-    let classification = attempt.trial.classification.as_ref();
+    let classification = attempt.request.classification.as_ref();
     headers.extend(classification.map(|it| (private::SERVED_CLASSIFICATION.into(), it.verdict.label().to_owned())));
     headers
 }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::headers::{clients_own, less_forwarded, send, strip};
 use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
-use super::{Answer, BodyMode, Exchange, Mutation, Next, Phase, Sent, State, private};
+use super::{Action, BodyMode, Exchange, Mutation, Next, Phase, Sent, State, private};
 use crate::body::{BodyError, BodyFacts, Pieces};
 use crate::classifier::{Classification, Question};
 use crate::gateway::record;
@@ -15,7 +15,7 @@ use crate::gateway::refusal::Refusal;
 use crate::gateway::router::{Admission, Attempt, RequestHead, Route};
 use crate::routing::decision::Decision;
 use crate::routing::operation::ModelPlace;
-use crate::routing::policy::intelligent::Asked;
+use crate::routing::policy::intelligent::Classify;
 
 /// A request whose target its body decides.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Admitted {
     fn route(&self) -> &Route {
         match self {
             Self::First(route) | Self::Classified(route, _) => route,
-            Self::Further(attempt) => &attempt.trial.route,
+            Self::Further(attempt) => &attempt.request.route,
         }
     }
 }
@@ -69,12 +69,12 @@ impl Exchange {
         end_of_stream: bool,
         mode: BodyMode,
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         self.began = Some(now);
         let admission = self.gateway.router.admit(&mut head, now);
         self.place = self.gateway.capacity.enter();
         match admission {
-            Admission::Reply(reply) => (Answer::Reply(reply), Next::End),
+            Admission::Reply(reply) => (Action::Reply(reply), Next::End),
             Admission::Refuse(refusal) => self.refuse(&head, &refusal),
             Admission::Continue => self.pass_on(head, unwanted, end_of_stream, mode),
             Admission::First(_) | Admission::Pinned(_) if self.place.is_none() => {
@@ -98,14 +98,14 @@ impl Exchange {
         mut unwanted: Vec<&'static str>,
         end_of_stream: bool,
         mode: BodyMode,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         unwanted.retain(|name| private::ALL.contains(name));
         // Full duplex, a stream that ends here would take the body along.
         let next = if mode == BodyMode::FullDuplex && !end_of_stream { Next::More } else { Next::End };
         if next == Next::More {
             self.state = State::Passing { head, route: None, mode };
         }
-        (Answer::RequestHeaders(strip(unwanted)), next)
+        (Action::RequestHeaders(strip(unwanted)), next)
     }
 
     /// A request that exists only at one account goes there, whatever the policy's turns.
@@ -116,7 +116,7 @@ impl Exchange {
         unwanted: Vec<&'static str>,
         (end_of_stream, mode): (bool, BodyMode),
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         let Some(stateful) = &route.policy().stateful else {
             return self.refuse(&head, &Refusal::Stateful { what: head.path_only().to_owned() });
         };
@@ -125,11 +125,11 @@ impl Exchange {
         let decision = self.decided(record::pinned(&head, &route, &stateful.endpoint), now);
         mutation.metadata = Some(Box::new(decision.metadata()));
         self.state = if end_of_stream {
-            State::AwaitingAnswer { head, sent: Sent::Pinned(route), begun: now }
+            State::AwaitingResponse { head, sent: Sent::Pinned(route), begun: now }
         } else {
             State::Passing { head, route: Some(route), mode }
         };
-        (Answer::RequestHeaders(mutation), Next::More)
+        (Action::RequestHeaders(mutation), Next::More)
     }
 
     fn begin_reading(
@@ -139,7 +139,7 @@ impl Exchange {
         unwanted: Vec<&'static str>,
         (end_of_stream, mode): (bool, BodyMode),
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         if let Some(refusal) = self.refusal_of_head(&head, admitted.route(), end_of_stream, mode) {
             return self.refuse(&head, &refusal);
         }
@@ -150,16 +150,16 @@ impl Exchange {
             return self.decide(whole, admitted, now);
         }
         let (answer, mutation) = match mode {
-            BodyMode::FullDuplex => (Answer::Nothing, mutation),
+            BodyMode::FullDuplex => (Action::Nothing, mutation),
             // Whatever becomes of this stream, no client may choose a cluster. Where a choice of ours falls on an endpoint
             // that gets the client's credential is not known yet.
             _ if chosen_by_client => {
                 let remove = clients_own(&mut mutation, admitted.route());
-                (Answer::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
+                (Action::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
             }
             // Envoy keeps the headers until the body is answered, and then changes all in one go: twice costs it a tenth of
             // its time for a request (`make bench`).
-            _ => (Answer::Unchanged(Phase::RequestHeaders), mutation),
+            _ => (Action::Unchanged(Phase::RequestHeaders), mutation),
         };
         self.state = State::Reading { head, admitted, mode, mutation, body: BytesMut::new() };
         (answer, Next::More)
@@ -199,9 +199,9 @@ impl Exchange {
         bytes: Bytes,
         end_of_stream: bool,
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         let State::Reading { head, admitted, mode, mutation, mut body } = reading else {
-            return (Answer::Nothing, Next::End);
+            return (Action::Nothing, Next::End);
         };
         if body.len() + bytes.len() > self.gateway.capacity.max_body_bytes {
             return self.refuse(&head, &Refusal::TooLarge(self.gateway.capacity.max_body_bytes));
@@ -212,16 +212,16 @@ impl Exchange {
         }
         if !is_whole {
             self.state = State::Reading { head, admitted, mode, mutation, body };
-            return (Answer::Nothing, Next::More);
+            return (Action::Nothing, Next::More);
         }
         let body = if body.is_empty() { bytes } else { body.freeze() };
         self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
     }
 
     /// Full duplex, trailers end a body. Otherwise they come after it, so there is none.
-    pub(super) fn on_request_trailers(&mut self, reading: State, now: Instant) -> (Answer, Next) {
+    pub(super) fn on_request_trailers(&mut self, reading: State, now: Instant) -> (Action, Next) {
         let State::Reading { head, admitted, mode, mutation, body } = reading else {
-            return (Answer::Nothing, Next::End);
+            return (Action::Nothing, Next::End);
         };
         if mode != BodyMode::FullDuplex {
             return self.refuse(&head, &Refusal::Body(BodyError::missing()));
@@ -234,13 +234,13 @@ impl Exchange {
         classifying: Classifying,
         classification: Classification,
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         let Classifying { whole, route, .. } = classifying;
         self.decide(whole, Admitted::Classified(route, classification), now)
     }
 
     /// The request is whole: ask what must be asked first, else choose, edit, send.
-    fn decide(&mut self, whole: Whole, admitted: Admitted, now: Instant) -> (Answer, Next) {
+    fn decide(&mut self, whole: Whole, admitted: Admitted, now: Instant) -> (Action, Next) {
         if let (Some(body), Admitted::First(_)) = (&whole.body, &admitted) {
             self.gateway.telemetry.body(body.len());
         }
@@ -248,17 +248,17 @@ impl Exchange {
             Ok(Choice::Sent(sent, changed)) => self.dispatch(whole, sent, changed, now),
             Ok(Choice::Ask(route, question)) => {
                 self.state = State::Classifying(Box::new(Classifying { question: Some(question), whole, route }));
-                (Answer::Nothing, Next::More)
+                (Action::Nothing, Next::More)
             }
             Err(refusal) => self.refuse(&whole.head, &refusal),
         }
     }
 
-    fn dispatch(&mut self, whole: Whole, sent: Sent, changed: Option<Pieces>, now: Instant) -> (Answer, Next) {
+    fn dispatch(&mut self, whole: Whole, sent: Sent, changed: Option<Pieces>, now: Instant) -> (Action, Next) {
         let Whole { head, mode, mut mutation, trailers, body } = whole;
         match &sent {
             Sent::Target(attempt) => {
-                let (route, target) = (&attempt.trial.route, attempt.target());
+                let (route, target) = (&attempt.request.route, attempt.target());
                 send(&mut mutation, &head, route, &target.endpoint, Some(target.model.as_str()), attempt.time_limit);
                 mutation.metadata = attempt.decision.as_ref().map(|decision| Box::new(decision.metadata()));
             }
@@ -272,18 +272,18 @@ impl Exchange {
                 }
             }
         }
-        self.state = State::AwaitingAnswer { head, sent, begun: now };
-        let Some(body) = body else { return (Answer::RequestHeaders(mutation), Next::More) };
+        self.state = State::AwaitingResponse { head, sent, begun: now };
+        let Some(body) = body else { return (Action::RequestHeaders(mutation), Next::More) };
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
         let length = changed.as_ref().map_or(body.len(), Pieces::len);
         mutation.set.push(("content-length".into(), length.to_string()));
         let answer = match mode {
             BodyMode::FullDuplex => {
-                Answer::Request { mutation, body: changed.unwrap_or_else(|| body.into()), trailers }
+                Action::Request { mutation, body: changed.unwrap_or_else(|| body.into()), trailers }
             }
             // What Envoy has already need not travel back to it.
-            _ => Answer::RequestBody(mutation, changed),
+            _ => Action::RequestBody(mutation, changed),
         };
         (answer, Next::More)
     }
@@ -305,15 +305,15 @@ impl Exchange {
                 match self.gateway.router.waiting(&whole.head, now)? {
                     Some(attempt) => attempt,
                     None => match self.gateway.router.ask(&route, &facts) {
-                        Some(Asked::Question(question)) => return Ok(Choice::Ask(route, question)),
-                        Some(Asked::Known(known)) => self.gateway.router.choose(route, &facts, Some(known), now)?,
+                        Some(Classify::Question(question)) => return Ok(Choice::Ask(route, question)),
+                        Some(Classify::Known(known)) => self.gateway.router.choose(route, &facts, Some(known), now)?,
                         None => self.gateway.router.choose(route, &facts, None, now)?,
                     },
                 }
             }
         };
         attempt.decision = Some(self.decided(record::attempt(&whole.head, &attempt, facts.model.as_deref(), now), now));
-        let (target, route) = (attempt.target(), &attempt.trial.route);
+        let (target, route) = (attempt.target(), &attempt.request.route);
         let edited = whole.body.as_ref().map(|body| (facts.edited(&model_edit(target, route), &target.edits), body));
         let changed = edited.filter(|(edited, _)| !edited.is_unchanged()).map(|(edited, body)| edited.share(body));
         Ok(Choice::Sent(Sent::Target(attempt), changed))
@@ -335,9 +335,9 @@ impl Exchange {
         mode: BodyMode,
         (bytes, end_of_stream): (Bytes, bool),
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         if mode != BodyMode::FullDuplex {
-            return (Answer::Unchanged(Phase::RequestBody), self.await_pinned(head, route, now));
+            return (Action::Unchanged(Phase::RequestBody), self.await_pinned(head, route, now));
         }
         let next = if end_of_stream {
             self.await_pinned(head, route, now)
@@ -345,13 +345,13 @@ impl Exchange {
             self.state = State::Passing { head, route, mode };
             Next::More
         };
-        (Answer::Chunk { bytes, end_of_stream }, next)
+        (Action::Chunk { bytes, end_of_stream }, next)
     }
 
     /// The body has gone on; where we sent it, the answer's headers are of interest.
     pub(super) fn await_pinned(&mut self, head: RequestHead, route: Option<Route>, now: Instant) -> Next {
         let Some(route) = route else { return Next::End };
-        self.state = State::AwaitingAnswer { head, sent: Sent::Pinned(route), begun: now };
+        self.state = State::AwaitingResponse { head, sent: Sent::Pinned(route), begun: now };
         Next::More
     }
 }

@@ -18,7 +18,7 @@ use crate::gateway::capacity::Capacity;
 use crate::gateway::router::Router;
 use crate::policy_file::{self, MissingSecrets, Secrets};
 use crate::routing::outcome::Origin;
-use crate::routing::outcome::inspection::Kind;
+use crate::routing::outcome::inspection::BodyFormat;
 use crate::routing::outcome::quota::Quota;
 use crate::routing::registry::Registry;
 use crate::routing::snapshot::Snapshot;
@@ -73,7 +73,7 @@ fn body(text: &str) -> Event {
 fn answered(status: u16) -> Event {
     let unwanted = vec!["set-cookie"];
     let (quota, origin) = (Quota::default(), Origin::Provider);
-    Event::ResponseHeaders(AnswerHead {
+    Event::ResponseHeaders(ResponseHead {
         status,
         quota,
         origin,
@@ -95,7 +95,7 @@ impl Stream {
         Self { exchange: Exchange::new(gateway(router, &Capacity::new(1_000, 10, 10_000))), now: Instant::now() }
     }
 
-    fn on(&mut self, event: Event) -> (Answer, Next) {
+    fn on(&mut self, event: Event) -> (Action, Next) {
         self.exchange.on(event, self.now)
     }
 
@@ -103,7 +103,7 @@ impl Stream {
     fn forward(&mut self) -> String {
         self.on(request(head()));
         match self.on(body("{}")) {
-            (Answer::RequestBody(mutation, _), Next::More) => value(&mutation, private::CLUSTER).to_owned(),
+            (Action::RequestBody(mutation, _), Next::More) => value(&mutation, private::CLUSTER).to_owned(),
             other => panic!("not forwarded: {other:?}"),
         }
     }
@@ -111,7 +111,7 @@ impl Stream {
     /// The answer's headers: whether another attempt is asked for.
     fn answer(&mut self, status: u16) -> bool {
         match self.on(answered(status)) {
-            (Answer::ResponseHeaders(mutation), Next::End) => {
+            (Action::ResponseHeaders(mutation), Next::End) => {
                 assert_eq!(mutation.remove, ["set-cookie"]);
                 mutation.set == [(private::RETRY.into(), "1".to_owned())]
             }
@@ -124,9 +124,9 @@ fn value<'a>(mutation: &'a Mutation, name: &str) -> &'a str {
     mutation.set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str()).expect("a header that is set")
 }
 
-fn refused(answer: (Answer, Next)) -> u16 {
+fn refused(answer: (Action, Next)) -> u16 {
     match answer {
-        (Answer::Reply(reply), Next::End) => reply.status.as_u16(),
+        (Action::Reply(reply), Next::End) => reply.status.as_u16(),
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -135,7 +135,7 @@ fn refused(answer: (Answer, Next)) -> u16 {
 fn available(router: &Router, now: Instant) -> Vec<bool> {
     let snapshot = router.snapshot();
     let policy = snapshot.apis.iter().next().and_then(|api| api.production.as_ref()).expect("a policy");
-    policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect()
+    policy.targets.iter().map(|target| target.state.availability(now).is_available()).collect()
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_cluster_that_a_client_has_chosen_is_gone_before_the_body_comes() {
     let event = Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered };
     let remove = vec!["authorization".into(), private::CLUSTER.into()];
     let mutation = Mutation { remove, clear_route_cache: true, ..Mutation::default() };
-    assert_eq!(stream.on(event), (Answer::RequestHeaders(mutation), Next::More));
+    assert_eq!(stream.on(event), (Action::RequestHeaders(mutation), Next::More));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
     let mut stream = Stream::new(&router(POLICY));
     let unwanted = vec!["authorization", "cookie", private::STREAM];
     let event = Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered };
-    assert_eq!(stream.on(event), (Answer::Unchanged(Phase::RequestHeaders), Next::More));
+    assert_eq!(stream.on(event), (Action::Unchanged(Phase::RequestHeaders), Next::More));
     let (answer, _) = stream.on(body(r#"{"model":"x"}"#));
     let remove = vec!["cookie".into(), private::STREAM.into()];
     let set = [
@@ -178,7 +178,7 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
     let mut metadata = Metadata::default();
     told.iter().for_each(|(name, text)| metadata.push(name, text));
     let mutation = Mutation { set, remove, clear_route_cache: true, metadata: Some(Box::new(metadata)) };
-    assert_eq!(answer, Answer::RequestBody(mutation, Some(Bytes::from_static(br#"{"model":"one"}"#).into())));
+    assert_eq!(answer, Action::RequestBody(mutation, Some(Bytes::from_static(br#"{"model":"one"}"#).into())));
     assert!(!stream.answer(200));
 }
 
@@ -187,7 +187,7 @@ fn a_header_that_is_as_it_should_be_is_not_set() {
     let set = |head: RequestHead| {
         let mut stream = Stream::new(&router(POLICY));
         stream.on(request(head));
-        let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("not forwarded") };
+        let (Action::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("not forwarded") };
         let pseudo = |(name, _): &(Cow<'static, str>, String)| name.strip_prefix(':').map(str::to_owned);
         mutation.set.iter().filter_map(pseudo).collect::<Vec<_>>().join(" ")
     };
@@ -199,7 +199,7 @@ fn a_header_that_is_as_it_should_be_is_not_set() {
     assert_eq!(set(RequestHead { authority: "EAST.test".into(), ..head() }), "scheme authority path");
     let mut stream = Stream::new(&router(&POLICY.replace("/up/v1", "/v1")));
     stream.on(request(RequestHead { tls: Some(true), authority: "east.test".into(), ..head() }));
-    let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("not forwarded") };
+    let (Action::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("not forwarded") };
     assert!(mutation.set.iter().all(|(name, _)| !name.starts_with(':')), "{mutation:?}");
 }
 
@@ -207,7 +207,7 @@ fn a_header_that_is_as_it_should_be_is_not_set() {
 fn a_streamed_request_has_less_time_until_its_first_byte() {
     let mut stream = Stream::new(&router(POLICY));
     stream.on(request(head()));
-    let (Answer::RequestBody(mutation, _), _) = stream.on(body(r#"{"stream":true}"#)) else { panic!("forwarded") };
+    let (Action::RequestBody(mutation, _), _) = stream.on(body(r#"{"stream":true}"#)) else { panic!("forwarded") };
     assert_eq!(value(&mutation, TIME_LIMIT), "30000");
 }
 
@@ -262,7 +262,7 @@ fn a_request_of_nobodys_goes_on_with_its_credentials_but_without_private_headers
         stream.on(Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::Buffered });
     let remove = vec![private::STREAM.into(), private::CLUSTER.into()];
     let mutation = Mutation { remove, clear_route_cache: true, ..Mutation::default() };
-    assert_eq!(answer, (Answer::RequestHeaders(mutation), Next::End));
+    assert_eq!(answer, (Action::RequestHeaders(mutation), Next::End));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_stream_may_begin_in_any_phase() {
         (Event::ResponseBody { bytes: Bytes::new(), end_of_stream: false }, Phase::ResponseBody),
         (Event::Other(Phase::ResponseTrailers), Phase::ResponseTrailers),
     ] {
-        assert_eq!(Stream::new(&router).on(event), (Answer::Unchanged(phase), Next::End));
+        assert_eq!(Stream::new(&router).on(event), (Action::Unchanged(phase), Next::End));
     }
 }
 
@@ -292,7 +292,7 @@ fn query_parameters_lose_credentials_and_nothing_else() {
     ] {
         stream.exchange.state = State::Begun;
         stream.on(request(RequestHead { path: format!("/v1/chat/completions{query}"), ..head() }));
-        let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("forwarded") };
+        let (Action::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("forwarded") };
         let path = value(&mutation, ":path");
         assert_eq!(path.find('?').map_or("", |at| &path[at..]), expected, "{query}");
     }
@@ -305,7 +305,7 @@ fn requests_beyond_capacity_are_refused() {
     let stream = || Stream { exchange: Exchange::new(gateway(&router, &capacity)), now: Instant::now() };
     let mut first = stream();
     first.forward();
-    let (Answer::Reply(reply), _) = stream().on(request(head())) else { panic!("refused") };
+    let (Action::Reply(reply), _) = stream().on(request(head())) else { panic!("refused") };
     assert_eq!((reply.status.as_u16(), &reply.headers[1]), (503, &("retry-after", "1".to_owned())));
     first.answer(200);
     drop(first);

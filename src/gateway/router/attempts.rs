@@ -15,7 +15,7 @@ const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// What an attempt finds that Envoy makes after an earlier one.
 #[derive(Debug)]
-pub(super) enum Sequel {
+pub(super) enum NextAttempt {
     /// Its target, chosen already.
     Attempt(Box<Attempt>),
     /// Envoy asks by itself where an answer breaks off, and the request had no further attempt.
@@ -39,7 +39,7 @@ pub(super) struct Attempts {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    by_id: HashMap<String, (Instant, Sequel)>,
+    by_id: HashMap<String, (Instant, NextAttempt)>,
     swept: Option<Instant>,
     /// Places that are promised and not taken yet.
     reserved: usize,
@@ -47,11 +47,11 @@ struct Waiting {
 
 impl Attempts {
     /// Takes what waits under an id.
-    pub(super) fn take(&self, id: &str, now: Instant) -> Option<Sequel> {
+    pub(super) fn take(&self, id: &str, now: Instant) -> Option<NextAttempt> {
         let mut waiting = self.lock();
         waiting.sweep(now);
-        let (put, sequel) = waiting.by_id.remove(id)?;
-        (now.saturating_duration_since(put) < MAX_AGE).then_some(sequel)
+        let (put, next) = waiting.by_id.remove(id)?;
+        (now.saturating_duration_since(put) < MAX_AGE).then_some(next)
     }
 
     /// Reserves the place of one more waiting attempt; `None` at the bound.
@@ -81,13 +81,13 @@ impl Reserved<'_> {
     pub(super) fn choose(self, id: String, next: Box<Attempt>, now: Instant) -> NextTarget {
         let target = next.target();
         let named = NextTarget { model: target.model.clone(), endpoint: Arc::clone(&target.endpoint.name) };
-        self.put(id, Sequel::Attempt(next), now);
+        self.put(id, NextAttempt::Attempt(next), now);
         named
     }
 
     /// Lets it wait.
-    pub(super) fn put(self, id: String, sequel: Sequel, now: Instant) {
-        self.attempts.lock().by_id.insert(id, (now, sequel));
+    pub(super) fn put(self, id: String, next: NextAttempt, now: Instant) {
+        self.attempts.lock().by_id.insert(id, (now, next));
     }
 }
 

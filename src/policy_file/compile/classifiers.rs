@@ -9,7 +9,7 @@ use url::Url;
 
 use super::base_url;
 use super::edits;
-use super::endpoints::{Declared, Means};
+use super::endpoints::{Context, Declared};
 use super::limits::{SUSPEND, SUSPEND_AFTER, count, interval, number};
 use crate::body::BodyEdits;
 use crate::classifier::{AnswerForm, Bounds, Classifier, ClassifierType, Declaration};
@@ -30,22 +30,22 @@ const OPERATION: &str = "/chat/completions";
 /// All classifiers by name; `None` stands for one that cannot be used, which has been reported.
 pub(super) fn classifiers<'a>(
     named: Option<&'a At<Named<raw::Classifier>>>,
-    means: &mut Means<'_>,
+    context: &mut Context<'_>,
     report: &mut Report,
 ) -> Declared<'a, Option<Arc<Classifier>>> {
     let mut names = HashMap::new();
     for (place, name, raw) in named.and_then(At::get).into_iter().flat_map(Named::iter) {
-        let made = raw.and_then(|raw| classifier(name, raw, means, report)).map(Arc::new);
+        let made = raw.and_then(|raw| classifier(name, raw, context, report)).map(Arc::new);
         names.insert(name, (place, made));
     }
     // A file without any has no name that could be meant.
     Declared { names, complete: named.is_none_or(|named| named.get().is_some()) }
 }
 
-fn classifier(name: &str, raw: &raw::Classifier, means: &mut Means<'_>, report: &mut Report) -> Option<Classifier> {
+fn classifier(name: &str, raw: &raw::Classifier, context: &mut Context<'_>, report: &mut Report) -> Option<Classifier> {
     let kind = kind(&raw.r#type, report);
     let url = raw.url.get().and_then(|text| url(text).map_err(|message| report.error(raw.url.place, message)).ok());
-    let key = raw.api_key.as_ref().and_then(|key| means.secrets.key(key, means.files, report));
+    let key = raw.api_key.as_ref().and_then(|key| context.secrets.key(key, context.files, report));
     let bounds = bounds(raw, report);
     let edits = raw.body.as_ref().map_or_else(BodyEdits::default, |body| request_edits(body, report));
     let model = raw.model.as_ref().and_then(|model| model_name(model, report));
@@ -60,8 +60,8 @@ fn classifier(name: &str, raw: &raw::Classifier, means: &mut Means<'_>, report: 
     let (kind, url) = kind.zip(url)?;
     odd_url(&url, raw, report);
     let declaration = Declaration { kind, url, model, key, form, edits, bounds };
-    let classifier = Classifier::new(name, declaration, |key, bounds| means.registry.classifier(key, bounds));
-    if let Err(why) = if means.secrets.are_assumed() { Ok(()) } else { classifier.ready() } {
+    let classifier = Classifier::new(name, declaration, |key, bounds| context.registry.classifier(key, bounds));
+    if let Err(why) = if context.secrets.are_assumed() { Ok(()) } else { classifier.ready() } {
         report.error(raw.url.place, format!("TLS cannot be used here: {why}"));
     }
     Some(classifier)

@@ -40,7 +40,7 @@ impl<'a, T> Declared<'a, T> {
 
 /// An endpoint.
 #[derive(Debug, Default)]
-pub(super) struct Known<'a> {
+pub(super) struct CompiledEndpoint<'a> {
     pub(super) endpoint: Option<(EndpointKey, Arc<Endpoint>)>,
     pub(super) provider: Option<&'a str>,
     /// The environment that it is reserved for, and where that stands.
@@ -49,7 +49,7 @@ pub(super) struct Known<'a> {
 
 /// What endpoints are made with.
 #[derive(Debug)]
-pub(in crate::policy_file) struct Means<'a> {
+pub(in crate::policy_file) struct Context<'a> {
     pub(in crate::policy_file) secrets: &'a Secrets,
     pub(in crate::policy_file) files: &'a mut Vec<PathBuf>,
     pub(in crate::policy_file) registry: &'a Registry,
@@ -59,13 +59,13 @@ pub(in crate::policy_file) struct Means<'a> {
 pub(super) fn endpoints<'a>(
     named: Option<&'a Named<raw::Endpoint>>,
     providers: &Declared<'a, Provider<'a>>,
-    means: &mut Means<'_>,
+    context: &mut Context<'_>,
     report: &mut Report,
-) -> Declared<'a, Known<'a>> {
+) -> Declared<'a, CompiledEndpoint<'a>> {
     let mut known = HashMap::new();
     for (place, name, endpoint) in named.into_iter().flat_map(Named::iter) {
         header_safe(place, "the name of an endpoint", name, report);
-        let made = endpoint.map(|endpoint| self::endpoint(name, endpoint, providers, means, report));
+        let made = endpoint.map(|endpoint| self::endpoint(name, endpoint, providers, context, report));
         known.insert(name, (place, made.unwrap_or_default()));
     }
     Declared { names: known, complete: named.is_some() }
@@ -75,12 +75,12 @@ fn endpoint<'a>(
     name: &str,
     raw: &'a raw::Endpoint,
     providers: &Declared<'a, Provider<'a>>,
-    means: &mut Means<'_>,
+    context: &mut Context<'_>,
     report: &mut Report,
-) -> Known<'a> {
+) -> CompiledEndpoint<'a> {
     let provider = provider_of(&raw.provider, providers, report);
     let kind = provider.and_then(|provider| provider.kind);
-    let key = raw.api_key.as_ref().and_then(|key| means.secrets.key(key, means.files, report));
+    let key = raw.api_key.as_ref().and_then(|key| context.secrets.key(key, context.files, report));
     let cluster = raw.cluster.as_ref().map_or(Some(name), |cluster| {
         cluster
             .get()
@@ -110,12 +110,12 @@ fn endpoint<'a>(
             path: url.path,
             operations,
             credential,
-            state: means.registry.endpoint(&identity),
+            state: context.registry.endpoint(&identity),
         };
         (identity, Arc::new(endpoint))
     });
     let reserved = raw.environment.as_ref().and_then(|at| Some(((*at.get()?).into(), at.place)));
-    Known { endpoint, provider: provider.map(|provider| provider.name), reserved }
+    CompiledEndpoint { endpoint, provider: provider.map(|provider| provider.name), reserved }
 }
 
 fn provider_of<'p, 'a>(

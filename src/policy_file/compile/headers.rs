@@ -5,7 +5,7 @@ use http::HeaderName;
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
 use crate::document::words::{any_of, nearest, shown};
-use crate::routing::provider::{ANSWER_HEADERS_REMOVED, CLIENT_HEADERS_REMOVED};
+use crate::routing::provider::{CLIENT_HEADERS_REMOVED, RESPONSE_HEADERS_REMOVED};
 
 /// Those that say on whose account a request is, without giving access to it. All others carry credentials.
 const ACCOUNTS: [&str; 3] = ["openai-organization", "openai-project", "x-goog-user-project"];
@@ -37,7 +37,7 @@ fn header(name: &str, place: Place, report: &mut Report) -> Option<String> {
         return None;
     };
     let header = header.as_str();
-    let removed = || CLIENT_HEADERS_REMOVED.iter().chain(ANSWER_HEADERS_REMOVED).copied();
+    let removed = || CLIENT_HEADERS_REMOVED.iter().chain(RESPONSE_HEADERS_REMOVED).copied();
     if header.starts_with(PRIVATE) {
         let help = "clients must not set these headers, and providers must not see them".to_owned();
         report.error_with(place, format!("{} is a private header of the router", shown(name)), help);
@@ -58,9 +58,9 @@ fn header(name: &str, place: Place, report: &mut Report) -> Option<String> {
     Some(header.to_owned())
 }
 
-/// What forwarding a credential means.
+/// What forwarding a credential context.
 fn warning(header: &str) -> (String, &'static str) {
-    if ANSWER_HEADERS_REMOVED.contains(&header) {
+    if RESPONSE_HEADERS_REMOVED.contains(&header) {
         let message = format!("{} lets the providers of this API set cookies at its clients", shown(header));
         return (message, "leave it out unless they need it");
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::edits;
-use super::endpoints::{Declared, Known};
+use super::endpoints::{CompiledEndpoint, Declared};
 use super::limits::Bounds;
 use super::providers::Provider;
 use super::shapes;
@@ -18,7 +18,7 @@ use crate::policy_file::raw;
 use crate::routing::api::Environment;
 use crate::routing::policy::round_robin::RoundRobin;
 use crate::routing::policy::weighted::Weighted;
-use crate::routing::policy::{Limits, Policy, Stateful, Target, Turns};
+use crate::routing::policy::{Limits, Policy, Stateful, Strategy, Target};
 use crate::routing::registry::Registry;
 
 /// The heaviest weight: sums of all weights stay far from overflowing.
@@ -27,7 +27,7 @@ const HEAVIEST: u64 = 1_000_000;
 /// What policies refer to.
 pub(super) struct Names<'a, 'b> {
     pub(super) providers: &'b Declared<'a, Provider<'a>>,
-    pub(super) endpoints: &'b Declared<'a, Known<'a>>,
+    pub(super) endpoints: &'b Declared<'a, CompiledEndpoint<'a>>,
     pub(super) registry: &'b Registry,
     pub(super) defaults: Limits,
     pub(super) classifiers: &'b Declared<'a, Option<Arc<Classifier>>>,
@@ -40,20 +40,20 @@ pub(super) struct Names<'a, 'b> {
 }
 
 /// A target by its names.
-pub(super) struct Wanted<'a> {
+pub(super) struct TargetRef<'a> {
     model: &'a At<String>,
     family: Option<&'a At<String>>,
     endpoint: &'a At<String>,
     body: Option<&'a At<raw::Edits>>,
 }
 
-impl<'a> From<&'a raw::Target> for Wanted<'a> {
+impl<'a> From<&'a raw::Target> for TargetRef<'a> {
     fn from(from: &'a raw::Target) -> Self {
         Self { model: &from.model, family: from.family.as_ref(), endpoint: &from.endpoint, body: from.body.as_ref() }
     }
 }
 
-impl<'a> From<&'a raw::Rule> for Wanted<'a> {
+impl<'a> From<&'a raw::Rule> for TargetRef<'a> {
     fn from(from: &'a raw::Rule) -> Self {
         Self { model: &from.model, family: from.family.as_ref(), endpoint: &from.endpoint, body: from.body.as_ref() }
     }
@@ -85,20 +85,20 @@ impl<'a, 'b> Names<'a, 'b> {
             raw::Policy::WeightedRoundRobin(rotation) => self.rotation(rotation, Order::Weighted, environment, report),
             raw::Policy::Failover(failover) => {
                 let compiled = self.failover(failover, limits, environment, report);
-                compiled.map(|(targets, entries)| (targets, Turns::Failover(entries)))
+                compiled.map(|(targets, entries)| (targets, Strategy::Failover(entries)))
             }
             raw::Policy::Intelligent(intelligent) => {
                 let compiled = self.intelligent(intelligent, environment, report);
-                compiled.map(|(targets, rules)| (targets, Turns::Intelligent(rules)))
+                compiled.map(|(targets, rules)| (targets, Strategy::Intelligent(rules)))
             }
         };
         let stateful = common.stateful_endpoint;
         let stateful = stateful.map_or(Some(None), |name| self.stateful(name, environment, report).map(Some));
         let budget = common.budget(report);
-        let (targets, turns) = targets?;
+        let (targets, strategy) = targets?;
         Some(Policy {
             targets,
-            turns,
+            strategy,
             limits,
             budget,
             all_suspended: common.all_suspended(),
@@ -115,7 +115,7 @@ impl<'a, 'b> Names<'a, 'b> {
         order: Order,
         environment: Environment,
         report: &mut Report,
-    ) -> Option<(Vec<Target>, Turns)> {
+    ) -> Option<(Vec<Target>, Strategy)> {
         let list = rotation.targets.get()?;
         if list.is_empty() {
             let help = "name at least one, such as `{ model: gpt-4o, endpoint: openai }`".to_owned();
@@ -126,11 +126,11 @@ impl<'a, 'b> Names<'a, 'b> {
         let targets: Vec<_> = list.iter().map(|target| self.target(target, environment, report)).collect();
         let weights = weights(list, order, rotation.targets.place, report);
         let targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
-        let turns = match order {
-            Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
-            Order::Weighted => Turns::Weighted(Weighted::new(weights)),
+        let strategy = match order {
+            Order::RoundRobin => Strategy::RoundRobin(RoundRobin::new()),
+            Order::Weighted => Strategy::Weighted(Weighted::new(weights)),
         };
-        Some((targets, turns))
+        Some((targets, strategy))
     }
 
     /// A target for each model of an endpoint's provider.
@@ -174,7 +174,7 @@ impl<'a, 'b> Names<'a, 'b> {
 
     pub(super) fn target_of(
         &mut self,
-        named: &Wanted<'a>,
+        named: &TargetRef<'a>,
         environment: Environment,
         report: &mut Report,
     ) -> Option<Target> {
@@ -207,7 +207,7 @@ impl<'a, 'b> Names<'a, 'b> {
         place: Place,
         environment: Environment,
         report: &mut Report,
-    ) -> Option<&'b Known<'a>> {
+    ) -> Option<&'b CompiledEndpoint<'a>> {
         let endpoints = self.endpoints;
         let Some((_, known)) = endpoints.get(text) else {
             if endpoints.complete {
@@ -227,7 +227,7 @@ impl<'a, 'b> Names<'a, 'b> {
     }
 }
 
-/// Reports a target that is in the list twice: it would silently have two turns.
+/// Reports a target that is in the list twice: it would silently have two strategy.
 fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
     let mut seen = HashMap::new();
     for at in list {
@@ -250,7 +250,7 @@ fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Re
     if order == Order::RoundRobin {
         for weight in given.flatten() {
             let help = "use `weighted_round_robin`, or leave it out".to_owned();
-            report.error_with(weight.place, "`weight` means nothing under `round_robin`", help);
+            report.error_with(weight.place, "`weight` context nothing under `round_robin`", help);
         }
         return Vec::new();
     }

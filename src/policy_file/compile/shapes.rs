@@ -1,6 +1,6 @@
 //! What an API's clients speak: all its endpoints must speak the same, because nothing is translated.
 
-use super::endpoints::Known;
+use super::endpoints::CompiledEndpoint;
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::routing::provider::{ProviderType, Shape};
@@ -15,7 +15,7 @@ pub(super) struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// `None` for an endpoint of which too little is known.
-    pub(super) fn of(place: Place, name: &'a str, known: &Known<'_>) -> Option<Self> {
+    pub(super) fn of(place: Place, name: &'a str, known: &CompiledEndpoint<'_>) -> Option<Self> {
         let kind = known.endpoint.as_ref()?.1.provider;
         Some(Self { place, name, kind })
     }

@@ -76,7 +76,7 @@ pub(super) fn translate(documents: &[Node], report: &mut Report) -> Draft {
 }
 
 /// What the policies of an API refer to.
-struct Means<'a, 'd> {
+struct Context<'a, 'd> {
     endpoints: &'d mut Endpoints<'a>,
     vendor: &'d mut Vendor,
     classifier: Option<&'d str>,
@@ -112,8 +112,8 @@ fn api<'a>(
     let base_path = base_path(context, api.get("version").and_then(Node::text));
     let of = format!("API {} ({})", shown(name.text().unwrap_or_default()), report.origin(name.place));
     for (index, (attached, all)) in groups.iter().enumerate() {
-        let mut means =
-            Means { endpoints: &mut endpoints, vendor: &mut *vendor, classifier, timeout: documents.timeout() };
+        let mut context =
+            Context { endpoints: &mut endpoints, vendor: &mut *vendor, classifier, timeout: documents.timeout() };
         let suffix = if index == 0 { String::new() } else { format!(" {}", index + 1) };
         let mut entries = vec![
             ("name", text(name.place, format!("{}{suffix}", name.text().unwrap_or_default()))),
@@ -121,7 +121,7 @@ fn api<'a>(
         ];
         entries.extend(operations(all, api.place).map(|operations| ("operations", operations)));
         for environment in ["production", "sandbox"] {
-            let policy = policies::policy(attached, environment, &mut means, report);
+            let policy = policies::policy(attached, environment, &mut context, report);
             told(name, environment, policy.is_some(), report);
             entries.extend(policy.map(|policy| (environment, policy)));
         }

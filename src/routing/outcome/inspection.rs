@@ -11,7 +11,7 @@ pub const MAX_BYTES: usize = 64 << 10;
 
 /// What an answer's content type lets us read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum BodyFormat {
     /// Server-sent events.
     Events,
     /// One JSON text.
@@ -40,7 +40,7 @@ pub struct ErrorFacts {
     pub wait: Option<Duration>,
 }
 
-impl Kind {
+impl BodyFormat {
     /// By content type; `None` for what can't be read.
     #[must_use]
     pub fn of(content_type: &str) -> Option<Self> {
@@ -148,7 +148,7 @@ mod tests {
         Start::Bad(ErrorFacts { codes: codes.iter().map(|&code| code.to_owned()).collect(), ..ErrorFacts::default() })
     }
 
-    fn check(kind: Kind, text: &str, ended: bool, expected: &Start) {
+    fn check(kind: BodyFormat, text: &str, ended: bool, expected: &Start) {
         assert_eq!(kind.judge(text.as_bytes(), ended), *expected, "{text:?}");
     }
 
@@ -173,15 +173,15 @@ mod tests {
             ("data: [DONE]\n\n", bad(&[])),
             ("data: not json\n\n", Start::Good),
         ] {
-            check(Kind::Events, text, false, &expected);
+            check(BodyFormat::Events, text, false, &expected);
         }
     }
 
     #[test]
     fn a_stream_that_ends_before_its_first_event_is_empty() {
-        check(Kind::Events, "", true, &bad(&[]));
-        check(Kind::Events, ": only comments\n\n", true, &bad(&[]));
-        check(Kind::Events, "data: {\"choices\":[]}", true, &Start::Good);
+        check(BodyFormat::Events, "", true, &bad(&[]));
+        check(BodyFormat::Events, ": only comments\n\n", true, &bad(&[]));
+        check(BodyFormat::Events, "data: {\"choices\":[]}", true, &Start::Good);
     }
 
     #[test]
@@ -193,14 +193,14 @@ mod tests {
             ("", true, bad(&[])),
             ("{broken", true, Start::Good),
         ] {
-            check(Kind::Json, text, ended, &expected);
+            check(BodyFormat::Json, text, ended, &expected);
         }
     }
 
     #[test]
     fn what_is_long_is_an_answer() {
-        check(Kind::Json, &"x".repeat(MAX_BYTES), false, &Start::Good);
-        check(Kind::Events, &": c\n".repeat(MAX_BYTES), false, &Start::Good);
+        check(BodyFormat::Json, &"x".repeat(MAX_BYTES), false, &Start::Good);
+        check(BodyFormat::Events, &": c\n".repeat(MAX_BYTES), false, &Start::Good);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Intelligent {
 
 /// What has to be known of a request before its candidates are.
 #[derive(Debug)]
-pub enum Asked {
+pub enum Classify {
     /// The classifier's answer.
     Question(Question),
     /// Nothing more.
@@ -33,13 +33,13 @@ pub enum Asked {
 impl Intelligent {
     /// What there is to be asked about a request with this body.
     #[must_use]
-    pub fn ask(&self, body: &BodyFacts<'_>, scope: &str) -> Asked {
+    pub fn ask(&self, body: &BodyFacts<'_>, scope: &str) -> Classify {
         match self.content.find(body) {
             Some(content) => {
                 let (classifier, rules) = (Arc::clone(&self.classifier), Arc::clone(&self.rules));
-                Asked::Question(Question::new(classifier, rules, &content, scope))
+                Classify::Question(Question::new(classifier, rules, &content, scope))
             }
-            None => Asked::Known(Classification::content_missing(&self.classifier)),
+            None => Classify::Known(Classification::content_missing(&self.classifier)),
         }
     }
 

@@ -32,7 +32,7 @@ impl Life {
         self.target.take(self.now, LEASE).expect("the target is available")
     }
 
-    fn settle(&self, dispatch: Dispatch, status: u16) -> Option<Grudge> {
+    fn settle(&self, dispatch: Dispatch, status: u16) -> Option<PendingFailure> {
         dispatch.settle(&Outcome::of(status, Quota::default(), Origin::Provider), &self.limits, self.now)
     }
 
@@ -47,13 +47,13 @@ impl Life {
         self.now += Duration::from_secs(seconds);
     }
 
-    /// The standing in words: `ready`, `suspended 30`, `probe due`, `probing`.
-    fn standing(&self) -> String {
-        match self.target.standing(self.now) {
-            Standing::Ready => "ready".into(),
-            Standing::ProbeDue => "probe due".into(),
-            Standing::Probing(_) => "probing".into(),
-            Standing::Suspended(until) => format!("suspended {}", (until - self.now).as_secs()),
+    /// The availability in words: `ready`, `suspended 30`, `probe due`, `probing`.
+    fn availability(&self) -> String {
+        match self.target.availability(self.now) {
+            Availability::Ready => "ready".into(),
+            Availability::ProbeDue => "probe due".into(),
+            Availability::Probing(_) => "probing".into(),
+            Availability::Suspended(until) => format!("suspended {}", (until - self.now).as_secs()),
         }
     }
 }
@@ -68,18 +68,18 @@ fn asking(status: u16, seconds: u64) -> Outcome {
 fn three_failures_in_a_row_suspend() {
     let life = Life::new();
     life.answer(&[503, 503, 200, 503, 503]);
-    assert_eq!(life.standing(), "ready", "a success in between starts the row afresh");
+    assert_eq!(life.availability(), "ready", "a success in between starts the row afresh");
     life.answer(&[503]);
-    assert_eq!(life.standing(), "suspended 30");
+    assert_eq!(life.availability(), "suspended 30");
 }
 
 #[test]
 fn what_is_the_requests_own_fault_neither_counts_nor_heals() {
     let life = Life::new();
     life.answer(&[503, 503, 400, 422, 301]);
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
     life.answer(&[503]);
-    assert_eq!(life.standing(), "suspended 30");
+    assert_eq!(life.availability(), "suspended 30");
 }
 
 #[test]
@@ -87,23 +87,23 @@ fn a_rate_limit_suspends_at_once_for_as_long_as_it_says() {
     let life = Life::new();
     let outcome = asking(429, 7);
     life.take().settle(&outcome, &life.limits, life.now);
-    assert_eq!(life.standing(), "suspended 7");
+    assert_eq!(life.availability(), "suspended 7");
 }
 
 #[test]
 fn a_refused_connection_suspends_at_once() {
     let life = Life::new();
     life.take().settle(&Outcome::of(503, Quota::default(), Origin::EnvoyRefused), &life.limits, life.now);
-    assert_eq!(life.standing(), "suspended 30");
+    assert_eq!(life.availability(), "suspended 30");
 }
 
 #[test]
 fn a_failure_is_held_against_the_target_when_another_one_served() {
     let life = Life::new();
-    let grudge = life.settle(life.take(), 500).expect("a grudge");
-    assert_eq!(life.standing(), "ready");
-    grudge.outdone(life.now);
-    assert_eq!(life.standing(), "suspended 30");
+    let failure = life.settle(life.take(), 500).expect("a failure");
+    assert_eq!(life.availability(), "ready");
+    failure.confirm(life.now);
+    assert_eq!(life.availability(), "suspended 30");
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn requests_in_flight_that_fail_are_one_failure() {
     for (index, dispatch) in in_flight.into_iter().enumerate() {
         life.settle(dispatch, 503);
         if index == 2 {
-            assert_eq!(life.standing(), "suspended 30");
+            assert_eq!(life.availability(), "suspended 30");
             life.pass(10);
         }
     }
-    assert_eq!(life.standing(), "suspended 20", "answers from before the suspension do not lengthen it");
+    assert_eq!(life.availability(), "suspended 20", "answers from before the suspension do not lengthen it");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn an_answer_from_before_the_suspension_does_not_end_it() {
     life.answer(&[429]);
     life.pass(31);
     life.settle(late, 200);
-    assert_eq!(life.standing(), "probe due");
+    assert_eq!(life.availability(), "probe due");
 }
 
 #[test]
@@ -135,13 +135,13 @@ fn exactly_one_request_probes_and_its_success_restores() {
     let mut life = Life::new();
     life.answer(&[429]);
     life.pass(30);
-    assert_eq!(life.standing(), "probe due");
+    assert_eq!(life.availability(), "probe due");
     let probe = life.take();
     assert!(probe.is_probe());
-    assert_eq!(life.standing(), "probing");
+    assert_eq!(life.availability(), "probing");
     assert!(life.target.take(life.now, LEASE).is_err());
     life.settle(probe, 200);
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
     assert!(!life.take().is_probe());
 }
 
@@ -150,13 +150,13 @@ fn a_probe_that_fails_suspends_again_at_once_and_for_twice_as_long_up_to_five_mi
     let mut life = Life::new();
     life.answer(&[429]);
     for seconds in [30, 60, 120, 240, 300, 300] {
-        assert_eq!(life.standing(), format!("suspended {seconds}"));
+        assert_eq!(life.availability(), format!("suspended {seconds}"));
         life.pass(seconds);
         life.answer(&[503]);
     }
     life.pass(300);
     life.answer(&[200, 429]);
-    assert_eq!(life.standing(), "suspended 30", "a success starts the growth afresh");
+    assert_eq!(life.availability(), "suspended 30", "a success starts the growth afresh");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_probe_that_is_told_how_long_to_wait_waits_so_long() {
     life.answer(&[429]);
     life.pass(30);
     life.take().settle(&asking(429, 7), &life.limits, life.now);
-    assert_eq!(life.standing(), "suspended 7");
+    assert_eq!(life.availability(), "suspended 7");
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn a_hundred_late_failures_do_not_let_the_suspension_grow() {
     for dispatch in late {
         life.settle(dispatch, 503);
     }
-    assert_eq!(life.standing(), "suspended 30");
+    assert_eq!(life.availability(), "suspended 30");
     life.pass(30);
     life.answer(&[503]);
-    assert_eq!(life.standing(), "suspended 60", "the first step of the growth");
+    assert_eq!(life.availability(), "suspended 60", "the first step of the growth");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_success_that_uses_up_the_quota_suspends_until_it_is_there_again() {
     let life = Life::new();
     let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(9)) };
     life.take().settle(&Outcome::of(200, quota, Origin::Provider), &life.limits, life.now);
-    assert_eq!(life.standing(), "suspended 9");
+    assert_eq!(life.availability(), "suspended 9");
     assert_eq!(life.target.counts(), Counts { dispatched: 1, served: 1, failed: 0, suspensions: 1 });
 }
 
@@ -198,7 +198,7 @@ fn what_envoy_could_not_send_says_nothing() {
         let outcome = Outcome::of(503, Quota::default(), Origin::EnvoyOverflow);
         life.take().settle(&outcome, &life.limits, life.now);
     }
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_probe_whose_client_leaves_is_free_for_the_next_request() {
     life.answer(&[429]);
     life.pass(30);
     drop(life.take());
-    assert_eq!(life.standing(), "probe due");
+    assert_eq!(life.availability(), "probe due");
 }
 
 #[test]
@@ -219,9 +219,9 @@ fn a_probe_that_never_ends_loses_its_lease() {
     life.pass(LEASE.as_secs());
     let second = life.take();
     drop(stuck);
-    assert_eq!(life.standing(), "probing", "the first probe's end does not free the second's lease");
+    assert_eq!(life.availability(), "probing", "the first probe's end does not free the second's lease");
     life.settle(second, 200);
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
 }
 
 #[test]
@@ -232,12 +232,12 @@ fn a_refused_credential_suspends_every_model_of_the_endpoint() {
     life.target = registry.target(&key, &ModelName::new("one"));
     let other = registry.target(&key, &ModelName::new("other"));
     life.answer(&[401]);
-    assert!(!other.standing(life.now).is_available());
+    assert!(!other.availability(life.now).is_available());
     life.pass(30);
     let probe = other.take(life.now, LEASE).expect("the probe goes through any model");
     assert!(life.target.take(life.now, LEASE).is_err());
     life.settle(probe, 200);
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn nothing_is_ever_suspended_where_the_duration_is_zero() {
     life.limits.suspend_after = NonZeroU32::MIN;
     life.answer(&[503, 429, 401]);
     life.take().settle(&asking(429, 60), &life.limits, life.now);
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_used_up_quota_may_have_a_duration_of_its_own() {
             let mut life = Life::new();
             life.limits = SuspensionRules { suspend, quota_suspend, suspend_after: NonZeroU32::MIN };
             life.take().settle(&outcome, &life.limits, life.now);
-            life.standing()
+            life.availability()
         };
         assert_eq!(standing_after(Outcome::Failed { asked: None }), failing);
         assert_eq!(standing_after(Outcome::RateLimited { asked: None }), limited);
@@ -305,9 +305,9 @@ fn two_models() -> (Life, Arc<TargetState>) {
 #[test]
 fn a_target_that_two_things_keep_out_is_out_for_the_longer() {
     let (life, other) = two_models();
-    assert_eq!(life.standing(), "suspended 60");
-    assert_eq!(other.standing(life.now), Standing::Suspended(life.now + Duration::from_secs(2)));
-    assert_eq!(life.target.take(life.now, LEASE).expect_err("suspended"), life.target.standing(life.now));
+    assert_eq!(life.availability(), "suspended 60");
+    assert_eq!(other.availability(life.now), Availability::Suspended(life.now + Duration::from_secs(2)));
+    assert_eq!(life.target.take(life.now, LEASE).expect_err("suspended"), life.target.availability(life.now));
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_suspended_target_does_not_begin_its_endpoints_probe() {
     let (mut life, other) = two_models();
     life.pass(2);
     assert!(life.target.take(life.now, LEASE).is_err());
-    assert_eq!(other.standing(life.now), Standing::ProbeDue);
+    assert_eq!(other.availability(life.now), Availability::ProbeDue);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn an_endpoints_probe_that_fails_in_any_way_suspends_it_again() {
         let (mut life, other) = two_models();
         life.pass(2);
         other.take(life.now, LEASE).expect("the probe").settle(&outcome, &life.limits, life.now);
-        assert!(matches!(other.endpoint.gate.standing(life.now), Standing::Suspended(_)), "{outcome:?}");
+        assert!(matches!(other.endpoint.gate.availability(life.now), Availability::Suspended(_)), "{outcome:?}");
     }
 }
 
@@ -337,7 +337,7 @@ fn the_success_of_a_probe_that_has_lost_its_lease_opens_nothing() {
     life.pass(LEASE.as_secs());
     let second = life.take();
     life.settle(stuck, 200);
-    assert_eq!(life.standing(), "probing");
+    assert_eq!(life.availability(), "probing");
     drop(second);
 }
 
@@ -349,16 +349,16 @@ fn a_request_that_has_nowhere_else_to_go_is_a_probe_before_its_time() {
     let another = life.target.take_suspended(life.now, LEASE);
     assert!(probe.is_probe() && !another.is_probe());
     life.settle(another, 503);
-    assert_eq!(life.standing(), "probing", "what is no probe decides nothing");
+    assert_eq!(life.availability(), "probing", "what is no probe decides nothing");
     life.settle(probe, 200);
-    assert_eq!(life.standing(), "ready");
+    assert_eq!(life.availability(), "ready");
 }
 
 #[test]
 fn an_outcome_in_doubt_is_held_against_the_target_when_another_one_served() {
     let life = Life::new();
-    let grudge = life.take().doubt(&life.limits).expect("a grudge");
-    assert_eq!(life.standing(), "ready");
-    grudge.outdone(life.now);
-    assert_eq!(life.standing(), "suspended 30");
+    let failure = life.take().doubt(&life.limits).expect("a failure");
+    assert_eq!(life.availability(), "ready");
+    failure.confirm(life.now);
+    assert_eq!(life.availability(), "suspended 30");
 }

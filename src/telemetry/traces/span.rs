@@ -95,8 +95,8 @@ fn events(decision: &Decision, at: u64) -> Vec<Event> {
         attributes,
         dropped_attributes_count: 0,
     };
-    let passed_over = decision.passed_over.as_deref().into_iter().flat_map(|all| all.split("; "));
-    let passed_over = passed_over.map(|candidate| {
+    let skipped = decision.skipped.as_deref().into_iter().flat_map(|all| all.split("; "));
+    let skipped = skipped.map(|candidate| {
         let (target, reason) = candidate.split_once(": ").unwrap_or((candidate, ""));
         event("passed over", vec![text("model_router.target", target), text("model_router.reason", reason)])
     });
@@ -108,7 +108,7 @@ fn events(decision: &Decision, at: u64) -> Vec<Event> {
         attributes.extend(it.rule.as_ref().map(|rule| text("model_router.rule", rule)));
         event("classified", attributes)
     });
-    classified.into_iter().chain(passed_over).collect()
+    classified.into_iter().chain(skipped).collect()
 }
 
 pub(super) fn text(key: &str, value: &str) -> KeyValue {

@@ -48,12 +48,12 @@ fn the_failover_policy_goes_by_the_model_asked_for() {
     let router = router(&format!("{}{failover}", &POLICY[..production]));
     let mut stream = Stream::new(&router);
     stream.on(request(head()));
-    let (Answer::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
+    let (Action::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
     assert_eq!((value(&mutation, private::CLUSTER), sent.map(|sent| sent.whole())), ("west", None), "as it came");
     assert!(stream.answer(503));
     let mut stream = Stream::new(&router);
     stream.on(request(head()));
-    let (Answer::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
+    let (Action::RequestBody(mutation, sent), _) = stream.on(body(r#"{"model":"one"}"#)) else { panic!("sent") };
     assert_eq!(
         (value(&mutation, private::CLUSTER), sent.map(|sent| sent.whole())),
         ("east", Some(br#"{"model":"two"}"#[..].into()))
@@ -81,7 +81,7 @@ fn attempts_end_with_the_time_for_all_of_them() {
     let router = router(&POLICY.replace("round_robin: {", "round_robin: { overall_timeout: 5s,"));
     let mut stream = Stream::new(&router);
     stream.on(request(head()));
-    let (Answer::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("sent") };
+    let (Action::RequestBody(mutation, _), _) = stream.on(body("{}")) else { panic!("sent") };
     assert_eq!(value(&mutation, TIME_LIMIT), "5000");
     stream.now += Duration::from_secs(5);
     assert!(!stream.answer(504));
@@ -93,7 +93,7 @@ fn a_client_is_told_who_served_it_unless_the_policy_says_otherwise() {
         let router = router(&POLICY.replace("round_robin: {", &format!("round_robin: {{ {option}")));
         let mut stream = Stream::new(&router);
         stream.forward();
-        let (Answer::ResponseHeaders(mutation), _) = stream.on(answered(200)) else { panic!("answered") };
+        let (Action::ResponseHeaders(mutation), _) = stream.on(answered(200)) else { panic!("answered") };
         let served =
             [("x-model-router-model", "one"), ("x-model-router-endpoint", "east"), ("x-model-router-attempts", "1")];
         let served: Vec<_> = served.into_iter().map(|(name, value)| (name.into(), value.to_owned())).collect();
@@ -106,7 +106,7 @@ fn attempts_that_found_no_router_are_none_of_the_policys() {
     let router = router(&POLICY.replace("round_robin: {", "round_robin: { attempts: 1,"));
     for count in [1, 2, 10] {
         let attempt = request(RequestHead { attempt_count: Some(count), ..head() });
-        assert_eq!(Stream::new(&router).on(attempt).0, Answer::Unchanged(Phase::RequestHeaders), "{count}");
+        assert_eq!(Stream::new(&router).on(attempt).0, Action::Unchanged(Phase::RequestHeaders), "{count}");
     }
 }
 

@@ -22,16 +22,16 @@ fn event(number: u8, mode: BodyMode, names_a_cluster: bool) -> (Event, &'static 
     }
 }
 
-fn kind(answer: &Answer) -> &'static str {
+fn kind(answer: &Action) -> &'static str {
     match answer {
-        Answer::RequestHeaders(_) | Answer::Unchanged(Phase::RequestHeaders) => "request headers",
-        Answer::RequestBody(..) | Answer::Unchanged(Phase::RequestBody) => "request body",
-        Answer::ResponseHeaders(_) | Answer::Unchanged(Phase::ResponseHeaders) => "response headers",
-        Answer::Unchanged(Phase::RequestTrailers) => "request trailers",
-        Answer::Unchanged(Phase::ResponseBody) => "response body",
-        Answer::Unchanged(Phase::ResponseTrailers) => "response trailers",
-        Answer::Reply(_) => "reply",
-        Answer::Request { .. } | Answer::Chunk { .. } | Answer::Nothing | Answer::Hold(_) => "full duplex",
+        Action::RequestHeaders(_) | Action::Unchanged(Phase::RequestHeaders) => "request headers",
+        Action::RequestBody(..) | Action::Unchanged(Phase::RequestBody) => "request body",
+        Action::ResponseHeaders(_) | Action::Unchanged(Phase::ResponseHeaders) => "response headers",
+        Action::Unchanged(Phase::RequestTrailers) => "request trailers",
+        Action::Unchanged(Phase::ResponseBody) => "response body",
+        Action::Unchanged(Phase::ResponseTrailers) => "response trailers",
+        Action::Reply(_) => "reply",
+        Action::Request { .. } | Action::Chunk { .. } | Action::Nothing | Action::Hold(_) => "full duplex",
     }
 }
 
@@ -65,18 +65,18 @@ proptest! {
                 || (kind == "full duplex" && asked.starts_with("request") && (duplex || asked == "request body"));
             prop_assert!(fits, "{asked}: {answer:?}");
             match &answer {
-                Answer::RequestHeaders(mutation) => prop_assert!(rules_out_the_clients_cluster(mutation), "{answer:?}"),
-                Answer::Unchanged(Phase::RequestHeaders) => {
+                Action::RequestHeaders(mutation) => prop_assert!(rules_out_the_clients_cluster(mutation), "{answer:?}"),
+                Action::Unchanged(Phase::RequestHeaders) => {
                     prop_assert!(!names_a_cluster && !duplex && next == Next::More, "nobody is left to put it right");
                     put_off = true;
                 }
-                Answer::RequestBody(mutation, _) => {
+                Action::RequestBody(mutation, _) => {
                     let removes_all = !put_off || mutation.remove.iter().any(|name| name == "cookie");
                     prop_assert!(removes_all && rules_out_the_clients_cluster(mutation), "{answer:?}");
                     put_off = false;
                 }
-                Answer::Request { mutation, .. } => prop_assert!(rules_out_the_clients_cluster(mutation), "{answer:?}"),
-                Answer::Unchanged(Phase::RequestBody) => prop_assert!(!put_off, "the headers were never changed"),
+                Action::Request { mutation, .. } => prop_assert!(rules_out_the_clients_cluster(mutation), "{answer:?}"),
+                Action::Unchanged(Phase::RequestBody) => prop_assert!(!put_off, "the headers were never changed"),
                 _ => {}
             }
             if next == Next::End {

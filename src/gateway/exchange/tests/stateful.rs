@@ -17,7 +17,7 @@ fn what_exists_at_one_account_is_refused_where_no_account_is_named() {
     assert_eq!(refused(Stream::new(&router).on(request(files))), 400);
     let mut stream = Stream::new(&router);
     stream.on(request(head()));
-    let (Answer::Reply(reply), _) = stream.on(body(r#"{"previous_response_id":"r"}"#)) else { panic!("refused") };
+    let (Action::Reply(reply), _) = stream.on(body(r#"{"previous_response_id":"r"}"#)) else { panic!("refused") };
     assert_eq!(reply.status, 400);
     assert!(String::from_utf8(reply.body).expect("UTF-8").contains("stateful_endpoint"));
 }
@@ -32,11 +32,11 @@ fn what_exists_at_one_account_goes_there_as_it_is() {
             content_type: Some("multipart/form-data".into()),
             ..head()
         };
-        let (Answer::RequestHeaders(mutation), Next::More) = stream.on(request(files)) else { panic!("sent") };
+        let (Action::RequestHeaders(mutation), Next::More) = stream.on(request(files)) else { panic!("sent") };
         assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, ":path")), ("west", "/files?limit=2"));
         assert_eq!(value(&mutation, "authorization"), "Bearer key-west");
         assert!(!mutation.remove.iter().any(|name| name == "authorization"), "what is set is not removed");
-        assert_eq!(stream.on(body("--x")), (Answer::Unchanged(Phase::RequestBody), Next::More));
+        assert_eq!(stream.on(body("--x")), (Action::Unchanged(Phase::RequestBody), Next::More));
         assert!(!stream.answer(500), "never tried elsewhere");
     }
 }
@@ -47,7 +47,7 @@ fn a_body_that_refers_to_state_keeps_its_model_if_the_account_has_it() {
     let mut stream = Stream::new(&router);
     stream.on(request(head()));
     let text = r#"{"previous_response_id":"r","model":"two"}"#;
-    let (Answer::RequestBody(mutation, sent), Next::More) = stream.on(body(text)) else { panic!("sent") };
+    let (Action::RequestBody(mutation, sent), Next::More) = stream.on(body(text)) else { panic!("sent") };
     assert_eq!((value(&mutation, private::CLUSTER), sent), ("west", None), "{text}: goes on as it came");
     assert!(!stream.answer(503));
     let mut stream = Stream::new(&router);

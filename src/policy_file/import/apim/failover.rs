@@ -1,6 +1,6 @@
 //! Failover: each policy is an entry, by the model that it is for.
 
-use super::Means;
+use super::Context;
 use super::policies::{bounds, target};
 use crate::document::problem::Report;
 use crate::document::yaml::Node;
@@ -10,7 +10,7 @@ use crate::policy_file::import::tree::{list, map};
 pub(super) fn policy(
     configs: &[&Node],
     environment: &str,
-    means: &mut Means<'_, '_>,
+    context: &mut Context<'_, '_>,
     report: &mut Report,
 ) -> Option<Node> {
     let mut entries = Vec::new();
@@ -23,22 +23,22 @@ pub(super) fn policy(
             report.error(section.place, "a failover policy needs a `targetModel`");
             continue;
         };
-        let primary = target(primary, means, report).map(|target| map(primary.place, target.into()));
+        let primary = target(primary, context, report).map(|target| map(primary.place, target.into()));
         let fallbacks = section.get("fallbackModels").map_or(&[][..], Node::items);
         let fallbacks: Vec<_> = fallbacks
             .iter()
-            .filter_map(|fallback| Some(map(fallback.place, target(fallback, means, report)?.into())))
+            .filter_map(|fallback| Some(map(fallback.place, target(fallback, context, report)?.into())))
             .collect();
         let mut entry = vec![("primary", primary?)];
         if !fallbacks.is_empty() {
             entry.push(("fallbacks", list(section.place, fallbacks)));
         }
-        entry.extend(bounds(config, means.timeout, report).into_iter().filter(|(key, _)| *key != "suspend_after"));
+        entry.extend(bounds(config, context.timeout, report).into_iter().filter(|(key, _)| *key != "suspend_after"));
         entries.push(map(section.place, entry));
     }
     let place = entries.first()?.place;
     let mut policy = vec![("entries", list(place, entries))];
     // A request for another model goes on unchanged there.
-    policy.extend(means.endpoints.default(environment).map(|endpoint| ("other_models", endpoint)));
+    policy.extend(context.endpoints.default(environment).map(|endpoint| ("other_models", endpoint)));
     Some(map(place, vec![("failover", map(place, policy))]))
 }

@@ -1,6 +1,6 @@
 //! Intelligent routing: rules, a default and the gateway's classifier.
 
-use super::Means;
+use super::Context;
 use super::policies::{bounds, target};
 use crate::document::problem::Report;
 use crate::document::yaml::Node;
@@ -10,11 +10,16 @@ use crate::policy_file::import::tree::{list, map, text};
 /// What a rule may have; some of it is for people.
 const RULE: [&str; 7] = ["id", "name", "context", "model", "endpointId", "vendor", "endpointName"];
 
-pub(super) fn policy(config: &Node, environment: &str, means: &mut Means<'_, '_>, report: &mut Report) -> Option<Node> {
+pub(super) fn policy(
+    config: &Node,
+    environment: &str,
+    context: &mut Context<'_, '_>,
+    report: &mut Report,
+) -> Option<Node> {
     honoured(config, &["contentPath", "path", "production", "sandbox"], "this policy", &[], report);
     let section = config.get(environment).filter(|section| !section.entries().is_empty())?;
     honoured(section, &["defaultModel", "routingrules", "routingRules"], "this policy", &[], report);
-    let Some(classifier) = means.classifier else {
+    let Some(classifier) = context.classifier else {
         let help = "add the deployment.toml that has `[apim.ai.llm_provider]`".to_owned();
         if !report.has_errors() {
             report.error_with(config.place, "it is not known which LLM sorts the requests", help);
@@ -22,14 +27,14 @@ pub(super) fn policy(config: &Node, environment: &str, means: &mut Means<'_, '_>
         return None;
     };
     let rules = section.get("routingrules").or(section.get("routingRules")).map_or(&[][..], Node::items);
-    let rules: Vec<_> = rules.iter().filter_map(|rule| self::rule(rule, means, report)).collect();
+    let rules: Vec<_> = rules.iter().filter_map(|rule| self::rule(rule, context, report)).collect();
     let Some(default) = section.get("defaultModel") else {
         report.error(section.place, "an intelligent policy needs a `defaultModel`");
         return None;
     };
-    let default = map(default.place, target(default, means, report)?.into());
+    let default = map(default.place, target(default, context, report)?.into());
     let place = section.place;
-    let mut entries = bounds(config, means.timeout, report);
+    let mut entries = bounds(config, context.timeout, report);
     entries.push(("classifier", text(place, classifier)));
     let path = config.get("contentPath").or(config.get("path"));
     entries.extend(
@@ -43,16 +48,16 @@ pub(super) fn policy(config: &Node, environment: &str, means: &mut Means<'_, '_>
 }
 
 /// A rule; one that says nothing is left out there, and here with a warning.
-fn rule(rule: &Node, means: &mut Means<'_, '_>, report: &mut Report) -> Option<Node> {
+fn rule(rule: &Node, context: &mut Context<'_, '_>, report: &mut Report) -> Option<Node> {
     honoured(rule, &RULE, "this rule", &[], report);
     let is_there = |key: &str| rule.get(key).and_then(Node::text).is_some_and(|text| !text.is_empty());
     if !["name", "model", "endpointId"].into_iter().all(is_there) {
         report.warning(rule.place, "a rule without `name`, `model` or `endpointId` decides on nothing", None);
         return None;
     }
-    let context = rule.get("context").cloned().unwrap_or_else(|| text(rule.place, ""));
-    let named = [("name", rule.get("name")?.clone()), ("context", context)];
-    Some(map(rule.place, named.into_iter().chain(target(rule, means, report)?).collect()))
+    let words = rule.get("context").cloned().unwrap_or_else(|| text(rule.place, ""));
+    let named = [("name", rule.get("name")?.clone()), ("context", words)];
+    Some(map(rule.place, named.into_iter().chain(target(rule, context, report)?).collect()))
 }
 
 /// Whether an API asks the classifier.

@@ -1,6 +1,6 @@
 //! The policies that are attached to an API or to an operation, and the one of ours that they become.
 
-use super::{Means, embedded, failover, intelligent, turns};
+use super::{Context, embedded, failover, intelligent, turns};
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::document::yaml::{Meaning, Node, Scalar, Value};
@@ -66,7 +66,7 @@ pub(super) fn attached<'a>(flows: Option<&'a Node>, report: &mut Report) -> Vec<
 pub(super) fn policy(
     attached: &[Attached<'_>],
     environment: &str,
-    means: &mut Means<'_, '_>,
+    context: &mut Context<'_, '_>,
     report: &mut Report,
 ) -> Option<Node> {
     let strongest =
@@ -78,25 +78,29 @@ pub(super) fn policy(
     }
     let config = &decide[0].config;
     match strongest {
-        Kind::RoundRobin => turns::policy(config, environment, turns::Order::RoundRobin, means, report),
-        Kind::Weighted => turns::policy(config, environment, turns::Order::Weighted, means, report),
-        Kind::Intelligent => intelligent::policy(config, environment, means, report),
+        Kind::RoundRobin => turns::policy(config, environment, turns::Order::RoundRobin, context, report),
+        Kind::Weighted => turns::policy(config, environment, turns::Order::Weighted, context, report),
+        Kind::Intelligent => intelligent::policy(config, environment, context, report),
         Kind::Failover => {
             let configs: Vec<_> = decide.iter().map(|one| &one.config).collect();
-            failover::policy(&configs, environment, means, report)
+            failover::policy(&configs, environment, context, report)
         }
     }
 }
 
 /// A model at an endpoint; what is wrong is reported.
-pub(super) fn target(node: &Node, means: &mut Means<'_, '_>, report: &mut Report) -> Option<[(&'static str, Node); 2]> {
+pub(super) fn target(
+    node: &Node,
+    context: &mut Context<'_, '_>,
+    report: &mut Report,
+) -> Option<[(&'static str, Node); 2]> {
     let text = |key: &str| node.get(key).filter(|value| value.text().is_some_and(|text| !text.is_empty()));
     let Some((model, id)) = text("model").zip(text("endpointId")) else {
         report.error(node.place, "a model needs both `model` and `endpointId`");
         return None;
     };
-    means.vendor.model(model, report);
-    let endpoint = means.endpoints.named(id, report)?;
+    context.vendor.model(model, report);
+    let endpoint = context.endpoints.named(id, report)?;
     Some([("model", model.clone()), ("endpoint", endpoint)])
 }
 

@@ -1,6 +1,6 @@
 //! Round robin, even or weighted.
 
-use super::Means;
+use super::Context;
 use super::policies::{bounds, target};
 use crate::document::problem::Report;
 use crate::document::words::shown;
@@ -24,7 +24,7 @@ pub(super) fn policy(
     config: &Node,
     environment: &str,
     order: Order,
-    means: &mut Means<'_, '_>,
+    context: &mut Context<'_, '_>,
     report: &mut Report,
 ) -> Option<Node> {
     honoured(config, &["production", "sandbox", "suspendDuration"], "this policy", &[], report);
@@ -33,7 +33,7 @@ pub(super) fn policy(
     let mut targets = Vec::new();
     for model in models {
         honoured(model, &KEYS, "this model", &[], report);
-        targets.push((model, target(model, means, report)?));
+        targets.push((model, target(model, context, report)?));
     }
     if targets.is_empty() {
         return None;
@@ -43,7 +43,7 @@ pub(super) fn policy(
         let weight = weights.get(index).map(|weight| ("weight", plain(model.place, weight.to_string())));
         map(model.place, target.into_iter().chain(weight).collect())
     });
-    let mut entries = bounds(config, means.timeout, report);
+    let mut entries = bounds(config, context.timeout, report);
     entries.push(("targets", list(place, targets.collect())));
     let key = if order == Order::Weighted { "weighted_round_robin" } else { "round_robin" };
     Some(map(place, vec![(key, map(place, entries))]))

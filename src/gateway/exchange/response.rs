@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::headers::{self, unseen};
-use super::{Answer, Exchange, Mutation, Next, Sent, State};
+use super::{Action, Exchange, Mutation, Next, Sent, State};
 use crate::gateway::router::{Attempt, RequestHead};
 use crate::routing::decision::Metadata;
-use crate::routing::outcome::inspection::{ErrorFacts, Kind, MAX_BYTES, Start};
+use crate::routing::outcome::inspection::{BodyFormat, ErrorFacts, MAX_BYTES, Start};
 use crate::routing::outcome::quota::Quota;
 use crate::routing::outcome::{Origin, Outcome};
 
@@ -18,7 +18,7 @@ const MAX_HOLD: Duration = Duration::from_secs(50);
 
 /// The headers of an answer.
 #[derive(Debug)]
-pub struct AnswerHead {
+pub struct ResponseHead {
     /// Its status.
     pub status: u16,
     /// What it says of the target's quota.
@@ -32,7 +32,7 @@ pub struct AnswerHead {
     /// What it calls itself where a header says so, as AWS does.
     pub error_type: Option<String>,
     /// What its body is, where that can be read.
-    pub kind: Option<Kind>,
+    pub kind: Option<BodyFormat>,
 }
 
 /// An answer whose headers are held back while its start is looked at.
@@ -40,7 +40,7 @@ pub struct AnswerHead {
 pub(super) struct Inspection {
     head: RequestHead,
     attempt: Attempt,
-    answer: AnswerHead,
+    answer: ResponseHead,
     outcome: Outcome,
     begun: Instant,
     seen: Vec<u8>,
@@ -48,19 +48,19 @@ pub(super) struct Inspection {
 }
 
 impl Exchange {
-    pub(super) fn on_answer(
+    pub(super) fn on_response(
         &mut self,
         head: RequestHead,
         sent: Sent,
-        answer: AnswerHead,
+        answer: ResponseHead,
         (begun, now): (Instant, Instant),
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         let attempt = match sent {
             Sent::Target(attempt) => *attempt,
             Sent::Pinned(route) => {
                 let endpoint = route.policy().stateful.as_ref().map(|stateful| &*stateful.endpoint);
                 let unwanted = unseen(answer.unwanted, &route.api, endpoint);
-                return (Answer::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
+                return (Action::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
             }
         };
         let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
@@ -68,7 +68,7 @@ impl Exchange {
             let facts = ErrorFacts { codes: vec![code.clone()], ..ErrorFacts::default() };
             outcome = outcome.refined(&facts, attempt.target().endpoint.provider);
         }
-        let looked_at = attempt.trial.route.policy().inspect_first_event && answer.kind.is_some();
+        let looked_at = attempt.request.route.policy().inspect_first_event && answer.kind.is_some();
         if answer.end_of_stream && outcome.is_served() && looked_at {
             // An answer that can be read and has nothing to read.
             outcome = Outcome::Failed { asked: None };
@@ -86,9 +86,9 @@ impl Exchange {
         match time_limit {
             Some(time_limit) => {
                 self.state = State::Inspecting(Box::new(inspection));
-                (Answer::Hold(time_limit), Next::More)
+                (Action::Hold(time_limit), Next::More)
             }
-            None => (Answer::ResponseHeaders(self.conclude(inspection, now)), Next::End),
+            None => (Action::ResponseHeaders(self.conclude(inspection, now)), Next::End),
         }
     }
 
@@ -97,31 +97,31 @@ impl Exchange {
         &self,
         head: &RequestHead,
         attempt: &Attempt,
-        answer: &AnswerHead,
+        answer: &ResponseHead,
         outcome: &Outcome,
         begun: Instant,
         now: Instant,
     ) -> Option<Duration> {
-        if !head.answer_can_be_held || answer.end_of_stream || answer.origin != Origin::Provider {
+        if !head.response_can_be_held || answer.end_of_stream || answer.origin != Origin::Provider {
             return None;
         }
         let kind = answer.kind?;
         if answer.status >= 400 {
-            return (kind == Kind::Json).then_some(ERROR_BODY_TIME);
+            return (kind == BodyFormat::Json).then_some(ERROR_BODY_TIME);
         }
         // Without a further attempt there is nothing that could be done about it.
-        let inspected = attempt.trial.route.policy().inspect_first_event && head.stream_id.is_some();
+        let inspected = attempt.request.route.policy().inspect_first_event && head.stream_id.is_some();
         let left = attempt.time_limit.saturating_sub(now.saturating_duration_since(begun));
         (outcome.is_served() && inspected).then_some(left.clamp(Duration::from_millis(1), MAX_HOLD))
     }
 
-    pub(super) fn on_answer_body(
+    pub(super) fn on_response_body(
         &mut self,
         mut inspection: Box<Inspection>,
         bytes: &[u8],
         end_of_stream: bool,
         now: Instant,
-    ) -> (Answer, Next) {
+    ) -> (Action, Next) {
         let room = MAX_BYTES - inspection.seen.len();
         inspection.seen.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let full = inspection.seen.len() >= MAX_BYTES;
@@ -136,21 +136,21 @@ impl Exchange {
         match decided {
             Some(outcome) => {
                 inspection.outcome = outcome;
-                (Answer::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
+                (Action::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
             }
             None => {
                 self.state = State::Inspecting(inspection);
-                (Answer::Nothing, Next::More)
+                (Action::Nothing, Next::More)
             }
         }
     }
 
     /// The start did not come in time: an error's status decides, a success that stalls is a failure.
-    pub(super) fn on_late_answer(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Answer, Next) {
+    pub(super) fn on_late_response(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Action, Next) {
         if inspection.answer.status < 400 {
             inspection.outcome = Outcome::Failed { asked: None };
         }
-        (Answer::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
+        (Action::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
     }
 
     /// Tells the target, and says what becomes of the answer: the client gets it, or the next candidate is tried.
@@ -163,7 +163,7 @@ impl Exchange {
         if let Some(told) = &told {
             self.gateway.telemetry.answered(told, answer.status, &outcome, took);
         }
-        let unwanted = unseen(answer.unwanted, &attempt.trial.route.api, Some(&attempt.target().endpoint));
+        let unwanted = unseen(answer.unwanted, &attempt.request.route.api, Some(&attempt.target().endpoint));
         let decision = headers::decision(&attempt);
         let next = self.gateway.router.observe(attempt, &outcome, head.stream_id.as_deref(), now);
         let goes_on = next.is_some();

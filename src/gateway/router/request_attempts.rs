@@ -1,4 +1,4 @@
-//! A trial: one request's way through its candidates, attempt by attempt.
+//! A request: one request's way through its candidates, attempt by attempt.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use crate::classifier::Classification;
 use crate::gateway::refusal::Refusal;
 use crate::routing::decision::Decision;
 use crate::routing::outcome::Outcome;
-use crate::routing::policy::{Candidates, Limits, Target, Turns};
-use crate::routing::suspension::{Dispatch, Grudge, Standing};
+use crate::routing::policy::{Candidates, Limits, Strategy, Target};
+use crate::routing::suspension::{Availability, Dispatch, PendingFailure};
 
 /// The outcome of an attempt whose response broke off while its headers were held.
 pub const BROKEN_OFF: &str = "broken_off";
 
 /// What a request keeps from its first attempt to its last.
 #[derive(Debug)]
-pub struct Trial {
+pub struct RequestAttempts {
     /// Where it belongs.
     pub route: Route,
     limits: Limits,
@@ -29,7 +29,7 @@ pub struct Trial {
     /// How far into the order it has come.
     position: usize,
     /// The candidates that were passed over since the last one was taken, with the reason.
-    passed_over: Vec<(usize, Standing)>,
+    skipped: Vec<(usize, Availability)>,
     /// The target of the attempt before, and what came of it.
     after: Option<(usize, &'static str)>,
     /// The attempts begun.
@@ -37,14 +37,14 @@ pub struct Trial {
     /// What was asked about the request before its candidates were known; no attempt asks again.
     pub classification: Option<Classification>,
     /// What the failed attempts hold against their targets, should another one serve.
-    grudges: Vec<Grudge>,
+    pending_failures: Vec<PendingFailure>,
 }
 
-/// One attempt of a trial: a target taken.
+/// One attempt of a request: a target taken.
 #[derive(Debug)]
 pub struct Attempt {
     /// The request's way so far.
-    pub trial: Trial,
+    pub request: RequestAttempts,
     /// How long until it must have brought headers.
     pub time_limit: Duration,
     /// What was decided, once the attempt has arrived.
@@ -55,16 +55,16 @@ pub struct Attempt {
 
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum CandidateState {
     /// It could not be had.
-    PassedOver(Standing),
+    Skipped(Availability),
     /// It serves this attempt.
     Taken,
     /// It is tried when those before it fail.
     Behind,
 }
 
-impl Trial {
+impl RequestAttempts {
     /// Takes a turn of the policy for a new request, with what was asked about it.
     ///
     /// # Errors
@@ -78,7 +78,8 @@ impl Trial {
         let requested = facts.model.as_deref();
         let rule = classification.as_ref().and_then(|classification| classification.verdict.rule());
         let policy = route.policy();
-        let available: Vec<_> = policy.targets.iter().map(|target| target.state.standing(now).is_available()).collect();
+        let available: Vec<_> =
+            policy.targets.iter().map(|target| target.state.availability(now).is_available()).collect();
         let Some(Candidates { order, limits }) = policy.candidates(requested, rule, &available) else {
             return Err(route.unknown_model(requested));
         };
@@ -87,7 +88,7 @@ impl Trial {
         // The client waits since before it was asked about.
         let asked = classification.as_ref().map_or(Duration::ZERO, |classification| classification.took);
         let deadline = now + limits.overall_timeout.saturating_sub(asked);
-        let (passed_over, grudges) = (Vec::new(), Vec::new());
+        let (skipped, pending_failures) = (Vec::new(), Vec::new());
         Ok(Self {
             route,
             limits,
@@ -95,25 +96,25 @@ impl Trial {
             deadline,
             order,
             position: 0,
-            passed_over,
+            skipped,
             after: None,
             attempts: 0,
             classification,
-            grudges,
+            pending_failures,
         })
     }
 
     /// Takes the next candidate that can be had.
     ///
     /// # Errors
-    /// The trial itself: none is left.
+    /// The request itself: none is left.
     pub(super) fn next(mut self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
-        self.passed_over.clear();
+        self.skipped.clear();
         while let Some(&target) = self.order.get(self.position) {
             self.position += 1;
             match self.route.policy().targets[target].state.take(now, self.time_limit(now)) {
                 Ok(dispatch) => return Ok(self.attempt(target, dispatch, now)),
-                Err(standing) => self.passed_over.push((target, standing)),
+                Err(availability) => self.skipped.push((target, availability)),
             }
         }
         Err(Box::new(self))
@@ -122,10 +123,10 @@ impl Trial {
     /// Takes the candidate whose suspension ends first: there is none that is not suspended.
     ///
     /// # Errors
-    /// The trial itself: there is no candidate at all.
+    /// The request itself: there is no candidate at all.
     pub(super) fn least_bad(self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
-        let remaining = |&(_, standing): &(usize, Standing)| remaining(standing, now);
-        let Some(&(target, _)) = self.passed_over.iter().min_by_key(|passed| remaining(passed)) else {
+        let remaining = |&(_, availability): &(usize, Availability)| remaining(availability, now);
+        let Some(&(target, _)) = self.skipped.iter().min_by_key(|passed| remaining(passed)) else {
             return Err(Box::new(self));
         };
         let dispatch = self.route.policy().targets[target].state.take_suspended(now, self.time_limit(now));
@@ -135,7 +136,7 @@ impl Trial {
     fn attempt(mut self, target: usize, dispatch: Dispatch, now: Instant) -> Box<Attempt> {
         self.attempts += 1;
         let time_limit = self.time_limit(now);
-        Box::new(Attempt { trial: self, target, dispatch, time_limit, decision: None })
+        Box::new(Attempt { request: self, target, dispatch, time_limit, decision: None })
     }
 
     /// An attempt's own limit, or what is left of the overall one.
@@ -156,13 +157,13 @@ impl Trial {
 
     /// How long until the first of the candidates that were passed over may be tried again.
     pub(super) fn until_available(&self, now: Instant) -> Duration {
-        self.passed_over.iter().map(|&(_, standing)| remaining(standing, now)).min().unwrap_or_default()
+        self.skipped.iter().map(|&(_, availability)| remaining(availability, now)).min().unwrap_or_default()
     }
 }
 
-fn remaining(standing: Standing, now: Instant) -> Duration {
-    match standing {
-        Standing::Suspended(until) => until.saturating_duration_since(now),
+fn remaining(availability: Availability, now: Instant) -> Duration {
+    match availability {
+        Availability::Suspended(until) => until.saturating_duration_since(now),
         // Its probe may succeed at any moment.
         _ => Duration::ZERO,
     }
@@ -172,31 +173,31 @@ impl Attempt {
     /// The target taken.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.trial.route.policy().targets[self.target]
+        &self.request.route.policy().targets[self.target]
     }
 
     /// Which attempt of its request it is, from 1.
     #[must_use]
     pub fn number(&self) -> u32 {
-        self.trial.attempts
+        self.request.attempts
     }
 
     /// Who was asked about the request.
     #[must_use]
     pub fn classifier(&self) -> Option<Arc<str>> {
-        match &self.trial.route.policy().turns {
-            Turns::Intelligent(rules) => Some(Arc::clone(&rules.classifier.name)),
-            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        match &self.request.route.policy().strategy {
+            Strategy::Intelligent(rules) => Some(Arc::clone(&rules.classifier.name)),
+            Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
         }
     }
 
     /// The name of the rule that the request was found to fit.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
-        let rule = self.trial.classification.as_ref()?.verdict.rule()?;
-        match &self.trial.route.policy().turns {
-            Turns::Intelligent(rules) => rules.rule(rule),
-            Turns::RoundRobin(_) | Turns::Weighted(_) | Turns::Failover(_) => None,
+        let rule = self.request.classification.as_ref()?.verdict.rule()?;
+        match &self.request.route.policy().strategy {
+            Strategy::Intelligent(rules) => rules.rule(rule),
+            Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
         }
     }
 
@@ -207,43 +208,48 @@ impl Attempt {
     }
 
     /// All candidates in their order, each with what became of it.
-    pub fn candidates(&self) -> impl Iterator<Item = (&Target, Fate)> {
-        let targets = &self.trial.route.policy().targets;
-        let passed = self.trial.passed_over.iter().map(|&(target, standing)| (target, Fate::PassedOver(standing)));
-        let behind = self.trial.order.iter().skip(self.trial.position).map(|&target| (target, Fate::Behind));
-        let all = passed.filter(|(target, _)| *target != self.target).chain([(self.target, Fate::Taken)]).chain(behind);
+    pub fn candidates(&self) -> impl Iterator<Item = (&Target, CandidateState)> {
+        let targets = &self.request.route.policy().targets;
+        let passed =
+            self.request.skipped.iter().map(|&(target, availability)| (target, CandidateState::Skipped(availability)));
+        let behind =
+            self.request.order.iter().skip(self.request.position).map(|&target| (target, CandidateState::Behind));
+        let all = passed
+            .filter(|(target, _)| *target != self.target)
+            .chain([(self.target, CandidateState::Taken)])
+            .chain(behind);
         all.map(|(target, fate)| (&targets[target], fate))
     }
 
     /// The target of the attempt before, and what came of it.
     pub fn after(&self) -> Option<(&Target, &'static str)> {
-        self.trial.after.map(|(target, outcome)| (&self.trial.route.policy().targets[target], outcome))
+        self.request.after.map(|(target, outcome)| (&self.request.route.policy().targets[target], outcome))
     }
 
     /// The candidates that came before and could not be had, with the reason.
-    pub fn passed_over(&self) -> impl Iterator<Item = (&Target, Standing)> {
-        let targets = &self.trial.route.policy().targets;
-        self.trial.passed_over.iter().map(|&(target, standing)| (&targets[target], standing))
+    pub fn skipped(&self) -> impl Iterator<Item = (&Target, Availability)> {
+        let targets = &self.request.route.policy().targets;
+        self.request.skipped.iter().map(|&(target, availability)| (&targets[target], availability))
     }
 
     /// What came of it is not known; if another target serves, this one failed.
-    pub(super) fn abandon(self) -> Trial {
-        let Self { mut trial, dispatch, target, .. } = self;
-        trial.after = Some((target, BROKEN_OFF));
-        trial.grudges.extend(dispatch.doubt(&trial.limits.suspension()));
-        trial
+    pub(super) fn abandon(self) -> RequestAttempts {
+        let Self { mut request, dispatch, target, .. } = self;
+        request.after = Some((target, BROKEN_OFF));
+        request.pending_failures.extend(dispatch.doubt(&request.limits.suspension()));
+        request
     }
 
     /// Tells the target what came of it; when it served, those that failed before it are told so.
-    pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> Trial {
-        let Self { mut trial, dispatch, target, .. } = self;
-        trial.after = Some((target, outcome.label()));
-        trial.grudges.extend(dispatch.settle(outcome, &trial.limits.suspension(), now));
+    pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> RequestAttempts {
+        let Self { mut request, dispatch, target, .. } = self;
+        request.after = Some((target, outcome.label()));
+        request.pending_failures.extend(dispatch.settle(outcome, &request.limits.suspension(), now));
         if outcome.is_served() {
-            for grudge in trial.grudges.drain(..) {
-                grudge.outdone(now);
+            for failure in request.pending_failures.drain(..) {
+                failure.confirm(now);
             }
         }
-        trial
+        request
     }
 }
