@@ -11,11 +11,12 @@ CLIENTS := target/clients
 PROVIDER := --manifest-path tests/compose/provider/Cargo.toml
 KUBERNETES := target/kubernetes
 OHA := target/oha/bin/oha
+DENY := target/cargo-deny/bin/cargo-deny
 GUNGRAUN := target/gungraun-runner/bin/gungraun-runner
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
+.PHONY: deny bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +134,15 @@ lint: ## Check format, lints and documentation
 		&& $(CARGO) clippy --locked $(PROVIDER) --target-dir target/provider -- -D warnings; \
 	else echo "skipped: clippy is not installed (rustup component add clippy)"; fi
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+deny: $(DENY) ## Check licences, sources and versions of dependencies, and known vulnerabilities where their list can be reached
+	@$(DENY) --log-level warn check licenses bans sources
+	@if git ls-remote --quiet --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then \
+		$(DENY) check advisories; \
+	else echo "skipped: the list of known vulnerabilities cannot be reached"; fi
+
+$(DENY):
+	$(CARGO) install cargo-deny --version 0.20.2 --locked --root target/cargo-deny
 
 fmt: ## Format the code
 	$(CARGO) fmt

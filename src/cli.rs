@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::routing::api;
 
-/// Strategy any Envoy into a multi-model LLM gateway.
+/// Turns any Envoy into a multi-model LLM gateway.
 #[derive(Debug, Parser)]
 #[command(name = "model-router", version, propagate_version = true, args_override_self = true)]
 pub struct Cli {

@@ -1,39 +1,40 @@
 //! model-router: the external processor that turns any Envoy into a multi-model LLM gateway.
 //!
-//! # The way of a request
+//! # The rooms
 //!
-//! | module | noun |
+//! A room imports only from rooms below it. `docs/architecture.md` walks a request, a response and a policy change
+//! through them.
+//!
+//! | room | what it holds |
 //! | --- | --- |
-//! | [`server`] | listeners, health service, graceful stop |
-//! | [`ext_proc`] | one gRPC stream per request; the only module, with its `message` and `wire`, that knows Envoy's types |
-//! | [`exchange`] | what one stream goes through, as `Event -> Answer` |
-//! | [`router`] | choosing a target, remembering attempts, learning from answers |
-//! | [`api`], [`operation`] | which API, environment and operation a request belongs to |
-//! | [`content`], [`classifier`] | the words of a request, and the LLM that sorts requests by them; all that is awaited |
-//! | [`policy`] | in which order targets are tried |
-//! | [`health`] | which targets are suspended |
-//! | [`decision`] | what was decided and why, for log, metrics, Envoy's log and operators |
-//! | [`outcome`], [`quota`], [`inspection`] | what an answer says of its target |
-//! | [`body`] | the model inside a JSON body |
-//! | [`endpoint`], [`provider`] | where a target is served, how, and with which credential |
+//! | [`cli`] | subcommands |
+//! | [`server`] | listeners, threads, TLS, reload, graceful stop |
+//! | [`admin`] | what operators ask: gRPC API, page, metrics endpoint, access |
+//! | [`dry_run`] | a policy tried without traffic: explain, evaluate |
+//! | [`envoy`] | the ext_proc stream and its messages; the configuration that Envoy needs |
+//! | [`gateway`] | one request: the exchange as `Event -> Action`, its attempts, refusals |
+//! | [`telemetry`] | log, metrics, traces, recent decisions |
+//! | [`policy_file`] | policy files read, checked and compiled; other gateways' files imported |
+//! | [`routing`] | the compiled policy and every choice: APIs, endpoints, policies, suspension, outcomes |
+//! | [`classifier`] | which rule a request fits, by an LLM |
+//! | `document` | YAML with locations, reports with excerpts |
+//! | [`body`] | the model inside a body |
 //!
-//! Beside the way: [`explain`] and [`evaluate`] try a policy out, [`capacity`] bounds what is held at once, [`registry`]
-//! keeps what is known of endpoints, targets and classifiers across reloads, [`refusal`] is every answer of our own, [`config`] reads
-//! policy files, [`import`] other gateways', [`snapshot`] is a compiled one, [`reload`] swaps it, [`admin`] answers operators, [`telemetry`] writes
-//! log and metrics, [`envoy_config`] writes Envoy's side for a policy, [`cli`] is the command line.
+//! Below them are the leaves: `gate`, [`secret`], [`model_name`], [`address`], `file_watch`.
 //!
 //! # Invariants
 //!
-//! - Only `ext_proc`, with its `message` and `wire`, knows Envoy's types.
+//! - Only [`envoy`] knows Envoy's types.
 //! - Policies know no clock, no I/O and no randomness: `now` is a parameter.
-//! - Every message from Envoy gets exactly one answer of its kind, but for full-duplex bodies and answers that are looked
-//!   at; messages after the end are ignored.
-//! - One stream sees one snapshot. A further attempt keeps the snapshot and candidates of the first.
-//! - The state of a target survives a reload and is shared by all APIs; a changed URL or credential starts afresh.
+//! - [`routing`] and [`classifier`] return facts; only the exchange reports to telemetry.
+//! - Every message from Envoy gets exactly one action of its kind, except for full-duplex bodies and inspected responses.
+//!   Messages after the end are ignored.
+//! - One stream sees one snapshot. A further attempt keeps the snapshot and the candidates of the first.
+//! - The state of a target survives a reload and is shared by all APIs. A changed URL or credential resets it.
 //! - A model or endpoint that the policy file does not name can never be chosen.
 //! - A credential reaches only the endpoint that it belongs to. No credential and no prompt is ever logged.
 //! - Everything has a bound.
-//! - `config::load` and `config::compile` do no network I/O; start, `check` and reload share them.
+//! - Loading and compiling a policy do no network I/O; start, `check` and reload share them.
 
 pub mod address;
 pub mod admin;

@@ -27,6 +27,7 @@ use compile::endpoints::Context;
 use files::Text;
 pub use raw::Config;
 pub use schema::schema;
+use secrets::Resolver;
 pub use secrets::{MissingSecrets, Secrets};
 pub use status::{PolicyStatus, Refused, Status};
 
@@ -100,12 +101,19 @@ pub fn compile(
     files: &mut Vec<PathBuf>,
 ) -> Result<Compiled, Problems> {
     let Loaded { config, hash, mut report } = loaded;
-    let apis = compile::compile(&config, &mut Context { secrets, files, registry }, &mut report);
+    let mut context = Context { secrets: Resolver::new(secrets, files, &hash), registry };
+    let apis = compile::compile(&config, &mut context, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
     }
     Ok(Compiled {
-        snapshot: Snapshot { apis, version, hash, cluster_names: ClusterNames::default() },
+        snapshot: Snapshot {
+            apis,
+            version,
+            hash,
+            fingerprint: context.secrets.fingerprint(),
+            cluster_names: ClusterNames::default(),
+        },
         warnings: report.into_problems(),
     })
 }

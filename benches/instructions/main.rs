@@ -1,6 +1,6 @@
 //! How many instructions the leaves take, which is the same on a busy machine: `make bench-instructions`.
 
-#![allow(missing_docs)] // of the modules that its macro makes
+#![allow(missing_docs, clippy::disallowed_methods)] // of the modules and the `main` that its macros make
 
 #[path = "../leaves/work.rs"]
 mod work;

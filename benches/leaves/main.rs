@@ -167,7 +167,7 @@ fn log(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Strategy of one policy, taken by two threads at once.
+/// Turns of one policy, taken by two threads at once.
 fn contention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("two threads at one policy");
     for (name, weighted) in [("round robin", false), ("weighted", true)] {

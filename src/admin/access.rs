@@ -4,9 +4,11 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,7 +17,11 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
+use tokio::time::MissedTickBehavior;
 use tonic::Status;
+use tracing::{error, info};
+
+use crate::file_watch::{Stamps, stamps};
 
 /// A shorter token could be guessed.
 const MIN_TOKEN: usize = 16;
@@ -29,31 +35,53 @@ pub struct Access {
     /// Names under which page and metrics may be read, besides addresses and `localhost`.
     pub hosts: Vec<String>,
     /// What everything but health asks for.
-    pub token: Option<Token>,
+    pub token: Option<Arc<Token>>,
 }
 
-/// A secret that operators share with the router; only its hash is kept.
-pub struct Token([u8; 32]);
+/// A secret that operators share with the router, in a file that is read again when it changes. Only its hash is kept.
+pub struct Token {
+    file: PathBuf,
+    hash: ArcSwap<[u8; 32]>,
+}
 
 impl Token {
-    /// The token in a file, without the white space around it.
+    /// Reads the token in a file, without the white space around it.
     ///
     /// # Errors
-    /// The file can't be read, or what is in it is too short or can't be sent in a header.
-    pub fn read(file: &Path) -> io::Result<Self> {
-        let text = token_in(file)?;
-        let invalid = |problem: &str| io::Error::new(io::ErrorKind::InvalidData, problem);
-        match text.len() {
-            0..MIN_TOKEN => {
-                Err(invalid("the token is shorter than 16 characters; `openssl rand -hex 32` makes a good one"))
+    /// The file cannot be read, or its content is too short or cannot be sent in a header.
+    pub fn open(file: &Path) -> io::Result<Arc<Self>> {
+        let hash = ArcSwap::from_pointee(hash_in(file)?);
+        Ok(Arc::new(Self { file: file.to_owned(), hash }))
+    }
+
+    /// Follows the file for as long as it is polled. A token that cannot be used is reported and changes nothing.
+    pub async fn follow(self: Arc<Self>, interval: Duration) {
+        let files = [self.file.clone()];
+        // The file may have changed since it was opened, so nothing counts as seen.
+        let mut seen = Stamps::new();
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = stamps(&files);
+            if now == seen {
+                continue;
             }
-            _ => Ok(Self(Sha256::digest(text).into())),
+            seen = now;
+            match hash_in(&self.file) {
+                Ok(hash) if hash == **self.hash.load() => {}
+                Ok(hash) => {
+                    self.hash.store(Arc::new(hash));
+                    info!("admin token applied");
+                }
+                Err(problem) => error!(%problem, "admin token refused; the live one stays"),
+            }
         }
     }
 
     /// Hashes are compared, so how long it takes says nothing of the token.
     fn is(&self, shown: &[u8]) -> bool {
-        self.0 == <[u8; 32]>::from(Sha256::digest(shown))
+        **self.hash.load() == <[u8; 32]>::from(Sha256::digest(shown))
     }
 
     /// A bearer token, or, because browsers ask for one, a password with any user name.
@@ -78,6 +106,15 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(***)")
     }
+}
+
+fn hash_in(file: &Path) -> io::Result<[u8; 32]> {
+    let text = token_in(file)?;
+    if text.len() < MIN_TOKEN {
+        let problem = "the token is shorter than 16 characters; `openssl rand -hex 32` makes a good one";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    Ok(Sha256::digest(text).into())
 }
 
 /// The token in a file, for whoever shows it.
@@ -167,7 +204,7 @@ mod tests {
     fn the_token_is_shown_as_bearer_or_as_password() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(&file, "0123456789abcdef\n").expect("writable");
-        let token = Token::read(file.path()).expect("a token");
+        let token = Token::open(file.path()).expect("a token");
         let password = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
         for (value, right) in [
             ("Bearer 0123456789abcdef".to_owned(), true),
@@ -189,7 +226,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         for text in ["", " \n", "short", "0123456789abcdef 0123456789abcdef"] {
             fs::write(&file, text).expect("writable");
-            assert!(Token::read(file.path()).is_err(), "{text:?}");
+            assert!(Token::open(file.path()).is_err(), "{text:?}");
         }
     }
 }

@@ -18,8 +18,8 @@ use super::answer::ParsedAnswer;
 use super::call::{self, Reply};
 use super::question::Failure;
 use super::verdict::Verdict;
+use crate::gate::Availability;
 use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
-use crate::routing::suspension::Availability;
 
 /// What makes a classifier the same one after a reload: its name, and that nothing of it has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

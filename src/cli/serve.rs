@@ -202,6 +202,9 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     for tls in [tls, admin_tls].into_iter().flatten() {
         tokio::spawn(tls.follow(arguments.reload_interval));
     }
+    if let Some(token) = &access.token {
+        tokio::spawn(Arc::clone(token).follow(arguments.reload_interval));
+    }
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
     let listeners = (listener, admin_listener);
     let collector = arguments.otlp_endpoint.as_ref();
@@ -252,7 +255,7 @@ impl Arguments {
 
     fn access(&self) -> Result<Access, String> {
         let read = |file: &PathBuf| {
-            Token::read(file).map_err(|error| format!("--admin-token-file {}: {error}", file.display()))
+            Token::open(file).map_err(|error| format!("--admin-token-file {}: {error}", file.display()))
         };
         Ok(Access { hosts: self.admin_host.clone(), token: self.admin_token_file.as_ref().map(read).transpose()? })
     }

@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::raw::ApiKey;
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
@@ -50,13 +52,7 @@ impl Secrets {
         Self { variables: HashMap::new(), missing: MissingSecrets::Warn, assumed: true }
     }
 
-    /// Whether nothing but the policy file itself may be looked at.
-    pub(super) fn are_assumed(&self) -> bool {
-        self.assumed
-    }
-
-    /// The key, unless there is trouble, which is reported. A key file is added to `files`.
-    pub(super) fn key(&self, source: &At<ApiKey>, files: &mut Vec<PathBuf>, report: &mut Report) -> Option<Secret> {
+    fn find(&self, source: &At<ApiKey>, files: &mut Vec<PathBuf>, report: &mut Report) -> Option<Secret> {
         let (place, found) = match source.get()? {
             ApiKey::Env(name) => (name.place, self.variable(name.get()?)),
             ApiKey::File(path) if self.assumed => (path.place, Ok(Secret::assumed().expose().to_owned())),
@@ -113,6 +109,42 @@ impl Secrets {
             Some(Some(value)) => Ok(value.to_owned()),
             Some(None) => Err(Trouble::Malformed(NO_HEADER)),
         }
+    }
+}
+
+/// The only way to a secret while a policy is compiled. Whatever it finds becomes part of the policy's fingerprint, so a
+/// policy whose secrets have changed is never taken for the same one, whichever kind of secret it is.
+#[derive(Debug)]
+pub(super) struct Resolver<'a> {
+    secrets: &'a Secrets,
+    files: &'a mut Vec<PathBuf>,
+    fingerprint: Sha256,
+}
+
+impl<'a> Resolver<'a> {
+    /// Starts the fingerprint of a policy with the hash of its files. Key files are added to `files`.
+    pub(super) fn new(secrets: &'a Secrets, files: &'a mut Vec<PathBuf>, hash: &str) -> Self {
+        Self { secrets, files, fingerprint: Sha256::new_with_prefix(hash) }
+    }
+
+    /// Returns the key that a policy refers to, or reports why there is none.
+    pub(super) fn key(&mut self, source: &At<ApiKey>, report: &mut Report) -> Option<Secret> {
+        let found = self.secrets.find(source, self.files, report);
+        // Length first, so that no two lists of secrets look alike.
+        let value = found.as_ref().map_or("", Secret::expose);
+        self.fingerprint.update(value.len().to_be_bytes());
+        self.fingerprint.update(value);
+        found
+    }
+
+    /// Returns whether secrets are assumed to exist, so that nothing but the policy file may be read.
+    pub(super) fn are_assumed(&self) -> bool {
+        self.secrets.assumed
+    }
+
+    /// Returns the fingerprint over the policy's files and every secret that was resolved.
+    pub(super) fn fingerprint(self) -> [u8; 32] {
+        self.fingerprint.finalize().into()
     }
 }
 

@@ -1,3 +1,4 @@
+mod identity;
 mod mangled;
 mod several;
 
@@ -285,21 +286,6 @@ fn the_endpoint_that_keeps_state_has_all_models_of_its_provider() {
     let models: Vec<_> = stateful.models.iter().map(crate::model_name::ModelName::as_str).collect();
     assert_eq!((&*stateful.endpoint.name, &models[..]), ("east", &["m", "n"][..]));
     assert!(policy_of(&format!("{NAMES}{API}"), Environment::Production).stateful.is_none());
-}
-
-#[test]
-fn a_changed_key_of_an_endpoint_that_only_keeps_state_is_a_change() {
-    let registry = Registry::default();
-    let yaml = format!("{NAMES}{API}")
-        .replace("[{ model: m, endpoint: east }, ", "[")
-        .replace("targets:", "stateful_endpoint: east, targets:");
-    let snapshot = |key: &str| {
-        let secrets = Secrets::new([("KEY".into(), key.into())], MissingSecrets::Refuse);
-        let loaded = parse_text(yaml.as_bytes()).expect("valid");
-        compile(loaded, &secrets, &registry, 1, &mut Vec::new()).expect("valid").snapshot
-    };
-    let first = snapshot("one");
-    assert!(first.is_same(&snapshot("one")) && !first.is_same(&snapshot("two")));
 }
 
 #[test]

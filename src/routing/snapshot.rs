@@ -1,20 +1,21 @@
-//! A snapshot: one policy file, compiled. Immutable, swapped whole, and it cannot be wrong.
+//! A snapshot: one policy file, compiled. Immutable and valid by construction; replaced as a whole.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use crate::routing::api::Apis;
 use crate::routing::endpoint::{AwsSigV4, Credential, Endpoint};
 
-/// What the router needs of a policy file.
+/// A compiled policy.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The APIs, indexed for matching.
     pub apis: Apis,
-    /// Counts the policies applied since start, from 1.
+    /// The number of the policy among those applied since the start, from 1.
     pub version: u64,
     /// SHA-256 of the policy file, in hex; of several see [`crate::policy_file::Loaded`].
     pub hash: String,
+    /// A hash over [`hash`](Self::hash) and every secret that the policy refers to, as it was resolved. Never shown.
+    pub fingerprint: [u8; 32],
     /// How its requests name the clusters of endpoints.
     pub cluster_names: ClusterNames,
 }
@@ -31,15 +32,13 @@ pub enum ClusterNames {
 }
 
 impl Snapshot {
-    /// Whether it does the same as the other: it comes of the same file, and of the same secrets, because an endpoint
-    /// keeps its state exactly while its credential stays.
+    /// Returns whether both were compiled from the same files and the same secrets, and so do the same.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.hash == other.hash
-            && self.endpoints().zip(other.endpoints()).all(|(one, other)| Arc::ptr_eq(&one.state, &other.state))
+        self.fingerprint == other.fingerprint
     }
 
-    /// The name of an endpoint's cluster.
+    /// Returns the name of an endpoint's cluster.
     #[must_use]
     pub fn cluster<'a>(&self, endpoint: &'a Endpoint) -> Cow<'a, str> {
         match self.cluster_names {
@@ -56,7 +55,7 @@ impl Snapshot {
         }
     }
 
-    /// The endpoints that requests may be sent to, in the order of the policy, perhaps more than once.
+    /// Returns the endpoints that requests may be sent to, in the order of the policy; one may appear more than once.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         policies.flat_map(|policy| {

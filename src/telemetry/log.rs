@@ -91,7 +91,7 @@ fn write(decision: &Decision) {
         attempt = decision.attempt,
         probe = decision.probe,
         after = decision.after.as_deref(),
-        skipped = decision.skipped.as_deref(),
+        passed_over = decision.skipped.as_deref(),
         classification = classification.map(|classification| classification.verdict),
         rule = classification.and_then(|classification| classification.rule.as_deref()),
         classifier_error = classification.and_then(|classification| classification.error.as_deref()),

@@ -41,7 +41,7 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    /// Strategy it on.
+    /// Turns it on.
     pub(super) fn export(&self, spans: Spans) -> Export {
         let (sender, waiting) = mpsc::channel(MAX_WAITING);
         // Only once: there is one exporter.

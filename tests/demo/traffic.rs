@@ -67,6 +67,7 @@ impl Traffic {
         gap: Duration,
         ask: &Ask,
     ) -> (JoinSet<()>, mpsc::UnboundedReceiver<Result<Answer, String>>) {
+        #[allow(clippy::disallowed_methods)] // Bounded by `requests`.
         let (answered, answers) = mpsc::unbounded_channel();
         let (begun, mut clients) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
         for _ in 0..CLIENTS {

@@ -7,6 +7,7 @@
 mod rig;
 
 mod admin; // Who may use the admin listener, and the page on it.
+mod architecture; // The rules that the source keeps.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod browser; // The admin page in a real browser.
 mod check;
@@ -32,6 +33,7 @@ mod pool; // Models of one pool that take different parameters.
 mod providers; // Every provider type: what it is sent, with which credential, and what its clients are told.
 mod reload; // The policy file, edited while requests come in.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
+mod rotation; // Secrets in files, changed while the router runs.
 mod service; // The process: listeners, admin API, start and stop.
 mod telemetry; // What the router tells of its work.
 mod traces; // Spans of attempts, as a collector receives them.

@@ -216,7 +216,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
 pub(crate) fn shipped(topology: Topology, router: &RouterAddr, clusters_file: &Path) -> String {
     let settings = Settings { clusters_file: Some(clusters_file.to_owned()), ..settings(topology, router) };
     let cluster_names = ClusterNames::default();
-    let policy = Snapshot { apis: Apis::default(), version: 1, hash: String::new(), cluster_names };
+    let policy =
+        Snapshot { apis: Apis::default(), version: 1, hash: String::new(), fingerprint: [0; 32], cluster_names };
     config::bootstrap(&policy, &settings).expect("nothing to contradict")
 }
 

@@ -96,6 +96,7 @@ impl Router {
     fn settled_log(&self) -> Vec<String> {
         let mut log = self.log();
         loop {
+            #[allow(clippy::disallowed_methods)] // A test waits for a line of the log on its own thread.
             std::thread::sleep(QUIET);
             let now = self.log();
             if now.len() == log.len() {

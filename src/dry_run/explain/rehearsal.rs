@@ -17,6 +17,7 @@ pub fn rehearsal(live: &Snapshot, now: Instant) -> Router {
         apis: Apis::new(apis, live.apis.unmatched()),
         version: live.version,
         hash: live.hash.clone(),
+        fingerprint: live.fingerprint,
         cluster_names: live.cluster_names,
     };
     Router::new(snapshot)

@@ -45,7 +45,7 @@ pub(super) fn classifiers<'a>(
 fn classifier(name: &str, raw: &raw::Classifier, context: &mut Context<'_>, report: &mut Report) -> Option<Classifier> {
     let kind = kind(&raw.r#type, report);
     let url = raw.url.get().and_then(|text| url(text).map_err(|message| report.error(raw.url.place, message)).ok());
-    let key = raw.api_key.as_ref().and_then(|key| context.secrets.key(key, context.files, report));
+    let key = raw.api_key.as_ref().and_then(|key| context.secrets.key(key, report));
     let bounds = bounds(raw, report);
     let edits = raw.body.as_ref().map_or_else(BodyEdits::default, |body| request_edits(body, report));
     let model = raw.model.as_ref().and_then(|model| model_name(model, report));

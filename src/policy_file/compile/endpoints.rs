@@ -1,7 +1,6 @@
 //! Endpoints: the names that targets refer to.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -14,7 +13,7 @@ use crate::document::decode::Named;
 use crate::document::problem::{Place, Report};
 use crate::document::words::{instead, shown};
 use crate::policy_file::raw;
-use crate::policy_file::secrets::Secrets;
+use crate::policy_file::secrets::Resolver;
 use crate::routing::api::Environment;
 use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::registry::{EndpointKey, Registry};
@@ -50,8 +49,7 @@ pub(super) struct CompiledEndpoint<'a> {
 /// What endpoints are made with.
 #[derive(Debug)]
 pub(in crate::policy_file) struct Context<'a> {
-    pub(in crate::policy_file) secrets: &'a Secrets,
-    pub(in crate::policy_file) files: &'a mut Vec<PathBuf>,
+    pub(in crate::policy_file) secrets: Resolver<'a>,
     pub(in crate::policy_file) registry: &'a Registry,
 }
 
@@ -80,7 +78,7 @@ fn endpoint<'a>(
 ) -> CompiledEndpoint<'a> {
     let provider = provider_of(&raw.provider, providers, report);
     let kind = provider.and_then(|provider| provider.kind);
-    let key = raw.api_key.as_ref().and_then(|key| context.secrets.key(key, context.files, report));
+    let key = raw.api_key.as_ref().and_then(|key| context.secrets.key(key, report));
     let cluster = raw.cluster.as_ref().map_or(Some(name), |cluster| {
         cluster
             .get()

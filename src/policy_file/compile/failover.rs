@@ -104,7 +104,7 @@ impl<'a> Names<'a, '_> {
 pub(super) fn without_weight(target: &At<raw::Target>, policy: &str, report: &mut Report) {
     if let Some(weight) = target.get().and_then(|target| target.weight.as_ref()) {
         let help = "targets are tried in their order; leave it out".to_owned();
-        report.error_with(weight.place, format!("`weight` context nothing under `{policy}`"), help);
+        report.error_with(weight.place, format!("`weight` means nothing under `{policy}`"), help);
     }
 }
 

@@ -58,7 +58,7 @@ fn header(name: &str, place: Place, report: &mut Report) -> Option<String> {
     Some(header.to_owned())
 }
 
-/// What forwarding a credential context.
+/// Describes the effect of forwarding a credential.
 fn warning(header: &str) -> (String, &'static str) {
     if RESPONSE_HEADERS_REMOVED.contains(&header) {
         let message = format!("{} lets the providers of this API set cookies at its clients", shown(header));

@@ -227,7 +227,7 @@ impl<'a, 'b> Names<'a, 'b> {
     }
 }
 
-/// Reports a target that is in the list twice: it would silently have two strategy.
+/// Reports a target that is in the list twice: it would silently have two turns.
 fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
     let mut seen = HashMap::new();
     for at in list {
@@ -250,7 +250,7 @@ fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Re
     if order == Order::RoundRobin {
         for weight in given.flatten() {
             let help = "use `weighted_round_robin`, or leave it out".to_owned();
-            report.error_with(weight.place, "`weight` context nothing under `round_robin`", help);
+            report.error_with(weight.place, "`weight` means nothing under `round_robin`", help);
         }
         return Vec::new();
     }
