@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
-use model_router::gateway::exchange::{Action, BodyMode, Event, Exchange, ResponseHead};
+use model_router::gateway::exchange::{Action, BodyMode, Event, Exchange, Incoming, ResponseHead};
 use model_router::gateway::router::{RequestHead, Router};
 use model_router::policy_file;
 use model_router::routing::outcome::Origin;
@@ -92,7 +92,7 @@ pub(crate) fn exchange(gateway: &Arc<Gateway>, body: &Bytes) -> Action {
     let mut exchange = Exchange::new(Arc::clone(gateway));
     let unwanted = vec!["authorization"];
     let body_mode = BodyMode::Buffered;
-    exchange.on(Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode }, now);
+    exchange.on(Event::RequestHeaders(Incoming { head: head(), unwanted, end_of_stream: false, body_mode }), now);
     let (sent, _) = exchange.on(Event::RequestBody { bytes: body.clone(), end_of_stream: true }, now);
     let answer = ResponseHead {
         status: 200,

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
 use model_router::policy_file;
-use model_router::gateway::exchange::{Action, ResponseHead, BodyMode, Event, Exchange, Mutation, Next, Phase, private};
+use model_router::gateway::exchange::{Action, ResponseHead, BodyMode, Event, Exchange, Incoming, Mutation, Next, Phase, private};
 use model_router::routing::registry::Registry;
 use model_router::routing::outcome::inspection::BodyFormat;
 use model_router::routing::outcome::Origin;
@@ -132,7 +132,7 @@ impl World {
         let mut exchange = Exchange::new(Arc::clone(&self.gateway));
         let (path, body_mode) = (PATHS[0].into(), BodyMode::Buffered);
         let head = RequestHead { method: Method::POST, path, ..RequestHead::default() };
-        exchange.on(Event::RequestHeaders { head, unwanted: vec![], end_of_stream: false, body_mode }, self.now);
+        exchange.on(Event::RequestHeaders(Incoming { head, unwanted: vec![], end_of_stream: false, body_mode }), self.now);
         let (answer, _) = exchange.on(Event::RequestBody { bytes: Bytes::from_static(b"{}"), end_of_stream: true }, self.now);
         assert!(mutation(&answer).is_some_and(|mutation| cluster(mutation).is_some()), "{answer:?}");
     }
@@ -151,7 +151,7 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
                 RequestHead { method, path, stream_id, content_length, response_can_be_held, ..RequestHead::default() };
             let mut unwanted = vec!["authorization"];
             unwanted.extend((pick % 2 == 1).then_some(private::CLUSTER));
-            Event::RequestHeaders { head, unwanted, end_of_stream: pick % 11 == 10, body_mode }
+            Event::RequestHeaders(Incoming { head, unwanted, end_of_stream: pick % 11 == 10, body_mode })
         }
         3..6 => {
             // Buffered, there is one message.
@@ -195,7 +195,7 @@ enum Asked {
 impl Asked {
     fn of(event: &Event) -> Self {
         match event {
-            Event::RequestHeaders { unwanted, .. } => {
+            Event::RequestHeaders(Incoming { unwanted, .. }) => {
                 Self::RequestHeaders { names_a_cluster: unwanted.contains(&private::CLUSTER) }
             }
             Event::RequestBody { bytes, .. } => Self::RequestBody(bytes.clone()),

@@ -18,7 +18,7 @@ use crate::classifier::Classification;
 use crate::envoy::ext_proc;
 use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
-use crate::gateway::exchange::{Action, Event, Exchange, Mutation, Next};
+use crate::gateway::exchange::{Action, Event, Exchange, Incoming, Mutation, Next};
 use crate::gateway::router::{Admission, Attempt, CandidateState, Route, Router};
 use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::policy::Strategy;
@@ -139,7 +139,7 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
 
 /// Where the request belongs, even if it is refused.
 fn route(router: &Router, headers: &Event) -> Option<Route> {
-    let Event::RequestHeaders { head, .. } = headers else { return None };
+    let Event::RequestHeaders(Incoming { head, .. }) = headers else { return None };
     match router.admit(&mut head.clone(), Instant::now()) {
         Admission::First(route) | Admission::Pinned(route) => Some(route),
         Admission::Further(_) | Admission::Reply(_) | Admission::Refuse(_) | Admission::Continue => None,

@@ -1,6 +1,7 @@
 //! An exchange: what one stream of Envoy's goes through, as `Event -> Action`, free of Envoy's types.
 
 mod headers;
+pub mod private;
 mod reading;
 mod request;
 mod response;
@@ -24,30 +25,6 @@ use request::{Admitted, Classifying};
 use response::Inspection;
 pub use response::ResponseHead;
 
-/// The headers that Envoy and the router keep between themselves.
-pub mod private {
-    /// The cluster that serves the request; Envoy's route reads it.
-    pub const CLUSTER: &str = "x-model-router-cluster";
-    /// On an answer: asks the outer listener for another attempt.
-    pub const RETRY: &str = "x-model-router-retry";
-    /// What all attempts of one request have in common; the outer listener sets it.
-    pub const STREAM: &str = "x-model-router-stream";
-    /// Production or sandbox; Envoy sets it.
-    pub const ENVIRONMENT: &str = "x-model-router-environment";
-    /// All of them: none may reach a provider.
-    pub const ALL: [&str; 4] = [CLUSTER, RETRY, STREAM, ENVIRONMENT];
-    /// On an answer to a client: the model that gave it.
-    pub const SERVED_MODEL: &str = "x-model-router-model";
-    /// On an answer to a client: the endpoint that served it.
-    pub const SERVED_ENDPOINT: &str = "x-model-router-endpoint";
-    /// On an answer to a client: how many attempts it took.
-    pub const SERVED_ATTEMPTS: &str = "x-model-router-attempts";
-    /// On an answer to a client: what came of classifying its request.
-    pub const SERVED_CLASSIFICATION: &str = "x-model-router-classification";
-    /// Those that a client sees: no provider may send them.
-    pub const SERVED: [&str; 4] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS, SERVED_CLASSIFICATION];
-}
-
 /// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
 /// `request_timeout`.
 const BODY_TIME: Duration = Duration::from_secs(120);
@@ -63,20 +40,24 @@ pub enum BodyMode {
     Other,
 }
 
-/// What Envoy tells.
+/// A request of which the headers have arrived.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The part of the headers that the router reads.
+    pub head: RequestHead,
+    /// The headers present that must not be forwarded.
+    pub unwanted: Vec<&'static str>,
+    /// Whether the request has no body.
+    pub end_of_stream: bool,
+    /// How its body will arrive.
+    pub body_mode: BodyMode,
+}
+
+/// A message from Envoy, or the result of what the exchange awaited.
 #[derive(Debug)]
 pub enum Event {
-    /// The request's headers have come.
-    RequestHeaders {
-        /// What the router reads of them.
-        head: RequestHead,
-        /// Those present that must not be forwarded.
-        unwanted: Vec<&'static str>,
-        /// Whether the request has no body.
-        end_of_stream: bool,
-        /// How its body will come.
-        body_mode: BodyMode,
-    },
+    /// The request's headers have arrived.
+    RequestHeaders(Incoming),
     /// The request's body has come, or a chunk of it.
     RequestBody {
         /// The bytes.
@@ -195,39 +176,48 @@ pub struct Exchange {
 #[derive(Debug)]
 enum State {
     Begun,
-    /// The request will go to a target that its body decides; full duplex, the answer to the headers is held back.
-    Reading {
-        head: RequestHead,
-        admitted: Admitted,
-        mode: BodyMode,
-        mutation: Mutation,
-        /// The chunks that have come of a body that is sent in chunks.
-        body: BytesMut,
-    },
-    /// The request is whole; its target depends on the answer to a question.
+    Reading(Reading),
     Classifying(Box<Classifying>),
-    /// The body goes on as it is; then the answer's headers are awaited where the request was sent by us.
-    Passing {
-        head: RequestHead,
-        route: Option<Route>,
-        mode: BodyMode,
-    },
-    AwaitingResponse {
-        head: RequestHead,
-        sent: Sent,
-        begun: Instant,
-    },
-    /// The answer's headers are held back while its start is looked at.
+    Passing(Passing),
+    AwaitingResponse(Awaiting),
     Inspecting(Box<Inspection>),
     Ended,
 }
 
-/// Where a request went.
+/// A request that will go to a target that its body decides. In full-duplex mode the action for its headers waits as well.
+#[derive(Debug)]
+struct Reading {
+    head: RequestHead,
+    admitted: Admitted,
+    mode: BodyMode,
+    mutation: Mutation,
+    /// The chunks that have arrived of a body that is sent in chunks.
+    body: BytesMut,
+}
+
+/// A request whose body is forwarded as it is.
+#[derive(Debug)]
+struct Passing {
+    head: RequestHead,
+    /// Set where the router chose the endpoint, and so awaits the response's headers.
+    route: Option<Route>,
+    mode: BodyMode,
+}
+
+/// A request that was sent and whose response's headers are awaited.
+#[derive(Debug)]
+struct Awaiting {
+    head: RequestHead,
+    sent: Sent,
+    begun: Instant,
+}
+
+/// The destination of a request.
 #[derive(Debug)]
 enum Sent {
-    /// To a target, which learns from the answer.
+    /// A target, which learns from the response.
     Target(Box<Attempt>),
-    /// To the endpoint that keeps its state.
+    /// The endpoint that keeps the state that the request refers to.
     Pinned(Route),
 }
 
@@ -241,7 +231,7 @@ impl Exchange {
     /// Whether a body is held.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        matches!(self.state, State::Reading { .. } | State::Classifying(_))
+        matches!(self.state, State::Reading(_) | State::Classifying(_))
     }
 
     /// The question that has to be answered, by [`Event::Classified`], before the request can go on; given once.
@@ -256,7 +246,10 @@ impl Exchange {
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {
         match &self.state {
-            State::AwaitingResponse { sent: Sent::Target(attempt), .. } => Some(attempt),
+            State::AwaitingResponse(awaiting) => match &awaiting.sent {
+                Sent::Target(attempt) => Some(attempt),
+                Sent::Pinned(_) => None,
+            },
             _ => None,
         }
     }
@@ -265,19 +258,20 @@ impl Exchange {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::Reading { mode: BodyMode::FullDuplex, .. } => Some(BODY_TIME),
+            State::Reading(reading) if reading.mode == BodyMode::FullDuplex => Some(BODY_TIME),
             State::Inspecting(inspection) => Some(inspection.time_limit),
             _ => None,
         }
     }
 
-    /// The stream has ended without a word from us: the client left, or the provider broke off an answer that Envoy
-    /// holds, and then Envoy asks for the next attempt by itself. Which it was is known when that attempt comes.
+    /// Ends a stream that Envoy ended without an action of ours: the client left, or the provider broke off a response that
+    /// Envoy holds, and then Envoy asks for the next attempt by itself. Which of the two is known when that attempt arrives.
     pub fn abandon(&mut self, now: Instant) {
         let (head, attempt, begun, may_be_lost) = match std::mem::replace(&mut self.state, State::Ended) {
             State::Inspecting(inspection) => inspection.abandoned(),
-            // The headers of that answer may have been lost with the stream.
-            State::AwaitingResponse { head, sent: Sent::Target(attempt), begun } => {
+            State::AwaitingResponse(awaiting) => {
+                let Awaiting { head, sent: Sent::Target(attempt), begun } = awaiting else { return };
+                // The headers of that response may have been lost with the stream.
                 let may_be_lost = head.response_can_be_held && attempt.request.route.policy().inspect_first_event;
                 (head, *attempt, begun, may_be_lost)
             }
@@ -295,55 +289,61 @@ impl Exchange {
         }
     }
 
-    /// Takes what Envoy tells and says what to answer.
+    /// Takes an event and returns the action for Envoy, and whether the stream continues.
     pub fn on(&mut self, event: Event, now: Instant) -> (Action, Next) {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
-            (State::Begun, Event::RequestHeaders { head, unwanted, end_of_stream, body_mode }) => {
-                self.on_request_headers(head, unwanted, end_of_stream, body_mode, now)
-            }
-            (State::Reading { head, .. }, Event::Late) => self.refuse(&head, &Refusal::Late),
-            (State::Reading { head, .. }, Event::OverCapacity) => self.refuse(&head, &Refusal::OverCapacity),
-            (State::Reading { head, .. }, Event::TooLarge) => {
-                self.refuse(&head, &Refusal::TooLarge(self.gateway.capacity.max_body_bytes))
-            }
-            (reading @ State::Reading { .. }, Event::RequestBody { bytes, end_of_stream }) => {
-                self.on_request_body(reading, bytes, end_of_stream, now)
-            }
-            (reading @ State::Reading { .. }, Event::Other(Phase::RequestTrailers)) => {
-                self.on_request_trailers(reading, now)
-            }
+            (State::Begun, Event::RequestHeaders(incoming)) => self.on_request_headers(incoming, now),
+            (State::Reading(reading), event) => self.on_while_reading(reading, event, now),
             (State::Classifying(classifying), Event::Classified(classification)) => {
                 self.on_classified(*classifying, classification, now)
             }
-            (State::Passing { head, route, mode }, Event::RequestBody { bytes, end_of_stream }) => {
-                self.pass_body(head, route, mode, (bytes, end_of_stream), now)
-            }
-            (State::Passing { head, route, .. }, Event::Other(phase @ Phase::RequestTrailers)) => {
-                let next = self.await_pinned(head, route, now);
-                (Action::Unchanged(phase), next)
-            }
-            (State::Passing { head, route: Some(route), .. }, Event::ResponseHeaders(answer)) => {
-                self.on_response(head, Sent::Pinned(route), answer, (now, now))
-            }
-            (State::AwaitingResponse { head, sent, begun }, Event::ResponseHeaders(answer)) => {
-                self.on_response(head, sent, answer, (begun, now))
+            (State::Passing(passing), event) => self.on_while_passing(passing, event, now),
+            (State::AwaitingResponse(awaiting), Event::ResponseHeaders(response)) => {
+                self.on_response(awaiting, response, now)
             }
             (State::Inspecting(inspection), Event::ResponseBody { bytes, end_of_stream }) => {
                 self.on_response_body(inspection, &bytes, end_of_stream, now)
             }
             (State::Inspecting(inspection), Event::Late) => self.on_late_response(inspection, now),
-            // Buffered, trailers come between body and answer; full duplex, an end of the body may be told twice.
+            // Buffered, trailers arrive between body and response; in full-duplex mode the end of the body may come twice.
             (
-                state @ (State::AwaitingResponse { .. } | State::Classifying(_)),
+                state @ (State::AwaitingResponse(_) | State::Classifying(_)),
                 event @ (Event::Other(Phase::RequestTrailers) | Event::RequestBody { .. }),
             ) => {
                 self.state = state;
                 (event.ignored(), Next::More)
             }
-            // A stream that begins in another phase (an earlier filter answered), or a message out of order: Envoy
-            // goes on with what it has, and gets no target from us.
+            // The stream began in another phase (an earlier filter replied), or a message is out of order: Envoy continues
+            // with what it has, and gets no target from us.
             (_, event) => (event.unchanged(), Next::End),
+        }
+    }
+
+    fn on_while_reading(&mut self, reading: Reading, event: Event, now: Instant) -> (Action, Next) {
+        match event {
+            Event::RequestBody { bytes, end_of_stream } => self.on_request_body(reading, bytes, end_of_stream, now),
+            Event::Other(Phase::RequestTrailers) => self.on_request_trailers(reading, now),
+            Event::Late => self.refuse(&reading.head, &Refusal::Late),
+            Event::OverCapacity => self.refuse(&reading.head, &Refusal::OverCapacity),
+            Event::TooLarge => self.refuse(&reading.head, &Refusal::TooLarge(self.gateway.capacity.max_body_bytes)),
+            event => (event.unchanged(), Next::End),
+        }
+    }
+
+    fn on_while_passing(&mut self, passing: Passing, event: Event, now: Instant) -> (Action, Next) {
+        match (event, passing) {
+            (Event::RequestBody { bytes, end_of_stream }, passing) => {
+                self.pass_body(passing, bytes, end_of_stream, now)
+            }
+            (Event::Other(phase @ Phase::RequestTrailers), passing) => {
+                let next = self.await_pinned(passing, now);
+                (Action::Unchanged(phase), next)
+            }
+            (Event::ResponseHeaders(response), Passing { head, route: Some(route), .. }) => {
+                self.on_response(Awaiting { head, sent: Sent::Pinned(route), begun: now }, response, now)
+            }
+            (event, _) => (event.unchanged(), Next::End),
         }
     }
 }
@@ -352,7 +352,7 @@ impl Event {
     /// The answer that changes nothing; request headers still lose what could choose a cluster.
     fn unchanged(self) -> Action {
         match self {
-            Self::RequestHeaders { .. } => Action::RequestHeaders(headers::strip(private::ALL.to_vec())),
+            Self::RequestHeaders(_) => Action::RequestHeaders(headers::strip(private::ALL.to_vec())),
             Self::RequestBody { .. } => Action::Unchanged(Phase::RequestBody),
             Self::ResponseHeaders(_) => Action::Unchanged(Phase::ResponseHeaders),
             Self::ResponseBody { .. } => Action::Unchanged(Phase::ResponseBody),

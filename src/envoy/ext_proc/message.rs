@@ -14,7 +14,7 @@ use super::wire::{
     ProcessingRequest, ProcessingResponse, Request, Response,
 };
 use crate::body::Pieces;
-use crate::gateway::exchange::{self, Action, BodyMode, Event, Mutation, Phase, ResponseHead, private};
+use crate::gateway::exchange::{self, Action, BodyMode, Event, Incoming, Mutation, Phase, ResponseHead, private};
 use crate::gateway::refusal::Reply;
 use crate::gateway::router::RequestHead;
 use crate::routing::decision::Parent;
@@ -102,7 +102,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, response_can_be_he
             _ => head.headers.push((header.key.clone(), value(header))),
         }
     }
-    Event::RequestHeaders { head, unwanted, end_of_stream: headers.end_of_stream, body_mode }
+    Event::RequestHeaders(Incoming { head, unwanted, end_of_stream: headers.end_of_stream, body_mode })
 }
 
 /// The headers of a request that Envoy would send whole.
@@ -367,7 +367,7 @@ mod tests {
             let header = HeaderValue { key: ":scheme".into(), raw_value: scheme.into(), ..HeaderValue::default() };
             let headers = HttpHeaders { headers: Some(HeaderMap { headers: vec![header] }), ..HttpHeaders::default() };
             let event = request_headers(headers, BodyMode::Buffered, false);
-            assert!(matches!(event, Event::RequestHeaders { head, .. } if head.tls == expected), "{scheme}");
+            assert!(matches!(event, Event::RequestHeaders(Incoming { head, .. }) if head.tls == expected), "{scheme}");
         }
     }
 
@@ -381,7 +381,9 @@ mod tests {
             ],
         };
         let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };
-        let Event::RequestHeaders { head, unwanted, .. } = request_headers(headers, BodyMode::Buffered, false) else {
+        let Event::RequestHeaders(Incoming { head, unwanted, .. }) =
+            request_headers(headers, BodyMode::Buffered, false)
+        else {
             panic!("headers")
         };
         assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));

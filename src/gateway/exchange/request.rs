@@ -7,7 +7,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::headers::{clients_own, less_forwarded, send, strip};
 use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
-use super::{Action, BodyMode, Exchange, Mutation, Next, Phase, Sent, State, private};
+use super::{
+    Action, Awaiting, BodyMode, Exchange, Incoming, Mutation, Next, Passing, Phase, Reading, Sent, State, private,
+};
 use crate::body::{BodyError, BodyFacts, Pieces};
 use crate::classifier::{Classification, Question};
 use crate::gateway::record;
@@ -62,61 +64,39 @@ impl Admitted {
 }
 
 impl Exchange {
-    pub(super) fn on_request_headers(
-        &mut self,
-        mut head: RequestHead,
-        unwanted: Vec<&'static str>,
-        end_of_stream: bool,
-        mode: BodyMode,
-        now: Instant,
-    ) -> (Action, Next) {
+    pub(super) fn on_request_headers(&mut self, mut incoming: Incoming, now: Instant) -> (Action, Next) {
         self.began = Some(now);
-        let admission = self.gateway.router.admit(&mut head, now);
+        let admission = self.gateway.router.admit(&mut incoming.head, now);
         self.place = self.gateway.capacity.enter();
         match admission {
             Admission::Reply(reply) => (Action::Reply(reply), Next::End),
-            Admission::Refuse(refusal) => self.refuse(&head, &refusal),
-            Admission::Continue => self.pass_on(head, unwanted, end_of_stream, mode),
+            Admission::Refuse(refusal) => self.refuse(&incoming.head, &refusal),
+            Admission::Continue => self.pass_on(incoming),
             Admission::First(_) | Admission::Pinned(_) if self.place.is_none() => {
-                self.refuse(&head, &Refusal::OverCapacity)
+                self.refuse(&incoming.head, &Refusal::OverCapacity)
             }
-            Admission::Pinned(route) => self.pin(head, route, unwanted, (end_of_stream, mode), now),
-            Admission::First(route) => {
-                self.begin_reading(head, Admitted::First(route), unwanted, (end_of_stream, mode), now)
-            }
-            // It was let in once; to refuse it now would lose the client an answer.
-            Admission::Further(attempt) => {
-                self.begin_reading(head, Admitted::Further(attempt), unwanted, (end_of_stream, mode), now)
-            }
+            Admission::Pinned(route) => self.pin(incoming, route, now),
+            Admission::First(route) => self.begin_reading(incoming, Admitted::First(route), now),
+            // Already admitted on the first attempt: refusing now would drop a response that the client could still get.
+            Admission::Further(attempt) => self.begin_reading(incoming, Admitted::Further(attempt), now),
         }
     }
 
-    /// None of ours: it keeps everything but the private headers.
-    fn pass_on(
-        &mut self,
-        head: RequestHead,
-        mut unwanted: Vec<&'static str>,
-        end_of_stream: bool,
-        mode: BodyMode,
-    ) -> (Action, Next) {
+    /// Lets a request pass that belongs to no API. It keeps everything but the private headers.
+    fn pass_on(&mut self, incoming: Incoming) -> (Action, Next) {
+        let Incoming { head, mut unwanted, end_of_stream, body_mode: mode } = incoming;
         unwanted.retain(|name| private::ALL.contains(name));
-        // Full duplex, a stream that ends here would take the body along.
+        // In full-duplex mode a stream that ends here would take the body along.
         let next = if mode == BodyMode::FullDuplex && !end_of_stream { Next::More } else { Next::End };
         if next == Next::More {
-            self.state = State::Passing { head, route: None, mode };
+            self.state = State::Passing(Passing { head, route: None, mode });
         }
         (Action::RequestHeaders(strip(unwanted)), next)
     }
 
-    /// A request that exists only at one account goes there, whatever the policy's turns.
-    fn pin(
-        &mut self,
-        head: RequestHead,
-        route: Route,
-        unwanted: Vec<&'static str>,
-        (end_of_stream, mode): (bool, BodyMode),
-        now: Instant,
-    ) -> (Action, Next) {
+    /// Sends a request that exists only at one account there, whatever the policy's strategy.
+    fn pin(&mut self, incoming: Incoming, route: Route, now: Instant) -> (Action, Next) {
+        let Incoming { head, unwanted, end_of_stream, body_mode: mode } = incoming;
         let Some(stateful) = &route.policy().stateful else {
             return self.refuse(&head, &Refusal::Stateful { what: head.path_only().to_owned() });
         };
@@ -125,21 +105,15 @@ impl Exchange {
         let decision = self.decided(record::pinned(&head, &route, &stateful.endpoint), now);
         mutation.metadata = Some(Box::new(decision.metadata()));
         self.state = if end_of_stream {
-            State::AwaitingResponse { head, sent: Sent::Pinned(route), begun: now }
+            State::AwaitingResponse(Awaiting { head, sent: Sent::Pinned(route), begun: now })
         } else {
-            State::Passing { head, route: Some(route), mode }
+            State::Passing(Passing { head, route: Some(route), mode })
         };
         (Action::RequestHeaders(mutation), Next::More)
     }
 
-    fn begin_reading(
-        &mut self,
-        head: RequestHead,
-        admitted: Admitted,
-        unwanted: Vec<&'static str>,
-        (end_of_stream, mode): (bool, BodyMode),
-        now: Instant,
-    ) -> (Action, Next) {
+    fn begin_reading(&mut self, incoming: Incoming, admitted: Admitted, now: Instant) -> (Action, Next) {
+        let Incoming { head, unwanted, end_of_stream, body_mode: mode } = incoming;
         if let Some(refusal) = self.refusal_of_head(&head, admitted.route(), end_of_stream, mode) {
             return self.refuse(&head, &refusal);
         }
@@ -149,20 +123,20 @@ impl Exchange {
             let whole = Whole { head, mode, mutation, body: None, trailers: false };
             return self.decide(whole, admitted, now);
         }
-        let (answer, mutation) = match mode {
+        let (action, mutation) = match mode {
             BodyMode::FullDuplex => (Action::Nothing, mutation),
-            // Whatever becomes of this stream, no client may choose a cluster. Where a choice of ours falls on an endpoint
+            // Whatever becomes of this stream, no client may choose a cluster. Whether the choice will fall on an endpoint
             // that gets the client's credential is not known yet.
             _ if chosen_by_client => {
                 let remove = clients_own(&mut mutation, admitted.route());
                 (Action::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
             }
-            // Envoy keeps the headers until the body is answered, and then changes all in one go: twice costs it a tenth of
-            // its time for a request (`make bench`).
+            // Envoy keeps the headers until the body's action, and then changes all at once: changing them twice costs a
+            // tenth of its time for a request (`make bench`).
             _ => (Action::Unchanged(Phase::RequestHeaders), mutation),
         };
-        self.state = State::Reading { head, admitted, mode, mutation, body: BytesMut::new() };
-        (answer, Next::More)
+        self.state = State::Reading(Reading { head, admitted, mode, mutation, body: BytesMut::new() });
+        (action, Next::More)
     }
 
     /// What can be refused before the body is sent.
@@ -195,14 +169,12 @@ impl Exchange {
 
     pub(super) fn on_request_body(
         &mut self,
-        reading: State,
+        reading: Reading,
         bytes: Bytes,
         end_of_stream: bool,
         now: Instant,
     ) -> (Action, Next) {
-        let State::Reading { head, admitted, mode, mutation, mut body } = reading else {
-            return (Action::Nothing, Next::End);
-        };
+        let Reading { head, admitted, mode, mutation, mut body } = reading;
         if body.len() + bytes.len() > self.gateway.capacity.max_body_bytes {
             return self.refuse(&head, &Refusal::TooLarge(self.gateway.capacity.max_body_bytes));
         }
@@ -211,7 +183,7 @@ impl Exchange {
             body.extend_from_slice(&bytes);
         }
         if !is_whole {
-            self.state = State::Reading { head, admitted, mode, mutation, body };
+            self.state = State::Reading(Reading { head, admitted, mode, mutation, body });
             return (Action::Nothing, Next::More);
         }
         let body = if body.is_empty() { bytes } else { body.freeze() };
@@ -219,10 +191,8 @@ impl Exchange {
     }
 
     /// Full duplex, trailers end a body. Otherwise they come after it, so there is none.
-    pub(super) fn on_request_trailers(&mut self, reading: State, now: Instant) -> (Action, Next) {
-        let State::Reading { head, admitted, mode, mutation, body } = reading else {
-            return (Action::Nothing, Next::End);
-        };
+    pub(super) fn on_request_trailers(&mut self, reading: Reading, now: Instant) -> (Action, Next) {
+        let Reading { head, admitted, mode, mutation, body } = reading;
         if mode != BodyMode::FullDuplex {
             return self.refuse(&head, &Refusal::Body(BodyError::missing()));
         }
@@ -272,7 +242,7 @@ impl Exchange {
                 }
             }
         }
-        self.state = State::AwaitingResponse { head, sent, begun: now };
+        self.state = State::AwaitingResponse(Awaiting { head, sent, begun: now });
         let Some(body) = body else { return (Action::RequestHeaders(mutation), Next::More) };
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
@@ -330,28 +300,27 @@ impl Exchange {
 
     pub(super) fn pass_body(
         &mut self,
-        head: RequestHead,
-        route: Option<Route>,
-        mode: BodyMode,
-        (bytes, end_of_stream): (Bytes, bool),
+        passing: Passing,
+        bytes: Bytes,
+        end_of_stream: bool,
         now: Instant,
     ) -> (Action, Next) {
-        if mode != BodyMode::FullDuplex {
-            return (Action::Unchanged(Phase::RequestBody), self.await_pinned(head, route, now));
+        if passing.mode != BodyMode::FullDuplex {
+            return (Action::Unchanged(Phase::RequestBody), self.await_pinned(passing, now));
         }
         let next = if end_of_stream {
-            self.await_pinned(head, route, now)
+            self.await_pinned(passing, now)
         } else {
-            self.state = State::Passing { head, route, mode };
+            self.state = State::Passing(passing);
             Next::More
         };
         (Action::Chunk { bytes, end_of_stream }, next)
     }
 
-    /// The body has gone on; where we sent it, the answer's headers are of interest.
-    pub(super) fn await_pinned(&mut self, head: RequestHead, route: Option<Route>, now: Instant) -> Next {
-        let Some(route) = route else { return Next::End };
-        self.state = State::AwaitingResponse { head, sent: Sent::Pinned(route), begun: now };
+    /// Awaits the response's headers of a request whose body was forwarded, where the router chose its endpoint.
+    pub(super) fn await_pinned(&mut self, passing: Passing, now: Instant) -> Next {
+        let Passing { head, route: Some(route), .. } = passing else { return Next::End };
+        self.state = State::AwaitingResponse(Awaiting { head, sent: Sent::Pinned(route), begun: now });
         Next::More
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::headers::{self, unseen};
-use super::{Action, Exchange, Mutation, Next, Sent, State};
+use super::{Action, Awaiting, Exchange, Mutation, Next, Sent, State};
 use crate::gateway::router::{Attempt, RequestHead};
 use crate::routing::decision::Metadata;
 use crate::routing::outcome::inspection::{BodyFormat, ErrorFacts, MAX_BYTES, Start};
@@ -48,13 +48,8 @@ pub(super) struct Inspection {
 }
 
 impl Exchange {
-    pub(super) fn on_response(
-        &mut self,
-        head: RequestHead,
-        sent: Sent,
-        answer: ResponseHead,
-        (begun, now): (Instant, Instant),
-    ) -> (Action, Next) {
+    pub(super) fn on_response(&mut self, awaiting: Awaiting, answer: ResponseHead, now: Instant) -> (Action, Next) {
+        let Awaiting { head, sent, begun } = awaiting;
         let attempt = match sent {
             Sent::Target(attempt) => *attempt,
             Sent::Pinned(route) => {

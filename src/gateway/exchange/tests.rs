@@ -63,7 +63,12 @@ fn head() -> RequestHead {
 }
 
 fn request(head: RequestHead) -> Event {
-    Event::RequestHeaders { head, unwanted: vec!["authorization"], end_of_stream: false, body_mode: BodyMode::Buffered }
+    Event::RequestHeaders(Incoming {
+        head,
+        unwanted: vec!["authorization"],
+        end_of_stream: false,
+        body_mode: BodyMode::Buffered,
+    })
 }
 
 fn body(text: &str) -> Event {
@@ -142,7 +147,8 @@ fn available(router: &Router, now: Instant) -> Vec<bool> {
 fn a_cluster_that_a_client_has_chosen_is_gone_before_the_body_comes() {
     let mut stream = Stream::new(&router(POLICY));
     let unwanted = vec!["authorization", private::CLUSTER];
-    let event = Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered };
+    let event =
+        Event::RequestHeaders(Incoming { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered });
     let remove = vec!["authorization".into(), private::CLUSTER.into()];
     let mutation = Mutation { remove, clear_route_cache: true, ..Mutation::default() };
     assert_eq!(stream.on(event), (Action::RequestHeaders(mutation), Next::More));
@@ -152,7 +158,8 @@ fn a_cluster_that_a_client_has_chosen_is_gone_before_the_body_comes() {
 fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
     let mut stream = Stream::new(&router(POLICY));
     let unwanted = vec!["authorization", "cookie", private::STREAM];
-    let event = Event::RequestHeaders { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered };
+    let event =
+        Event::RequestHeaders(Incoming { head: head(), unwanted, end_of_stream: false, body_mode: BodyMode::Buffered });
     assert_eq!(stream.on(event), (Action::Unchanged(Phase::RequestHeaders), Next::More));
     let (answer, _) = stream.on(body(r#"{"model":"x"}"#));
     let remove = vec!["cookie".into(), private::STREAM.into()];
@@ -248,8 +255,12 @@ fn content_types_are_compared_by_their_essence() {
 
 #[test]
 fn a_filter_that_does_not_buffer_is_told_what_to_set() {
-    let event =
-        Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, body_mode: BodyMode::Other };
+    let event = Event::RequestHeaders(Incoming {
+        head: head(),
+        unwanted: vec![],
+        end_of_stream: false,
+        body_mode: BodyMode::Other,
+    });
     assert_eq!(refused(Stream::new(&router(POLICY)).on(event)), 500);
 }
 
@@ -258,8 +269,12 @@ fn a_request_of_nobodys_goes_on_with_its_credentials_but_without_private_headers
     let mut stream = Stream::new(&router(&format!("unmatched: continue\n{POLICY}")));
     let unwanted = vec!["authorization", private::STREAM];
     let head = RequestHead { path: "/other".into(), ..head() };
-    let answer =
-        stream.on(Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::Buffered });
+    let answer = stream.on(Event::RequestHeaders(Incoming {
+        head,
+        unwanted,
+        end_of_stream: false,
+        body_mode: BodyMode::Buffered,
+    }));
     let remove = vec![private::STREAM.into(), private::CLUSTER.into()];
     let mutation = Mutation { remove, clear_route_cache: true, ..Mutation::default() };
     assert_eq!(answer, (Action::RequestHeaders(mutation), Next::End));

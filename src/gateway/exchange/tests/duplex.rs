@@ -5,7 +5,8 @@ use super::*;
 /// Full duplex: the request's headers, then its body in these pieces.
 fn duplex(stream: &mut Stream, head: RequestHead, pieces: &[&str]) -> Vec<Action> {
     let unwanted = vec!["authorization"];
-    let headers = Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: BodyMode::FullDuplex };
+    let headers =
+        Event::RequestHeaders(Incoming { head, unwanted, end_of_stream: false, body_mode: BodyMode::FullDuplex });
     let mut answers = vec![stream.on(headers).0];
     for (index, piece) in pieces.iter().enumerate() {
         let end_of_stream = index + 1 == pieces.len();
@@ -34,8 +35,12 @@ fn full_duplex_trailers_end_a_body() {
     let mut stream = Stream::new(&router(POLICY));
     duplex(&mut stream, head(), &["{}", ""]);
     let mut stream = Stream::new(&router(POLICY));
-    let headers =
-        Event::RequestHeaders { head: head(), unwanted: vec![], end_of_stream: false, body_mode: BodyMode::FullDuplex };
+    let headers = Event::RequestHeaders(Incoming {
+        head: head(),
+        unwanted: vec![],
+        end_of_stream: false,
+        body_mode: BodyMode::FullDuplex,
+    });
     stream.on(headers);
     stream.on(Event::RequestBody { bytes: Bytes::from_static(b"{}"), end_of_stream: false });
     let (answer, _) = stream.on(Event::Other(Phase::RequestTrailers));
@@ -64,12 +69,12 @@ fn full_duplex_a_body_is_bounded_in_length_and_time() {
     assert!(matches!(&answers[..], [Action::Nothing, Action::Nothing, Action::Reply(reply)] if reply.status == 413));
     for (event, status) in [(Event::Late, 408), (Event::OverCapacity, 503)] {
         let mut stream = Stream::new(&router);
-        let headers = Event::RequestHeaders {
+        let headers = Event::RequestHeaders(Incoming {
             head: head(),
             unwanted: vec![],
             end_of_stream: false,
             body_mode: BodyMode::FullDuplex,
-        };
+        });
         stream.on(headers);
         assert!(stream.exchange.deadline().is_some());
         assert_eq!(refused(stream.on(event)), status);

@@ -6,7 +6,7 @@ use super::*;
 
 fn event(number: u8, mode: BodyMode, names_a_cluster: bool) -> (Event, &'static str) {
     let unwanted = if names_a_cluster { vec!["cookie", private::CLUSTER] } else { vec!["cookie"] };
-    let headers = |head| Event::RequestHeaders { head, unwanted, end_of_stream: false, body_mode: mode };
+    let headers = |head| Event::RequestHeaders(Incoming { head, unwanted, end_of_stream: false, body_mode: mode });
     let part = |text: &'static str, end_of_stream| Event::RequestBody { bytes: text.into(), end_of_stream };
     match number {
         0 => (headers(head()), "request headers"),
