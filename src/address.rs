@@ -36,13 +36,13 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Whether it is a socket of this machine's own.
+    /// Returns whether it is a socket of this machine's own.
     #[must_use]
     pub fn is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))
     }
 
-    /// Whether others than this machine could reach it.
+    /// Returns whether others than this machine could reach it.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())

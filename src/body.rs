@@ -60,7 +60,7 @@ pub struct ModelEdit<'m> {
 }
 
 impl<'m> ModelEdit<'m> {
-    /// The body says which model it is.
+    /// Creates the body says which model it is.
     #[must_use]
     pub fn set(name: &'m str) -> Self {
         Self { name: name.into(), added: true, within: &[] }
@@ -72,7 +72,7 @@ impl<'m> ModelEdit<'m> {
         Self { name: name.into(), added: false, within: &[] }
     }
 
-    /// The same, and what these top-level members have: an object, or a list of some.
+    /// Returns the same, and what these top-level members have: an object, or a list of some.
     #[must_use]
     pub fn within(self, members: &'static [&'static str]) -> Self {
         Self { within: members, ..self }
@@ -122,7 +122,7 @@ impl<'a> BodyFacts<'a> {
         })
     }
 
-    /// What the scan leaves open: another parser accepts it, or says what is wrong.
+    /// Returns what the scan leaves open: another parser accepts it, or says what is wrong.
     fn parse(body: &'a [u8]) -> Result<Members<'a>, BodyError> {
         let members = Members::parse(body)
             .map_err(|error| BodyError(format!("the request's body cannot be used: {}", short(&error))))?;
@@ -141,20 +141,20 @@ impl<'a> BodyFacts<'a> {
         Ok(Self { model: form.model(), streamed: form.streamed, content: Content::Form(form) })
     }
 
-    /// A body of which nothing is known, because its model is elsewhere.
+    /// Creates a body of which nothing is known, because its model is elsewhere.
     #[must_use]
     pub fn opaque(body: &'a [u8]) -> Self {
         Self { model: None, streamed: false, content: Content::Opaque(body) }
     }
 
-    /// The first of these top-level members that is there.
+    /// Returns the first of these top-level members that is there.
     #[must_use]
     pub fn member_of(&self, keys: &'static [&'static str]) -> Option<&'static str> {
         let members = self.object()?;
         keys.iter().copied().find(|key| members.value(key).is_some_and(|value| value != "null"))
     }
 
-    /// The members of a JSON object.
+    /// Returns the members of a JSON object.
     pub(crate) fn object(&self) -> Option<&Members<'a>> {
         match &self.content {
             Content::Json(members) => Some(members),
@@ -162,7 +162,7 @@ impl<'a> BodyFacts<'a> {
         }
     }
 
-    /// All of a body that is text.
+    /// Returns all of a body that is text.
     pub(crate) fn text(&self) -> Option<&'a str> {
         match &self.content {
             Content::Json(members) => std::str::from_utf8(members.text).ok(),
@@ -171,13 +171,13 @@ impl<'a> BodyFacts<'a> {
         }
     }
 
-    /// The same body with this model.
+    /// Returns the same body with this model.
     #[must_use]
     pub fn with_model(&self, model: &str) -> Vec<u8> {
         self.edited(&ModelEdit::set(model), &BodyEdits::default()).to_vec()
     }
 
-    /// The same body with this model and, if it is JSON, these edits.
+    /// Returns the same body with this model and, if it is JSON, these edits.
     #[must_use]
     pub fn edited(&self, model: &ModelEdit<'_>, edits: &BodyEdits) -> Edited<'a> {
         match &self.content {
@@ -188,7 +188,7 @@ impl<'a> BodyFacts<'a> {
     }
 }
 
-/// A parser's message; some repeat the text that they are about.
+/// Returns a parser's message; some repeat the text that they are about.
 fn short(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.char_indices().nth(MAX_MESSAGE_CHARS) {
@@ -197,7 +197,8 @@ fn short(error: &serde_json::Error) -> String {
     }
 }
 
-/// Whether a text nests too deep, if it is JSON. Strings, which are nearly all of a prompt, are skipped at memory speed.
+/// Returns whether a text nests too deep, if it is JSON. Strings, which are nearly all of a prompt, are skipped at
+/// memory speed.
 pub(crate) fn nests_too_deep(json: &[u8]) -> bool {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(&byte) = json.get(at) {
@@ -215,7 +216,7 @@ pub(crate) fn nests_too_deep(json: &[u8]) -> bool {
     false
 }
 
-/// Where the quote stands that ends the string which begins at `at`, its own quote excluded.
+/// Returns where the quote stands that ends the string which begins at `at`, its own quote excluded.
 pub(crate) fn end_of_string(json: &[u8], mut at: usize) -> usize {
     while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         if json[at + found] == b'"' {

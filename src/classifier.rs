@@ -41,13 +41,13 @@ impl ClassifierType {
     pub const ALL: [(&'static str, Self); 3] =
         [("openai", Self::OpenAi), ("mistral", Self::Mistral), ("azure_openai", Self::AzureOpenAi)];
 
-    /// Whether requests name a model.
+    /// Returns whether requests name a model.
     #[must_use]
     pub fn needs_model(self) -> bool {
         self != Self::AzureOpenAi
     }
 
-    /// The header that carries the key, and what stands before it there.
+    /// Returns the header that carries the key, and what stands before it there.
     fn credential(self) -> (&'static str, &'static str) {
         match self {
             Self::OpenAi | Self::Mistral => ("authorization", "Bearer "),
@@ -112,7 +112,7 @@ pub struct Declaration {
 }
 
 impl Classifier {
-    /// A classifier with its state, which `state_of` finds or makes.
+    /// Creates a classifier with its state, which `state_of` finds or makes.
     pub fn new(
         name: &str,
         declaration: Declaration,
@@ -142,13 +142,13 @@ impl Classifier {
         self.bounds.timeout
     }
 
-    /// The most questions that it is asked at once.
+    /// Returns the most questions that it is asked at once.
     #[must_use]
     pub fn concurrency(&self) -> usize {
         self.bounds.concurrency.get() as usize
     }
 
-    /// Where it is asked. The query is left out: it may hold a credential.
+    /// Returns where it is asked. The query is left out: it may hold a credential.
     #[must_use]
     pub fn address(&self) -> String {
         let mut url = self.url.clone();
@@ -156,7 +156,7 @@ impl Classifier {
         url.into()
     }
 
-    /// The request that asks by which rule a content goes, of which so much is shown.
+    /// Returns the request that asks by which rule a content goes, of which so much is shown.
     #[must_use]
     pub fn request(&self, rules: &Rules, shown: &str) -> Value {
         let longest = rules.names.iter().map(|name| name.len()).max().unwrap_or_default();
@@ -188,7 +188,7 @@ const ANSWER_TOKENS: usize = 32;
 /// Tokens for models that think before they answer.
 const MAX_REASONING_TOKENS: usize = 2_048;
 
-/// Whether a model thinks before it answers: those of OpenAI refuse `temperature` and `max_tokens`.
+/// Returns whether a model thinks before it answers: those of OpenAI refuse `temperature` and `max_tokens`.
 /// Source: OpenAI's guide to reasoning models.
 fn reasons(model: &str) -> bool {
     ["o1", "o3", "o4", "gpt-5"]
@@ -196,7 +196,7 @@ fn reasons(model: &str) -> bool {
         .any(|family| model.strip_prefix(family).is_some_and(|rest| !rest.starts_with("-chat")))
 }
 
-/// The answer that is asked for. Source: OpenAI's guide to structured outputs; Mistral and Azure have the same.
+/// Returns the answer that is asked for. Source: OpenAI's guide to structured outputs; Mistral and Azure have the same.
 fn schema(rules: &Rules) -> Value {
     let answers: Vec<_> = rules.names.iter().map(|name| &**name).chain([NONE]).collect();
     json!({ "type": "json_schema", "json_schema": {

@@ -112,7 +112,7 @@ impl From<Environment> for api::Environment {
     }
 }
 
-/// What a subcommand that is no service runs in.
+/// Returns what a subcommand that is no service runs in.
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| format!("can't start: {error}"))

@@ -19,7 +19,7 @@ pub enum Availability {
 }
 
 impl Availability {
-    /// Whether a request may be sent.
+    /// Returns whether a request may be sent.
     #[must_use]
     pub fn is_available(self) -> bool {
         matches!(self, Self::Ready | Self::ProbeDue)
@@ -35,7 +35,7 @@ impl Availability {
         }
     }
 
-    /// The worse of two: who is kept out by both is kept out for longer.
+    /// Returns the worse of two: who is kept out by both is kept out for longer.
     #[must_use]
     pub(crate) fn or_worse(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }
@@ -160,7 +160,8 @@ impl Gate {
         Pass { epoch, probe: Some(inner.start_probe(now + lease)) }
     }
 
-    /// The request was served: failures no longer count as in a row, and a probe opens the gate. Whether it did.
+    /// Returns the request was served: failures no longer count as in a row, and a probe opens the gate. Whether it
+    /// did.
     pub(crate) fn served(&self, pass: Pass) -> bool {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch {
@@ -177,7 +178,7 @@ impl Gate {
         opens
     }
 
-    /// The request failed. Gives how long the gate is closed for it, if this closed it.
+    /// Returns the request failed. Gives how long the gate is closed for it, if this closed it.
     pub(crate) fn failed(
         &self,
         pass: Pass,

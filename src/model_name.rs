@@ -14,13 +14,13 @@ impl ModelName {
         Self(name.into())
     }
 
-    /// The same name, without a copy.
+    /// Returns the same name, without a copy.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -13,7 +13,7 @@ impl Secret {
         Self(value)
     }
 
-    /// The value itself, for the one place that carries it.
+    /// Returns the value itself, for the one place that carries it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -30,7 +30,7 @@ impl Secret {
         Self(ASSUMED.to_owned())
     }
 
-    /// Whether it only stands for one.
+    /// Returns whether it only stands for one.
     #[must_use]
     pub fn is_assumed(&self) -> bool {
         self.0 == ASSUMED

@@ -106,13 +106,13 @@ impl Telemetry {
         self.metrics.body(bytes);
     }
 
-    /// The last decisions that are `meant`, newest first.
+    /// Returns the last decisions that are `meant`, newest first.
     #[must_use]
     pub fn recent(&self, meant: impl Fn(&Decision) -> bool, most: usize) -> Vec<Arc<Decision>> {
         self.recent.newest(meant, most)
     }
 
-    /// All metrics as OpenMetrics text, those of the moment included.
+    /// Returns all metrics as OpenMetrics text, those of the moment included.
     #[must_use]
     pub fn openmetrics(&self, live: Live) -> String {
         self.metrics.encode(live)

@@ -84,7 +84,7 @@ impl Token {
         **self.hash.load() == <[u8; 32]>::from(Sha256::digest(shown))
     }
 
-    /// A bearer token, or, because browsers ask for one, a password with any user name.
+    /// Returns a bearer token, or, because browsers ask for one, a password with any user name.
     fn is_in(&self, headers: &HeaderMap) -> bool {
         let Some((scheme, shown)) = headers
             .get(header::AUTHORIZATION)
@@ -117,7 +117,7 @@ fn hash_in(file: &Path) -> io::Result<[u8; 32]> {
     Ok(Sha256::digest(text).into())
 }
 
-/// The token in a file, for whoever shows it.
+/// Returns the token in a file, for whoever shows it.
 ///
 /// # Errors
 /// The file can't be read, or what is in it can't be sent in a header.
@@ -168,7 +168,7 @@ pub(super) async fn with_own_host(State(access): State<Arc<Access>>, request: Re
 }
 
 impl Access {
-    /// An address can't be made to mean another machine, which a name can.
+    /// Returns an address can't be made to mean another machine, which a name can.
     fn is_own(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address = host.trim_start_matches('[').trim_end_matches(']');

@@ -31,7 +31,7 @@ pub struct Watched {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// All of it, for those who may use it. `grpc` has the services.
+/// Returns all of it, for those who may use it. `grpc` has the services.
 pub fn routes(watched: Watched, service: AdminService, grpc: Routes, access: Access) -> Routes {
     let access = Arc::new(access);
     let read_only =

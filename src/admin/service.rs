@@ -37,7 +37,7 @@ pub struct AdminService {
 }
 
 impl AdminService {
-    /// The service of a router that starts now.
+    /// Creates the service of a router that starts now.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, policy: Arc<PolicyStatus>) -> Self {
         Self { gateway, policy, started_at: SystemTime::now(), salt: RandomState::new().hash_one(0) }
@@ -162,12 +162,12 @@ impl AdminService {
         self.classifiers().into_iter().map(describe).collect()
     }
 
-    /// The last decisions, newest first.
+    /// Returns the last decisions, newest first.
     pub(super) fn decisions(&self, most: usize) -> Vec<proto::Decision> {
         self.gateway.telemetry.recent(|_| true, most).iter().map(|decision| told(decision)).collect()
     }
 
-    /// The targets of an endpoint, or one of them.
+    /// Returns the targets of an endpoint, or one of them.
     #[allow(clippy::result_large_err)] // tonic's own type.
     fn find(&self, endpoint: &str, model: &str) -> Result<Vec<Arc<TargetState>>, Status> {
         let targets = self.targets().into_iter();

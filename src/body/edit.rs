@@ -16,8 +16,8 @@ enum Fate<'e> {
     Set(&'e str),
 }
 
-/// The object with this model and these edits. A member that goes takes the comma before it along; one that is added
-/// comes last, but for the model, which comes first.
+/// Returns the object with this model and these edits. A member that goes takes the comma before it along; one that is
+/// added comes last, but for the model, which comes first.
 pub(super) fn edited<'a>(members: &Members<'a>, model: &ModelEdit<'_>, edits: &BodyEdits) -> Edited<'a> {
     let repeated: Vec<_> =
         model.within.iter().filter_map(|key| Some((*key, repeated(members.value(key)?, model)))).collect();
@@ -45,7 +45,7 @@ pub(super) fn edited<'a>(members: &Members<'a>, model: &ModelEdit<'_>, edits: &B
     out.finish()
 }
 
-/// A value in which objects repeat the model, be it one or a list, with the new one.
+/// Returns a value in which objects repeat the model, be it one or a list, with the new one.
 fn repeated(text: &str, model: &ModelEdit<'_>) -> String {
     let replace = ModelEdit { name: model.name.clone(), added: false, within: &[] };
     if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
@@ -83,7 +83,7 @@ fn fate<'e>(members: &Members<'_>, member: &Member<'_>, model: &'e str, edits: &
     }
 }
 
-/// Whether a member of this key is there under its own name, to be replaced where it stands.
+/// Returns whether a member of this key is there under its own name, to be replaced where it stands.
 fn remains(members: &Members<'_>, key: &str, edits: &BodyEdits) -> bool {
     let gone = edits.remove.iter().chain(edits.rename.iter().map(|(old, _)| old)).any(|old| old == key);
     !gone && members.all.iter().any(|member| member.key == key)

@@ -46,12 +46,12 @@ impl<'a> Members<'a> {
         Ok(Self { text, all: all.collect() })
     }
 
-    /// The text of a member's value.
+    /// Returns the text of a member's value.
     pub(super) fn value(&self, key: &str) -> Option<&'a str> {
         self.text_of(self.all.iter().find(|member| member.key == key)?)
     }
 
-    /// The text of the value of the last member of this name: the one that counts where several are there.
+    /// Returns the text of the value of the last member of this name: the one that counts where several are there.
     pub(crate) fn last(&self, key: &str) -> Option<&'a str> {
         self.text_of(self.all.iter().rfind(|member| member.key == key)?)
     }
@@ -61,8 +61,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Where the key stands between the end of the value before it and the start of its own: only whitespace, commas, a
-/// brace and a colon are there beside it.
+/// Returns where the key stands between the end of the value before it and the start of its own: only whitespace,
+/// commas, a brace and a colon are there beside it.
 fn key_range(text: &[u8], after: usize, before: usize) -> Range<usize> {
     let between = &text[after..before];
     let first = between.iter().position(|&byte| byte == b'"').unwrap_or(between.len());

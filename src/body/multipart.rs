@@ -27,7 +27,7 @@ pub(super) struct Form<'a> {
     pub(super) streamed: bool,
 }
 
-/// The boundary that a content type names.
+/// Returns the boundary that a content type names.
 pub(super) fn boundary(content_type: &str) -> Result<&str, BodyError> {
     let found = parameter(content_type, "boundary").map_err(|()| wrong("its content type cannot be read"))?;
     let boundary = found.ok_or_else(|| wrong("its content type names no boundary"))?;
@@ -74,13 +74,13 @@ impl<'a> Form<'a> {
         Ok(())
     }
 
-    /// The model asked for, if it is there and is text.
+    /// Returns the model asked for, if it is there and is text.
     pub(super) fn model(&self) -> Option<String> {
         let value = self.text.get(self.model.clone()?)?;
         std::str::from_utf8(value).ok().map(str::to_owned)
     }
 
-    /// The same form with this model; where it has none, one is added if that is wanted.
+    /// Returns the same form with this model; where it has none, one is added if that is wanted.
     pub(super) fn with_model(&self, model: &str, added: bool) -> Edited<'a> {
         let (range, before, after) = match &self.model {
             Some(range) => (range.clone(), String::new(), ""),
@@ -109,7 +109,7 @@ struct Delimiter {
     closes: bool,
 }
 
-/// All of them up to the last. A line that some servers take for one and others do not is refused.
+/// Returns all of them up to the last. A line that some servers take for one and others do not is refused.
 fn delimiters(text: &[u8], boundary: &str) -> Result<Vec<Delimiter>, BodyError> {
     let dashed = format!("--{boundary}");
     let mut found = Vec::new();
@@ -181,8 +181,8 @@ fn is_plain(encoding: &str) -> bool {
     ["7bit", "8bit", "binary"].iter().any(|plain| encoding.trim().eq_ignore_ascii_case(plain))
 }
 
-/// A parameter of a header's value, without its quotes; an error for one that is there twice, for an open quote and for
-/// a name with an escape.
+/// Returns a parameter of a header's value, without its quotes; an error for one that is there twice, for an open quote
+/// and for a name with an escape.
 fn parameter<'v>(value: &'v str, wanted: &str) -> Result<Option<&'v str>, ()> {
     let (mut found, mut rest) = (None, value.split_once(';').map_or("", |(_, rest)| rest));
     while !rest.trim().is_empty() {
@@ -209,7 +209,7 @@ fn parameter<'v>(value: &'v str, wanted: &str) -> Result<Option<&'v str>, ()> {
     Ok(found)
 }
 
-/// Where the quote stands that is not escaped.
+/// Returns where the quote stands that is not escaped.
 fn end_of_quote(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {

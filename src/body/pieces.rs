@@ -35,24 +35,24 @@ impl From<Bytes> for Pieces {
 }
 
 impl Pieces {
-    /// Its length in bytes.
+    /// Returns its length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The pieces, in their order.
+    /// Returns the pieces, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
         self.all.iter()
     }
 
-    /// All of it together, copied where there are several pieces.
+    /// Returns all of it together, copied where there are several pieces.
     #[must_use]
     pub fn whole(&self) -> Bytes {
         if let [whole] = &*self.all { whole.clone() } else { self.all.concat().into() }
@@ -79,7 +79,7 @@ impl<'a> Edited<'a> {
         Self { text, parts: Vec::with_capacity(3) }
     }
 
-    /// All of it as it is.
+    /// Creates all of it as it is.
     pub(super) fn unchanged(text: &'a [u8]) -> Self {
         Self { text, parts: vec![Part::Kept(0..text.len())] }
     }
@@ -107,13 +107,13 @@ impl<'a> Edited<'a> {
         }
     }
 
-    /// Whether it is the text, byte for byte.
+    /// Returns whether it is the text, byte for byte.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.parts == [Part::Kept(0..self.text.len())]
     }
 
-    /// All of it, copied.
+    /// Returns all of it, copied.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::new();
@@ -126,7 +126,7 @@ impl<'a> Edited<'a> {
         all
     }
 
-    /// Its pieces, shared with the body that came, of which the text is all; copied if it is not.
+    /// Returns its pieces, shared with the body that came, of which the text is all; copied if it is not.
     #[must_use]
     pub fn share(self, body: &Bytes) -> Pieces {
         if self.text.as_ptr_range() != body.as_ptr_range() {

@@ -5,17 +5,18 @@
 //! `cargo bench --bench leaves -- read` has both side by side.
 
 mod block;
+mod walk;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::MAX_DEPTH;
 use super::members::{MAX_MEMBERS, Member};
 use block::Block;
+pub(crate) use walk::{Step, Walked, walk};
 
-/// The members of an object that is the whole text and nests no deeper than allowed; `None` where another parser must
-/// judge.
+/// Returns the members of an object that is the whole text and nests no deeper than allowed; `None` where another
+/// parser must judge.
 pub(super) fn members(text: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut scan = Scan::of(text);
     let all = scan.object()?;
@@ -23,42 +24,6 @@ pub(super) fn members(text: &[u8]) -> Option<Vec<Member<'_>>> {
     (scan.at == text.len()).then_some(())?;
     // JSON is UTF-8; what is ASCII is that already.
     (scan.is_ascii || std::str::from_utf8(text).is_ok()).then_some(all)
-}
-
-/// One step down into a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// To the member of this name; the last, if there are several.
-    Member(String),
-    /// To the element at this index.
-    Element(usize),
-    /// To the element so far from the end; 1 is the last.
-    FromEnd(usize),
-}
-
-/// Where steps lead, as far as the scan can say.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Walked<'a> {
-    /// To this value.
-    Found(&'a str),
-    /// There is none.
-    Nowhere,
-    /// Another parser must judge.
-    Unsure,
-}
-
-/// Follows all steps in one pass over a value.
-pub(crate) fn walk<'a>(value: &'a str, steps: &[Step]) -> Walked<'a> {
-    let mut scan = Scan::of(value.as_bytes());
-    scan.skip_whitespace();
-    let followed = scan.follow(steps);
-    scan.skip_whitespace();
-    match followed {
-        Some(_) if scan.at < value.len() => Walked::Unsure,
-        Some(Some(range)) => Walked::Found(&value[range]),
-        Some(None) => Walked::Nowhere,
-        None => Walked::Unsure,
-    }
 }
 
 #[derive(Debug)]
@@ -92,64 +57,6 @@ impl<'a> Scan<'a> {
         Some(all)
     }
 
-    /// Goes over a value, and says where the steps lead in it: `None` of the inner kind if nowhere.
-    fn follow(&mut self, steps: &[Step]) -> Option<Option<Range<usize>>> {
-        let Some((step, rest)) = steps.split_first() else {
-            let start = self.at;
-            self.value()?;
-            return Some(Some(start..self.at));
-        };
-        match (step, self.peek()) {
-            (Step::Member(name), Some(b'{')) => self.follow_member(name, rest),
-            (Step::Element(index), Some(b'[')) => self.follow_element(*index, rest),
-            (Step::FromEnd(index), Some(b'[')) => self.follow_from_end(*index, rest),
-            _ => self.value().map(|()| None),
-        }
-    }
-
-    fn follow_member(&mut self, name: &str, rest: &[Step]) -> Option<Option<Range<usize>>> {
-        let mut found = None;
-        self.each(b'{', b'}', |scan| {
-            let key = scan.key()?;
-            scan.colon()?;
-            if &scan.text[key.start + 1..key.end - 1] == name.as_bytes() {
-                found = scan.follow(rest)?;
-                Some(())
-            } else {
-                scan.value()
-            }
-        })?;
-        Some(found)
-    }
-
-    fn follow_element(&mut self, index: usize, rest: &[Step]) -> Option<Option<Range<usize>>> {
-        let (mut found, mut count) = (None, 0);
-        self.each(b'[', b']', |scan| {
-            count += 1;
-            if count == index + 1 {
-                found = scan.follow(rest)?;
-                Some(())
-            } else {
-                scan.value()
-            }
-        })?;
-        Some(found)
-    }
-
-    /// Each may be the one, until the next one comes.
-    fn follow_from_end(&mut self, index: usize, rest: &[Step]) -> Option<Option<Range<usize>>> {
-        let mut last = VecDeque::new();
-        self.each(b'[', b']', |scan| {
-            if last.len() == index {
-                last.pop_front();
-            }
-            last.push_back(scan.follow(rest)?);
-            Some(())
-        })?;
-        // Fewer elements than the index: `[-5]` of three is nothing, and not the first.
-        Some(last.pop_front().filter(|_| last.len() + 1 == index).flatten())
-    }
-
     /// Goes over an object or an array, `one` over each member or element.
     fn each(&mut self, open: u8, close: u8, mut one: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.take(open)?;
@@ -178,7 +85,7 @@ impl<'a> Scan<'a> {
         Some(Member { key: Cow::Borrowed(key), key_range, value_range: start..self.at })
     }
 
-    /// A key without escapes, with its quotes.
+    /// Returns a key without escapes, with its quotes.
     fn key(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         self.take(b'"')?;
@@ -244,14 +151,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A key of an object inside, with the colon and up to its value.
+    /// Returns a key of an object inside, with the colon and up to its value.
     fn inner_key(&mut self) -> Option<()> {
         self.take(b'"')?;
         self.string()?;
         self.colon()
     }
 
-    /// What stands between a key and its value.
+    /// Returns what stands between a key and its value.
     fn colon(&mut self) -> Option<()> {
         self.skip_whitespace();
         self.take(b':')?;
@@ -259,7 +166,7 @@ impl<'a> Scan<'a> {
         Some(())
     }
 
-    /// The rest of a string, its first quote taken. Each block of the text is looked at once.
+    /// Returns the rest of a string, its first quote taken. Each block of the text is looked at once.
     fn string(&mut self) -> Option<()> {
         loop {
             let number = self.at / block::BYTES;
@@ -287,7 +194,7 @@ impl<'a> Scan<'a> {
         self.is_ascii &= !self.block.beyond_ascii;
     }
 
-    /// What is no plain character of a string: true at its end.
+    /// Returns what is no plain character of a string: true at its end.
     fn special(&mut self) -> Option<bool> {
         match self.next()? {
             b'"' => Some(true),
@@ -365,90 +272,4 @@ impl<'a> Scan<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(text: &str) -> Option<Vec<(&str, &str)>> {
-        let all = members(text.as_bytes())?;
-        let pair = |member: Member<'_>| (&text[member.key_range], &text[member.value_range]);
-        Some(all.into_iter().map(pair).collect())
-    }
-
-    #[test]
-    fn members_are_found_with_their_places() {
-        assert_eq!(
-            found(r#" {"a" : [1, {"b": "}"}, "\"]"] , "c":-1.5e+3} "#),
-            Some(vec![(r#""a""#, r#"[1, {"b": "}"}, "\"]"]"#), (r#""c""#, "-1.5e+3")])
-        );
-        assert_eq!(found("{}"), Some(vec![]));
-        assert_eq!(found(r#"{"a":{}, "b":[], "c":null}"#).map(|all| all.len()), Some(3));
-    }
-
-    #[test]
-    fn a_string_ends_at_its_quote_wherever_that_stands_in_a_word() {
-        for length in 0..40 {
-            for escapes in ["", r#"\""#, r"\\", r"\u00e9"] {
-                let value = format!("\"{}{escapes}{}\"", "x".repeat(length), "y".repeat(length / 2));
-                let text = format!("{{\"a\":{value},\"b\":1}}");
-                assert_eq!(found(&text), Some(vec![("\"a\"", value.as_str()), ("\"b\"", "1")]), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn steps_lead_into_values() {
-        use Walked::{Found, Nowhere, Unsure};
-        let name = |name: &str| Step::Member(name.to_owned());
-        let object = r#" { "a" : 1, "b":[ {"c":"é"} , [2] ], "a": "last" } "#;
-        for (value, steps, expected) in [
-            (object, vec![name("a")], Found(r#""last""#)),
-            (object, vec![name("b"), Step::Element(0), name("c")], Found(r#""é""#)),
-            (object, vec![name("b"), Step::FromEnd(2), name("c")], Found(r#""é""#)),
-            (object, vec![name("b"), Step::FromEnd(1)], Found("[2]")),
-            (object, vec![name("b"), Step::FromEnd(1), Step::FromEnd(1)], Found("2")),
-            (object, vec![name("b"), Step::FromEnd(1), name("c")], Nowhere),
-            (object, vec![name("b"), Step::Element(2)], Nowhere),
-            (object, vec![name("b"), Step::FromEnd(3)], Nowhere),
-            (object, vec![name("x")], Nowhere),
-            ("[]", vec![Step::FromEnd(1)], Nowhere),
-            ("[1]", vec![name("a")], Nowhere),
-            ("{}", vec![Step::Element(0)], Nowhere),
-            (" 1 ", vec![], Found("1")),
-            (r#"{"\u0061":1}"#, vec![name("a")], Unsure),
-            ("[1,]", vec![Step::Element(0)], Unsure),
-            ("[1] 2", vec![Step::Element(0)], Unsure),
-        ] {
-            assert_eq!(walk(value, &steps), expected, "{value} {steps:?}");
-        }
-    }
-
-    #[test]
-    fn what_it_is_not_made_for_is_left_to_the_parser() {
-        for text in [
-            "",
-            "[]",
-            "{",
-            r#"{"a"}"#,
-            r#"{"a":1,}"#,
-            r#"{"a":01}"#,
-            r#"{"a":1.}"#,
-            r#"{"a":tru}"#,
-            r#"{"a":"\x"}"#,
-            r#"{"a":"\u12g4"}"#,
-            "{\"a\":\"\t\"}",
-            r#"{"a":[1}}"#,
-            r#"{"a":1} x"#,
-            r#"{"m\u006fdel":1}"#,
-            r#"{"model":1,"model":2}"#,
-            r#"{"Model":1}"#,
-            r#"{"a":[1,]}"#,
-            r#"{"a":-}"#,
-            r#"{"a":"unended"#,
-        ] {
-            assert_eq!(found(text), None, "{text}");
-        }
-        assert!(members(b"{\"a\":\"\xff\"}").is_none(), "no UTF-8");
-        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        assert!(found(&nested(MAX_DEPTH - 1)).is_some() && found(&nested(MAX_DEPTH)).is_none());
-    }
-}
+mod tests;

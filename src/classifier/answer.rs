@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, names: &[Box<str>]) -> ParsedAnswer {
     }
 }
 
-/// The text is a name, or `NONE`, and nothing else but what it is dressed in.
+/// Returns the text is a name, or `NONE`, and nothing else but what it is dressed in.
 fn exact(text: &str, names: &[String]) -> ParsedAnswer {
     let dressing = |character: char| character.is_whitespace() || is_wrapping(character);
     let bare = text.trim_matches(|character: char| !character.is_alphanumeric());
@@ -68,7 +68,7 @@ fn is_wrapping(character: char) -> bool {
     matches!(character, '"' | '\'' | '`' | '*' | '.' | ',' | ':' | ';' | '“' | '”' | '‘' | '’' | '«' | '»')
 }
 
-/// The texts of a JSON document, in a fence or not; `None` if it is none.
+/// Returns the texts of a JSON document, in a fence or not; `None` if it is none.
 fn json_leaves(text: &str) -> Option<Vec<String>> {
     let unfenced = text.strip_prefix("```").and_then(|inside| inside.rsplit_once("```"));
     let text = unfenced.map_or(text, |(inside, _)| inside.strip_prefix("json").unwrap_or(inside)).trim();
@@ -87,7 +87,7 @@ fn collect(value: Value, leaves: &mut Vec<String>) {
     }
 }
 
-/// The only name in a sentence. A name within a longer one is not there itself.
+/// Returns the only name in a sentence. A name within a longer one is not there itself.
 fn only(text: &str, names: &[String]) -> ParsedAnswer {
     if text.chars().nth(MAX_SENTENCE_CHARS).is_some() {
         return ParsedAnswer::Nothing;

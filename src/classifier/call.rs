@@ -43,8 +43,8 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// A client for one URL. It follows no redirect and reads no proxy from the environment: a prompt goes where the policy
-/// file says.
+/// Returns a client for one URL. It follows no redirect and reads no proxy from the environment: a prompt goes where
+/// the policy file says.
 ///
 /// # Errors
 /// The certificates of the system can't be read.
@@ -112,7 +112,7 @@ fn of_status(status: StatusCode) -> CallError {
     }
 }
 
-/// An error with its causes: the outermost says nothing. It never holds a body, and the URL has been taken out.
+/// Returns an error with its causes: the outermost says nothing. It never holds a body, and the URL has been taken out.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -160,7 +160,7 @@ fn reply(body: &[u8]) -> Option<Reply> {
     Some(Reply { text, tokens })
 }
 
-/// The tokens of a part of the call; a hostile number must not overflow a sum.
+/// Returns the tokens of a part of the call; a hostile number must not overflow a sum.
 fn count(usage: &Value, part: &str) -> Option<u64> {
     usage[format!("{part}_tokens")].as_u64().filter(|count| u32::try_from(*count).is_ok())
 }

@@ -61,7 +61,8 @@ impl ContentPath {
         &self.source
     }
 
-    /// The content of a body: a string, or the texts of a list of parts. `None` if there is nothing but whitespace.
+    /// Returns the content of a body: a string, or the texts of a list of parts. `None` if there is nothing but
+    /// whitespace.
     #[must_use]
     pub fn find(&self, body: &BodyFacts<'_>) -> Option<String> {
         let found = match &self.way {

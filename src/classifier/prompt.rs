@@ -49,19 +49,19 @@ impl Rules {
     }
 }
 
-/// Each mark is replaced once over, so that a rule may hold the text of another mark.
+/// Returns each mark is replaced once over, so that a rule may hold the text of another mark.
 fn filled(wording: &str, rules: &str, answers: &str) -> String {
     let parts = wording.split(RULES_MARK).map(|part| part.replace(ANSWERS_MARK, answers));
     parts.collect::<Vec<_>>().join(rules)
 }
 
-/// The user's message: the content as one JSON string, which nothing in it can end.
+/// Returns the user's message: the content as one JSON string, which nothing in it can end.
 #[must_use]
 pub fn user_message(content: &str) -> String {
     json_string(content)
 }
 
-/// The content's head and tail if it has more characters than `most`, else all of it.
+/// Returns the content's head and tail if it has more characters than `most`, else all of it.
 #[must_use]
 pub fn bounded(content: &str, most: usize) -> Cow<'_, str> {
     if content.len() <= most || !content.is_ascii() && content.chars().nth(most).is_none() {

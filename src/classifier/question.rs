@@ -48,7 +48,7 @@ impl fmt::Debug for Question {
 }
 
 impl Question {
-    /// A question; decisions are shared only within a scope: an API and its environment.
+    /// Creates a question; decisions are shared only within a scope: an API and its environment.
     #[must_use]
     pub fn new(classifier: Arc<Classifier>, rules: Arc<Rules>, content: &str, scope: &str) -> Self {
         let shown = bounded(content, classifier.bounds.max_content_chars).into_owned();
@@ -60,19 +60,19 @@ impl Question {
         Self { classifier, rules, shown, key: key.finalize().into() }
     }
 
-    /// The content, of a long one head and tail.
+    /// Returns the content, of a long one head and tail.
     #[must_use]
     pub fn content(&self) -> &str {
         &self.shown
     }
 
-    /// The request that the classifier gets.
+    /// Returns the request that the classifier gets.
     #[must_use]
     pub fn request(&self) -> Value {
         self.classifier.request(&self.rules, &self.shown)
     }
 
-    /// The decision, if it is remembered.
+    /// Returns the decision, if it is remembered.
     #[must_use]
     pub fn remembered(&self) -> Option<Classification> {
         let began = Instant::now();
@@ -113,7 +113,7 @@ impl Question {
         Classification::of(verdict, reply, false, began)
     }
 
-    /// One call, and as many more as failures that may pass allow.
+    /// Returns one call, and as many more as failures that may pass allow.
     async fn ask(&self, began: Instant, breaker: Breaker) -> Result<Arc<Decision>, Failure> {
         let Classifier { url, credential, bounds, state, .. } = &*self.classifier;
         let client = state.client(url).map_err(|why| Failure::Error(format!("TLS cannot be used: {why}")))?;

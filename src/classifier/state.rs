@@ -108,7 +108,7 @@ pub struct ClassifierCounts {
 }
 
 impl ClassifierState {
-    /// A classifier that nothing is known of yet.
+    /// Creates a classifier that nothing is known of yet.
     #[must_use]
     pub fn new(name: Arc<str>, bounds: &Bounds) -> Self {
         let remembers = !bounds.cache_ttl.is_zero();
@@ -127,13 +127,13 @@ impl ClassifierState {
         }
     }
 
-    /// Whether it is asked, and until when not.
+    /// Returns whether it is asked, and until when not.
     #[must_use]
     pub fn availability(&self, now: Instant) -> Availability {
         self.gate.availability(now)
     }
 
-    /// Its counters.
+    /// Returns its counters.
     #[must_use]
     pub fn counts(&self) -> ClassifierCounts {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -155,7 +155,7 @@ impl ClassifierState {
         self.shared.fetch_add(shared.into(), Ordering::Relaxed);
     }
 
-    /// The decision under this key, where it takes no waiting to find it.
+    /// Returns the decision under this key, where it takes no waiting to find it.
     pub(super) fn remembered(&self, key: &[u8; 32]) -> Option<Arc<Decision>> {
         match pin!(self.decisions.get(key)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(decision) => decision,
@@ -163,8 +163,8 @@ impl ClassifierState {
         }
     }
 
-    /// The decision under this key: remembered, or awaited from the request that asks already, or asked for. A request
-    /// that leaves while it asks leaves the asking to the next that waits.
+    /// Returns the decision under this key: remembered, or awaited from the request that asks already, or asked for. A
+    /// request that leaves while it asks leaves the asking to the next that waits.
     pub(super) async fn decide(
         &self,
         key: [u8; 32],

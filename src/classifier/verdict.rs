@@ -45,7 +45,7 @@ impl Verdict {
         }
     }
 
-    /// What was wrong with the call, for [`Verdict::Error`].
+    /// Returns what was wrong with the call, for [`Verdict::Error`].
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         match self {
@@ -63,7 +63,7 @@ impl Verdict {
         }
     }
 
-    /// Its stable name.
+    /// Returns its stable name.
     #[must_use]
     pub fn label(&self) -> &'static str {
         Self::LABELS[self.index()]
@@ -95,7 +95,7 @@ impl fmt::Debug for Classification {
 }
 
 impl Classification {
-    /// The request has no content: nobody is asked.
+    /// Creates the request has no content: nobody is asked.
     #[must_use]
     pub fn content_missing(classifier: &Classifier) -> Self {
         let verdict = Verdict::ContentMissing;
@@ -109,7 +109,7 @@ impl Classification {
         Self { verdict: Verdict::None, took: Duration::ZERO, shared: false, answer: None, tokens: None }
     }
 
-    /// What came of a question that began then.
+    /// Creates what came of a question that began then.
     pub(super) fn of(verdict: Verdict, reply: Option<Reply>, shared: bool, began: Instant) -> Self {
         let Reply { text, tokens } = reply.unwrap_or_default();
         Self { verdict, took: began.elapsed(), shared, answer: text, tokens }

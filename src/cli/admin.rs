@@ -22,12 +22,12 @@ pub(super) enum Output {
     Json,
 }
 
-/// A client of the router's admin API.
+/// Returns a client of the router's admin API.
 pub(super) async fn connect(address: &Address) -> Result<AdminClient<Channel>, String> {
     address.open(TIMEOUT).await.map(AdminClient::new)
 }
 
-/// An empty table.
+/// Returns an empty table.
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE);

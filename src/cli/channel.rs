@@ -87,7 +87,7 @@ impl Address {
         Self { admin, proof }
     }
 
-    /// A connection, and each answer on it, within this time.
+    /// Returns a connection, and each answer on it, within this time.
     pub(super) async fn open(&self, timeout: Duration) -> Result<Channel, String> {
         let endpoint = self.endpoint()?.timeout(timeout).connect_timeout(timeout);
         let transport = endpoint.connect().await.map_err(|error| error_chain(&error))?;
@@ -118,7 +118,7 @@ impl Address {
     }
 }
 
-/// An error with its causes: the outermost of a connection's errors says nothing.
+/// Returns an error with its causes: the outermost of a connection's errors says nothing.
 fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.map(ToString::to_string).fold(error.to_string(), |text, cause| {

@@ -91,7 +91,7 @@ pub(super) fn state(state: State) -> &'static str {
     }
 }
 
-/// When it ends by this machine's clock, to the second.
+/// Returns when it ends by this machine's clock, to the second.
 fn until(remaining: Option<prost_types::Duration>) -> Option<String> {
     let until = SystemTime::now() + Duration::try_from(remaining?).ok()?;
     Some(humantime::format_rfc3339_seconds(until).to_string())

@@ -121,14 +121,15 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Where a key belongs that is known elsewhere, unless it is rather a misspelling of one that is known here.
+    /// Returns where a key belongs that is known elsewhere, unless it is rather a misspelling of one that is known
+    /// here.
     fn belongs(&self, name: &str, known: &[&str]) -> Option<&'static str> {
         let mut places = self.context.elsewhere.iter();
         let (_, place) = places.find(|(keys, _)| keys.contains(&name))?;
         nearest(name, known.iter().copied()).is_none().then_some(*place)
     }
 
-    /// The one entry whose key is a variant's name; everything else is reported.
+    /// Returns the one entry whose key is a variant's name; everything else is reported.
     fn variant(&self, entries: &'a [Entry], variants: &'static [&'static str]) -> Result<&'a Entry, Mistake> {
         let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| variants.contains(&entry.key.name()));
         unknown.iter().for_each(|entry| self.unknown(&entry.key, variants));
@@ -276,7 +277,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
 }
 
 impl Node {
-    /// The name that a key is; a key is always a scalar.
+    /// Returns the name that a key is; a key is always a scalar.
     fn name(&self) -> &str {
         self.text().unwrap_or_default()
     }

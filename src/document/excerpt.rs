@@ -27,7 +27,7 @@ pub(crate) struct Excerpt {
 pub struct Explained<'a>(pub(super) &'a Problems);
 
 impl Excerpt {
-    /// The excerpt of a place; `None` if it stands for the whole file or its line may not be shown.
+    /// Creates the excerpt of a place; `None` if it stands for the whole file or its line may not be shown.
     pub(crate) fn of(mask: &Mask, line: usize, column: usize) -> Option<Self> {
         let (text, start) = mask.shown(line, column)?;
         if text.trim().is_empty() {
@@ -54,7 +54,7 @@ fn around(letters: &[char], start: usize) -> (Vec<char>, usize) {
     (shown, start - from + usize::from(from > 0))
 }
 
-/// How long the word is that starts here: a quoted text to its quote, another one to what ends it in YAML.
+/// Returns how long the word is that starts here: a quoted text to its quote, another one to what ends it in YAML.
 fn length(rest: &[char]) -> usize {
     let end = match rest.first() {
         Some(quote @ ('"' | '\'')) => rest.iter().skip(1).position(|letter| letter == quote).map(|end| end + 2),
@@ -67,7 +67,7 @@ fn length(rest: &[char]) -> usize {
     end.unwrap_or(rest.len()).max(1)
 }
 
-/// A terminal acts on control characters, and a tab has no width of its own.
+/// Returns a terminal acts on control characters, and a tab has no width of its own.
 fn printable(letter: char) -> char {
     match letter {
         '\t' => ' ',

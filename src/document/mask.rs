@@ -27,7 +27,7 @@ pub(crate) struct Mask {
     has_secret_objects: bool,
 }
 
-/// Whether what stands below a key of this name may be a credential.
+/// Returns whether what stands below a key of this name may be a credential.
 pub(crate) fn is_secret(key: &str) -> bool {
     let name: String =
         key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
@@ -37,7 +37,7 @@ pub(crate) fn is_secret(key: &str) -> bool {
         || strsim::osa_distance(&name, "apikey") <= 1
 }
 
-/// Whether a text names where a credential is rather than being one. `key` is what it stands under.
+/// Returns whether a text names where a credential is rather than being one. `key` is what it stands under.
 pub(crate) fn is_reference(key: &str, text: &str) -> bool {
     match key {
         "env" => text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'),
@@ -48,7 +48,7 @@ pub(crate) fn is_reference(key: &str, text: &str) -> bool {
     }
 }
 
-/// Whether a text looks like a credential, or like a URL with one, wherever it stands.
+/// Returns whether a text looks like a credential, or like a URL with one, wherever it stands.
 pub(crate) fn looks_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let url = |url: &str| url.split([' ', '"', '\'']).next().unwrap_or_default().contains(['@', '?', '#']);
@@ -64,7 +64,7 @@ impl Mask {
         Self { lines, texts: HashSet::new(), places: HashSet::new(), has_secret_objects }
     }
 
-    /// Whether what stands below a key of this name belongs to a Kubernetes Secret.
+    /// Returns whether what stands below a key of this name belongs to a Kubernetes Secret.
     pub(crate) fn is_secret_object(&self, key: &str) -> bool {
         self.has_secret_objects && ["data", "stringData"].contains(&key)
     }
@@ -75,8 +75,8 @@ impl Mask {
         self.texts.insert(text.to_owned());
     }
 
-    /// A line, from 1, and where in it (in characters, from 0) the column, from 1, has come to be; `None` if the line
-    /// is not to be shown.
+    /// Returns a line, from 1, and where in it (in characters, from 0) the column, from 1, has come to be; `None` if
+    /// the line is not to be shown.
     pub(crate) fn shown(&self, line: usize, column: usize) -> Option<(String, usize)> {
         let original = self.lines.get(line.checked_sub(1)?)?;
         let secrets = self.secrets_in(original);
@@ -103,7 +103,7 @@ impl Mask {
         harmless.then_some((shown, mark))
     }
 
-    /// Where secrets stand in a line, in order and apart from each other.
+    /// Returns where secrets stand in a line, in order and apart from each other.
     fn secrets_in(&self, line: &str) -> Vec<Range<usize>> {
         let mut found: Vec<_> = self.texts.iter().flat_map(|text| occurrences(line, text)).collect();
         found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
@@ -117,8 +117,8 @@ impl Mask {
         apart
     }
 
-    /// Whether the line is of a document with Kubernetes data, in a file with Secrets. All of such a document is kept
-    /// back: where its values begin and end is not to be told while a bracket, a quote or a space is wrong.
+    /// Returns whether the line is of a document with Kubernetes data, in a file with Secrets. All of such a document
+    /// is kept back: where its values begin and end is not to be told while a bracket, a quote or a space is wrong.
     fn is_inside_object(&self, index: usize) -> bool {
         if !self.has_secret_objects {
             return false;
@@ -130,7 +130,7 @@ impl Mask {
         self.lines[start..end].iter().any(|line| line.contains("Secret") || mentions_data(line))
     }
 
-    /// Whether the line belongs to a secret that an earlier line began, and does not look harmless.
+    /// Returns whether the line belongs to a secret that an earlier line began, and does not look harmless.
     fn is_inside(&self, index: usize, shown: &str) -> bool {
         let (mut indent, mut next) = (indentation(&self.lines[index]), self.lines[index].trim_start());
         let before = self.lines[index.saturating_sub(LINES_BACK)..index].iter().rev();
@@ -176,7 +176,7 @@ fn secret_keys(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a line shows a credential, or may do so.
+/// Returns whether a line shows a credential, or may do so.
 fn leaves_secret(line: &str) -> bool {
     secret_keys(line).any(|rest| {
         let opens = rest.is_empty() || rest.starts_with('#') || matches!(rest, "{" | "[" | "|" | ">" | "|-" | ">-");
@@ -184,23 +184,23 @@ fn leaves_secret(line: &str) -> bool {
     })
 }
 
-/// Whether a line has `data` or `stringData`, be it grown together with what stands before.
+/// Returns whether a line has `data` or `stringData`, be it grown together with what stands before.
 fn mentions_data(line: &str) -> bool {
     line.to_ascii_lowercase().match_indices("data").any(|(at, _)| !line[..at].ends_with("meta"))
 }
 
-/// The name of a way in which credentials travel, alone.
+/// Returns the name of a way in which credentials travel, alone.
 fn is_form(rest: &str) -> bool {
     let word = rest.split([',', '}', '#']).next().unwrap_or_default().trim();
     ["bearer", "basic", "passthrough"].contains(&word)
 }
 
-/// What follows the colon of a key whose credential goes on after the line.
+/// Returns what follows the colon of a key whose credential goes on after the line.
 fn opens_secret(line: &str) -> Option<&str> {
     secret_keys(line).find(|rest| !is_harmless_map(rest) && !rest.starts_with(MASK))
 }
 
-/// Whether what follows a key leaves a bracket or a quote open, be it on the next line.
+/// Returns whether what follows a key leaves a bracket or a quote open, be it on the next line.
 fn is_unclosed(rest: &str, next: &str) -> bool {
     let mut letters = rest.chars();
     let end = match letters.next() {

@@ -85,18 +85,18 @@ struct Found {
 }
 
 impl Problems {
-    /// The problems in the order of the file.
+    /// Returns the problems in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
     }
 
-    /// The problems with excerpts of the file, for people: coloured, to be printed by `anstream`.
+    /// Returns the problems with excerpts of the file, for people: coloured, to be printed by `anstream`.
     #[must_use]
     pub fn explained(&self) -> Explained<'_> {
         Explained(self)
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub fn count(&self) -> usize {
         self.list.len() + self.more
@@ -195,7 +195,7 @@ impl Report {
         }
     }
 
-    /// Whether secrets belong where this place is.
+    /// Returns whether secrets belong where this place is.
     pub(crate) fn holds_secrets(&self, place: Place) -> bool {
         self.files.get(place.file).is_some_and(|file| file.holds_secrets)
     }
@@ -210,12 +210,12 @@ impl Report {
         self.errors > 0
     }
 
-    /// What the paths in a place's file are relative to.
+    /// Returns what the paths in a place's file are relative to.
     pub(crate) fn directory(&self, place: Place) -> &Path {
         self.files.get(place.file).map_or(Path::new(""), |file| &file.directory)
     }
 
-    /// A place, for a message about another one: the file is named if it is another.
+    /// Returns a place, for a message about another one: the file is named if it is another.
     pub(crate) fn told(&self, place: Place, from: Place) -> String {
         let Place { file, line, column } = place;
         match self.files.get(file) {

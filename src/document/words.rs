@@ -26,7 +26,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("upstreams", "targets"),
 ];
 
-/// The value in backticks, on one line and not without end.
+/// Returns the value in backticks, on one line and not without end.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).flat_map(escaped).collect();
     if text.chars().nth(SHOWN).is_some() {
@@ -63,7 +63,7 @@ pub(crate) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     (1..=TOLD).contains(&known.len()).then(|| format!("expected {}", any_of(known)))
 }
 
-/// The known name that was probably meant.
+/// Returns the known name that was probably meant.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let short = |text: &str| text.chars().nth(SHOWN).is_none();
     let wrong = |known: &str| strsim::osa_distance(&name.to_lowercase(), &known.to_lowercase());
@@ -72,7 +72,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     near.min_by_key(|(wrong, _)| *wrong).map(|(_, known)| known)
 }
 
-/// The only known name that another one, of some length, is the beginning of, or has another word for.
+/// Returns the only known name that another one, of some length, is the beginning of, or has another word for.
 fn completed<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == name).map(|(_, word)| *word);
     let fits = |known: &&&str| {

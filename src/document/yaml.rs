@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The key as text, unless it cannot be one or is there already.
+    /// Returns the key as text, unless it cannot be one or is there already.
     fn key(&mut self, key: Node, seen: &mut HashMap<String, Place>) -> Option<Node> {
         let place = key.place;
         let Value::Scalar(Scalar { text, quoted }) = key.value else {
@@ -272,7 +272,7 @@ fn conceal(key: &Node, value: &Node, file: usize, report: &mut Report) {
     }
 }
 
-/// Whether a key is of a reference to a Kubernetes Secret.
+/// Returns whether a key is of a reference to a Kubernetes Secret.
 fn is_reference(key: &str) -> bool {
     ["in", "name", "valueFrom"].contains(&key)
 }
@@ -293,7 +293,7 @@ fn conceal_all(key: &str, value: &Node, report: &mut Report) {
 }
 
 impl Node {
-    /// The text of a scalar; a list or a map has none.
+    /// Returns the text of a scalar; a list or a map has none.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar(scalar) => Some(&scalar.text),
@@ -301,13 +301,13 @@ impl Node {
         }
     }
 
-    /// The value of a key, unless that says nothing.
+    /// Returns the value of a key, unless that says nothing.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let entry = self.entries().iter().find(|entry| entry.key.text() == Some(key))?;
         Some(&entry.value).filter(|value| !value.is_nothing())
     }
 
-    /// The entries of a map.
+    /// Returns the entries of a map.
     pub(crate) fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
@@ -315,7 +315,7 @@ impl Node {
         }
     }
 
-    /// The elements of a list.
+    /// Returns the elements of a list.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(elements) => elements,
@@ -323,27 +323,27 @@ impl Node {
         }
     }
 
-    /// Whether it is a key that stands for those of another map, which has been reported.
+    /// Returns whether it is a key that stands for those of another map, which has been reported.
     pub(crate) fn is_merge_key(&self) -> bool {
         matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text == "<<")
     }
 
-    /// The keys of a map.
+    /// Returns the keys of a map.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries().iter().filter_map(|entry| entry.key.text())
     }
 
-    /// Whether it is `null`, or nothing at all.
+    /// Returns whether it is `null`, or nothing at all.
     fn is_nothing(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing)
     }
 
-    /// Whether there is nothing at all, not even `null`.
+    /// Returns whether there is nothing at all, not even `null`.
     fn is_absent(&self) -> bool {
         matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text.is_empty())
     }
 
-    /// How many values it holds, itself included, and how deep it is.
+    /// Returns how many values it holds, itself included, and how deep it is.
     fn extent(&self) -> (usize, usize) {
         let children: Vec<_> = match &self.value {
             Value::Scalar(_) => return (1, 0),

@@ -29,20 +29,20 @@ pub struct Result {
 }
 
 impl Result {
-    /// Whether the classifier said what was expected. A rule may have the name of a failure.
+    /// Returns whether the classifier said what was expected. A rule may have the name of a failure.
     #[must_use]
     pub fn is_right(&self) -> bool {
         let is_said = matches!(self.classification.verdict, Verdict::Matched(_) | Verdict::None);
         is_said && self.said == self.case.expected
     }
 
-    /// Whether the classifier was asked.
+    /// Returns whether the classifier was asked.
     fn is_asked(&self) -> bool {
         !matches!(self.classification.verdict, Verdict::ContentMissing | Verdict::BreakerOpen | Verdict::OverCapacity)
     }
 }
 
-/// The rules that an API applies in an environment.
+/// Returns the rules that an API applies in an environment.
 ///
 /// # Errors
 /// There is no such API, or it has no rules there.

@@ -137,7 +137,7 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
     told.explained(request, route.as_ref(), attempt, asked)
 }
 
-/// Where the request belongs, even if it is refused.
+/// Returns where the request belongs, even if it is refused.
 fn route(router: &Router, headers: &Event) -> Option<Route> {
     let Event::RequestHeaders(Incoming { head, .. }) = headers else { return None };
     match router.admit(&mut head.clone(), Instant::now()) {
@@ -209,7 +209,7 @@ impl Told {
     }
 }
 
-/// Where a request goes that exists at one account only.
+/// Returns where a request goes that exists at one account only.
 fn pinned(route: Option<&Route>) -> Option<&Endpoint> {
     Some(&*route?.policy().stateful.as_ref()?.endpoint)
 }
@@ -256,7 +256,7 @@ fn candidates(attempt: &Attempt) -> Vec<Candidate> {
     attempt.candidates().map(candidate).collect()
 }
 
-/// A header's value without the endpoint's credential.
+/// Returns a header's value without the endpoint's credential.
 fn masked(name: &str, value: &str, endpoint: Option<&Endpoint>) -> String {
     match endpoint.map(|endpoint| &endpoint.credential) {
         Some(Credential::Header(header, _)) if header == name => match value.split_once(' ') {

@@ -76,7 +76,7 @@ impl fmt::Display for Conflicts {
 }
 
 impl Default for Settings {
-    /// What the shipped `envoy/failover.yaml` has.
+    /// Creates what the shipped `envoy/failover.yaml` has.
     fn default() -> Self {
         Self {
             topology: Topology::Failover,
@@ -89,7 +89,7 @@ impl Default for Settings {
     }
 }
 
-/// A whole configuration.
+/// Returns a whole configuration.
 ///
 /// # Errors
 /// Clusters of the policy contradict each other or ours.
@@ -98,7 +98,7 @@ pub fn bootstrap(snapshot: &Snapshot, settings: &Settings) -> Result<String, Con
     Ok(template::fill(settings, &clusters::list(&clusters, &settings.ca_file)))
 }
 
-/// What to add to a configuration that exists.
+/// Returns what to add to a configuration that exists.
 ///
 /// # Errors
 /// Clusters of the policy contradict each other or ours.
@@ -107,7 +107,7 @@ pub fn fragment(snapshot: &Snapshot, settings: &Settings) -> Result<String, Conf
     Ok(fragment::of(&route::narrow(&whole, &snapshot.apis)))
 }
 
-/// The file of clusters for file CDS.
+/// Returns the file of clusters for file CDS.
 ///
 /// # Errors
 /// Clusters of the policy contradict each other or ours.

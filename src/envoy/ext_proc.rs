@@ -26,7 +26,7 @@ use crate::gateway::exchange::{Event, Exchange, Next};
 pub use service::{EnvoyService, Processor};
 use wire::ProcessingRequest;
 
-/// The event of a request's headers, as if Envoy had sent them: for who explains a request.
+/// Returns the event of a request's headers, as if Envoy had sent them: for who explains a request.
 #[must_use]
 pub fn request_headers(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Event {
     message::request_headers_of(headers, end_of_stream)
@@ -90,14 +90,14 @@ impl Answers {
         Self { messages, exchange, held, ready: VecDeque::new(), deadline: None, classifying: None, ended: false }
     }
 
-    /// The end of the stream, told once: all is well. What is not was said to the client, or Envoy has gone.
+    /// Returns the end of the stream, told once: all is well. What is not was said to the client, or Envoy has gone.
     fn trailers(&mut self) -> Option<HeaderMap> {
         (!std::mem::replace(&mut self.ended, true))
             .then(|| HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]))
     }
 
-    /// What happens next on the stream; `None` if Envoy has gone or reset it (the client left, or Envoy needs us no
-    /// more), or sent what only a newer version knows: Envoy then goes on without us.
+    /// Returns what happens next on the stream; `None` if Envoy has gone or reset it (the client left, or Envoy needs
+    /// us no more), or sent what only a newer version knows: Envoy then goes on without us.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         match Pin::new(&mut self.messages).poll_next(context) {
             Poll::Ready(Some(Ok(message))) => Poll::Ready(message::event(message)),
@@ -112,7 +112,7 @@ impl Answers {
         }
     }
 
-    /// What happens on our side.
+    /// Returns what happens on our side.
     fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let classified = self.classifying.as_mut().map(|Classifying(answer)| answer.as_mut().poll(context));
         if let Some(Poll::Ready(classification)) = classified {

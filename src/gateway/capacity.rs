@@ -32,7 +32,7 @@ impl Capacity {
         Arc::new(Self { max_body_bytes, max_requests, max_bytes, requests: 0.into(), bytes: 0.into() })
     }
 
-    /// A place for one more request, unless there is none or the bodies at hand use up their share already.
+    /// Returns a place for one more request, unless there is none or the bodies at hand use up their share already.
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> Option<Place> {
         if self.bytes.load(Ordering::Relaxed) >= self.max_bytes {
@@ -55,7 +55,7 @@ impl Capacity {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// An account for the bytes of one stream.
+    /// Returns an account for the bytes of one stream.
     #[must_use]
     pub fn account(self: &Arc<Self>) -> Arc<Held> {
         Arc::new(Held { capacity: Arc::clone(self), bytes: 0.into() })

@@ -222,19 +222,20 @@ enum Sent {
 }
 
 impl Exchange {
-    /// A new stream.
+    /// Creates a new stream.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>) -> Self {
         Self { gateway, place: None, began: None, state: State::Begun }
     }
 
-    /// Whether a body is held.
+    /// Returns whether a body is held.
     #[must_use]
     pub fn is_reading(&self) -> bool {
         matches!(self.state, State::Reading(_) | State::Classifying(_))
     }
 
-    /// The question that has to be answered, by [`Event::Classified`], before the request can go on; given once.
+    /// Returns the question that has to be answered, by [`Event::Classified`], before the request can go on; given
+    /// once.
     pub fn question(&mut self) -> Option<Question> {
         match &mut self.state {
             State::Classifying(classifying) => classifying.question.take(),
@@ -242,7 +243,7 @@ impl Exchange {
         }
     }
 
-    /// The attempt whose answer is awaited.
+    /// Returns the attempt whose answer is awaited.
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {
         match &self.state {
@@ -254,7 +255,7 @@ impl Exchange {
         }
     }
 
-    /// How long what is awaited may take, where Envoy has no timer of its own or must not decide.
+    /// Returns how long what is awaited may take, where Envoy has no timer of its own or must not decide.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
@@ -349,7 +350,7 @@ impl Exchange {
 }
 
 impl Event {
-    /// The answer that changes nothing; request headers still lose what could choose a cluster.
+    /// Returns the answer that changes nothing; request headers still lose what could choose a cluster.
     fn unchanged(self) -> Action {
         match self {
             Self::RequestHeaders(_) => Action::RequestHeaders(headers::strip(private::ALL.to_vec())),
@@ -361,7 +362,7 @@ impl Event {
         }
     }
 
-    /// The answer to a message that came after the one that mattered.
+    /// Returns the answer to a message that came after the one that mattered.
     fn ignored(self) -> Action {
         match self {
             Self::RequestBody { .. } => Action::Nothing,

@@ -9,7 +9,7 @@ use super::router::{Attempt, RequestHead, Route};
 use crate::routing::decision::{Classified, Decision, STATEFUL, Traced, bounded};
 use crate::routing::endpoint::Endpoint;
 
-/// The decision of an attempt for a model that the client asked for.
+/// Returns the decision of an attempt for a model that the client asked for.
 pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) -> Decision {
     let classification = attempt.request.classification.as_ref().map(|it| Classified {
         classifier: attempt.classifier(),
@@ -34,7 +34,7 @@ pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&
     }
 }
 
-/// The decision for a request that goes to the endpoint which keeps its state.
+/// Returns the decision for a request that goes to the endpoint which keeps its state.
 pub(super) fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> Decision {
     Decision {
         at: SystemTime::now(),

@@ -77,7 +77,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A JSON answer.
+    /// Creates a JSON answer.
     #[must_use]
     pub fn json(status: StatusCode, body: &serde_json::Value) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
@@ -86,7 +86,8 @@ impl Reply {
 }
 
 impl Refusal {
-    /// The answer to the client. `Retry-After` is in whole seconds, rounded up, so that who obeys it finds a target.
+    /// Returns the answer to the client. `Retry-After` is in whole seconds, rounded up, so that who obeys it finds a
+    /// target.
     #[must_use]
     pub fn reply(&self, shape: Shape) -> Reply {
         let (status, kind, code, param) = self.classify();
@@ -121,7 +122,7 @@ impl Refusal {
         reply
     }
 
-    /// A stable label for logs, metrics and the error's `code`.
+    /// Returns a stable label for logs, metrics and the error's `code`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.classify().2

@@ -103,14 +103,14 @@ pub enum Admission {
 }
 
 impl Router {
-    /// A router with its first policy.
+    /// Creates a router with its first policy.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         let (snapshot, attempts) = (ArcSwap::from_pointee(snapshot), Attempts::default());
         Self { snapshot, replaced: Mutex::default(), attempts }
     }
 
-    /// The policy that new requests get.
+    /// Returns the policy that new requests get.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -190,8 +190,8 @@ impl Router {
         }
     }
 
-    /// The attempt that has come to wait since the request's headers were here. Where Envoy itself saw an answer break
-    /// off, the end of that stream and the next attempt arrive at the same moment.
+    /// Returns the attempt that has come to wait since the request's headers were here. Where Envoy itself saw an
+    /// answer break off, the end of that stream and the next attempt arrive at the same moment.
     ///
     /// # Errors
     /// The request has had all its attempts.
@@ -204,7 +204,7 @@ impl Router {
         }
     }
 
-    /// What has to be asked about a new request before its target can be chosen, if anything.
+    /// Returns what has to be asked about a new request before its target can be chosen, if anything.
     #[must_use]
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
         match &route.policy().strategy {
@@ -276,7 +276,8 @@ impl Router {
     }
 }
 
-/// The route of a path that belongs to what exists only at one account: by the API that says which, if one does.
+/// Returns the route of a path that belongs to what exists only at one account: by the API that says which, if one
+/// does.
 fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
     let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
     let mut stateful = policies.filter(|(_, policy)| {
@@ -298,7 +299,7 @@ fn either(host: Environment, signal: Option<Environment>) -> Environment {
 }
 
 impl RequestHead {
-    /// The path without its query, which may carry a credential.
+    /// Returns the path without its query, which may carry a credential.
     #[must_use]
     pub fn path_only(&self) -> &str {
         without_query(&self.path)
@@ -321,13 +322,13 @@ impl Route {
         }
     }
 
-    /// The name of the cluster that serves an endpoint.
+    /// Returns the name of the cluster that serves an endpoint.
     #[must_use]
     pub fn cluster<'a>(&self, endpoint: &'a Endpoint) -> Cow<'a, str> {
         self.snapshot.cluster(endpoint)
     }
 
-    /// The policy that the request goes through.
+    /// Returns the policy that the request goes through.
     ///
     /// # Panics
     /// Never: a route is made only where there is one.
@@ -336,13 +337,13 @@ impl Route {
         self.api.policy(self.environment).expect("a route has a policy")
     }
 
-    /// The operation that the request is one of.
+    /// Returns the operation that the request is one of.
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.api.operations.get(self.operation?)
     }
 
-    /// The version of the policy file that the request goes by.
+    /// Returns the version of the policy file that the request goes by.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.snapshot.version

@@ -28,8 +28,8 @@ pub(crate) struct Text {
     name: String,
 }
 
-/// The policy files that these paths name, in order, each once. Directories are added to `seen` before their files.
-/// What cannot be read is reported.
+/// Returns the policy files that these paths name, in order, each once. Directories are added to `seen` before their
+/// files. What cannot be read is reported.
 pub(crate) fn find(paths: &[PathBuf], seen: &mut Vec<PathBuf>, report: &mut Report) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
@@ -55,7 +55,7 @@ pub(crate) fn find(paths: &[PathBuf], seen: &mut Vec<PathBuf>, report: &mut Repo
     files
 }
 
-/// Those of a directory itself, sorted. Names with a dot in front are an editor's, or Kubernetes' (`..data`).
+/// Returns those of a directory itself, sorted. Names with a dot in front are an editor's, or Kubernetes' (`..data`).
 fn policy_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
     let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
@@ -87,7 +87,7 @@ pub(crate) fn read(path: &Path, report: &mut Report) -> Option<Text> {
     text(path, bytes, report)
 }
 
-/// A policy file of these bytes, in memory.
+/// Returns a policy file of these bytes, in memory.
 pub(super) fn text(path: &Path, bytes: Vec<u8>, report: &mut Report) -> Option<Text> {
     if bytes.len() as u64 > FILE_BYTES {
         whole(path, &format!("the file is larger than {} MiB", FILE_BYTES >> 20), report);
@@ -130,7 +130,7 @@ fn whole(path: &Path, message: &str, report: &mut Report) {
     report.error(Place { file, ..Place::default() }, message);
 }
 
-/// The place after these bytes, which are text.
+/// Returns the place after these bytes, which are text.
 fn end_of(bytes: &[u8], file: usize) -> Place {
     let text = String::from_utf8_lossy(bytes);
     let last = text.rsplit('\n').next().unwrap_or_default();

@@ -50,7 +50,7 @@ fn once<T>(kept: &mut Option<At<T>>, found: Option<At<T>>, key: &str, report: &m
     }
 }
 
-/// The names of all files; within a file the reader has seen to it that none is there twice.
+/// Returns the names of all files; within a file the reader has seen to it that none is there twice.
 fn names<T>(maps: Vec<At<Named<T>>>, what: &str, report: &mut Report) -> Option<At<Named<T>>> {
     let mut seen: HashMap<String, Place> = HashMap::new();
     for (place, name, _) in maps.iter().filter_map(At::get).flat_map(Named::iter) {
@@ -64,8 +64,8 @@ fn names<T>(maps: Vec<At<Named<T>>>, what: &str, report: &mut Report) -> Option<
     joined(maps, Named::concat)
 }
 
-/// One value of many, at the place of the first. A part that was wrong makes the whole unknown: what it would have
-/// declared cannot be called unknown elsewhere.
+/// Returns one value of many, at the place of the first. A part that was wrong makes the whole unknown: what it would
+/// have declared cannot be called unknown elsewhere.
 fn joined<T>(parts: Vec<At<T>>, join: impl FnOnce(Vec<T>) -> T) -> Option<At<T>> {
     let place = parts.first()?.place;
     let values: Option<Vec<T>> = parts.into_iter().map(At::into_value).collect();

@@ -25,8 +25,8 @@ pub struct Difference {
     pub new: Option<String>,
 }
 
-/// The outline of a policy. Credentials are told by a fingerprint that means nothing without this salt, and is too short
-/// to find a key by.
+/// Returns the outline of a policy. Credentials are told by a fingerprint that means nothing without this salt, and is
+/// too short to find a key by.
 #[must_use]
 pub fn outline(snapshot: &Snapshot, salt: &[u8]) -> Outline {
     let mut outline = Outline::new();
@@ -48,7 +48,7 @@ pub fn outline(snapshot: &Snapshot, salt: &[u8]) -> Outline {
     outline
 }
 
-/// What changes from one outline to another, in the order of names.
+/// Returns what changes from one outline to another, in the order of names.
 #[must_use]
 pub fn differences(old: &Outline, new: &Outline) -> Vec<Difference> {
     let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));

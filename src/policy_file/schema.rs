@@ -11,7 +11,7 @@ use super::raw::{Config, Models, Operation, PathMethods};
 use crate::document::decode::{At, Named};
 use crate::secret::Secret;
 
-/// The schema as JSON text, draft 2020-12.
+/// Returns the schema as JSON text, draft 2020-12.
 #[must_use]
 pub fn schema() -> String {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(without_null));

@@ -53,7 +53,7 @@ pub enum Unmatched {
 }
 
 impl Environment {
-    /// The name in logs and in the environment header.
+    /// Returns the name in logs and in the environment header.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Environment {
         }
     }
 
-    /// The environment of that name, exactly spelled.
+    /// Creates the environment of that name, exactly spelled.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [Self::Production, Self::Sandbox].into_iter().find(|environment| environment.name() == name)
@@ -70,7 +70,7 @@ impl Environment {
 }
 
 impl Api {
-    /// The policy of an environment.
+    /// Returns the policy of an environment.
     #[must_use]
     pub fn policy(&self, environment: Environment) -> Option<&Policy> {
         match environment {
@@ -79,21 +79,22 @@ impl Api {
         }
     }
 
-    /// What its clients speak: all its targets are of one shape.
+    /// Returns what its clients speak: all its targets are of one shape.
     #[must_use]
     pub fn shape(&self) -> Shape {
         let mut policies = self.production.iter().chain(&self.sandbox);
         policies.next().map_or(Shape::OpenAi, |policy| policy.targets[0].endpoint.provider.shape)
     }
 
-    /// Whether a path below the base path is that of the list of models.
+    /// Returns whether a path below the base path is that of the list of models.
     #[must_use]
     pub fn lists_models_at(&self, path: &str) -> bool {
         let targets = self.production.iter().chain(&self.sandbox).flat_map(|policy| &policy.targets);
         targets.map(|target| &target.endpoint).any(|endpoint| endpoint.provider.is_models(&endpoint.path, path))
     }
 
-    /// The models that an environment can serve, each with its provider type's name, in the order of the policy file.
+    /// Returns the models that an environment can serve, each with its provider type's name, in the order of the policy
+    /// file.
     pub fn models(&self, environment: Environment) -> impl Iterator<Item = (&ModelName, &'static str)> {
         let targets = self.policy(environment).map_or(&[][..], |policy| &policy.targets);
         targets.iter().map(|target| (&target.model, target.endpoint.provider.name))

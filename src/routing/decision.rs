@@ -115,7 +115,7 @@ impl Decision {
         self.why().unwrap_or_else(|| "first choice".to_owned())
     }
 
-    /// The same, unless it came first.
+    /// Returns the same, unless it came first.
     fn why(&self) -> Option<String> {
         let classified = self.classification.as_ref().map(|it| match &it.rule {
             Some(rule) => format!("{}: {rule}", it.verdict),
@@ -127,8 +127,8 @@ impl Decision {
         parts.into_iter().flatten().reduce(|parts, part| parts + "; " + &part)
     }
 
-    /// What Envoy can write into its own log. Each text costs it some six thousand instructions (`make bench`), so there is
-    /// no reason where the first choice was taken.
+    /// Returns what Envoy can write into its own log. Each text costs it some six thousand instructions (`make bench`),
+    /// so there is no reason where the first choice was taken.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let mut metadata = Metadata::of("api", &self.api);
@@ -149,7 +149,7 @@ impl Decision {
     }
 }
 
-/// A client's words, cut off.
+/// Returns a client's words, cut off.
 #[must_use]
 pub fn bounded(text: &str) -> &str {
     match text.char_indices().nth(MAX_CLIENT_TEXT) {

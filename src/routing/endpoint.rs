@@ -84,7 +84,7 @@ pub struct AwsSigV4 {
 }
 
 impl Credential {
-    /// Whether it is the client's own.
+    /// Returns whether it is the client's own.
     #[must_use]
     pub fn is_clients(&self) -> bool {
         *self == Self::Passthrough

@@ -84,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// The same with what the answer's body says of itself: known codes say more than a status.
+    /// Returns the same with what the answer's body says of itself: known codes say more than a status.
     #[must_use]
     pub fn refined(self, facts: &ErrorFacts, provider: &ProviderType) -> Self {
         let fault = facts.codes.iter().find_map(|code| provider.fault(code));
@@ -98,8 +98,8 @@ impl Outcome {
         }
     }
 
-    /// The same where the request went by the client's own credential: what that may do, and how often, says nothing of
-    /// the target.
+    /// Returns the same where the request went by the client's own credential: what that may do, and how often, says
+    /// nothing of the target.
     #[must_use]
     pub fn of_clients_own(self, status: u16) -> Self {
         match (self, status) {
@@ -110,19 +110,19 @@ impl Outcome {
         }
     }
 
-    /// Whether the client got what it wanted.
+    /// Returns whether the client got what it wanted.
     #[must_use]
     pub fn is_served(&self) -> bool {
         matches!(self, Self::Served | Self::ServedLast { .. })
     }
 
-    /// Whether the next candidate should be tried.
+    /// Returns whether the next candidate should be tried.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault | Self::TooLong)
     }
 
-    /// How long the answer asks not to be bothered, within bounds.
+    /// Returns how long the answer asks not to be bothered, within bounds.
     #[must_use]
     pub fn asked(&self) -> Option<Duration> {
         let asked = match self {
@@ -135,7 +135,7 @@ impl Outcome {
         asked.map(|asked| asked.clamp(ASKED_FLOOR, ASKED_CAP))
     }
 
-    /// A stable label for logs and metrics.
+    /// Returns a stable label for logs and metrics.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {

@@ -140,9 +140,9 @@ pub enum Strategy {
 }
 
 impl Policy {
-    /// The candidates of one request, which asked for this model and was classified so; takes a turn. `available[i]` says whether target `i`
-    /// may be chosen now, and the turn belongs to the first of the candidates that may. `None`: the policy serves no
-    /// such model.
+    /// Returns the candidates of one request, which asked for this model and was classified so; takes a turn.
+    /// `available[i]` says whether target `i` may be chosen now, and the turn belongs to the first of the candidates
+    /// that may. `None`: the policy serves no such model.
     pub fn candidates(&self, requested: Option<&str>, rule: Option<usize>, available: &[bool]) -> Option<Candidates> {
         let order = match &self.strategy {
             Strategy::RoundRobin(turns) => turns.candidates(available),
@@ -155,7 +155,7 @@ impl Policy {
 }
 
 impl Strategy {
-    /// The name in the policy file.
+    /// Returns the name in the policy file.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

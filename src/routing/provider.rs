@@ -72,8 +72,8 @@ pub enum Fault {
 const MODELS: &str = "/models";
 
 impl ProviderType {
-    /// Whether a path belongs to what exists only at the account that made it. It is one below an API's base path, for
-    /// an endpoint whose URL has that other one.
+    /// Returns whether a path belongs to what exists only at the account that made it. It is one below an API's base
+    /// path, for an endpoint whose URL has that other one.
     #[must_use]
     pub fn is_stateful(&self, url_path: &str, path: &str) -> bool {
         let path = &*self.below_root(url_path, path);
@@ -84,13 +84,13 @@ impl ProviderType {
         })
     }
 
-    /// Whether a path is the list of models; the paths are as before.
+    /// Returns whether a path is the list of models; the paths are as before.
     #[must_use]
     pub fn is_models(&self, url_path: &str, path: &str) -> bool {
         self.shape.lists_models() && self.below_root(url_path, path) == MODELS
     }
 
-    /// The end of an endpoint's path that belongs to the vendor's paths.
+    /// Returns the end of an endpoint's path that belongs to the vendor's paths.
     fn root_of(&self, url_path: &str) -> &'static str {
         self.roots.iter().find(|root| url_path.ends_with(**root)).copied().unwrap_or_default()
     }
@@ -101,8 +101,8 @@ impl ProviderType {
         below.unwrap_or(&full).to_owned()
     }
 
-    /// The operations of an endpoint whose URL has this path, as paths below that. A URL may end in a part of them:
-    /// Azure's `/openai/v1`, say.
+    /// Returns the operations of an endpoint whose URL has this path, as paths below that. A URL may end in a part of
+    /// them: Azure's `/openai/v1`, say.
     #[must_use]
     pub fn operations_at(&self, url_path: &str) -> Vec<Operation> {
         let root = self.root_of(url_path);
@@ -116,13 +116,13 @@ impl ProviderType {
         self.faults.iter().find(|(known, _)| *known == code).map(|&(_, fault)| fault)
     }
 
-    /// The type of that name.
+    /// Returns the type of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().chain(Self::CUSTOM).find(|kind| kind.name == name)
     }
 
-    /// What the policy file spells out itself, for clients that speak this.
+    /// Returns what the policy file spells out itself, for clients that speak this.
     ///
     /// # Panics
     /// Never: the table has a row for each shape.
@@ -131,12 +131,12 @@ impl ProviderType {
         Self::CUSTOM.iter().find(|kind| kind.shape == shape).expect("a row for each shape")
     }
 
-    /// The names of all types.
+    /// Returns the names of all types.
     pub fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.iter().chain(&Self::CUSTOM[..1]).map(|kind| kind.name)
     }
 
-    /// Whether the policy file must spell everything out.
+    /// Returns whether the policy file must spell everything out.
     #[must_use]
     pub fn is_custom(&self) -> bool {
         self.name == table::CUSTOM_NAME
@@ -188,7 +188,7 @@ const CREDENTIAL_PARAMETERS: &[&str] = &[
     "x-amz-security-token",
 ];
 
-/// Whether a query parameter of this name may carry a credential.
+/// Returns whether a query parameter of this name may carry a credential.
 #[must_use]
 pub fn is_credential_parameter(name: &str) -> bool {
     CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name.trim()))

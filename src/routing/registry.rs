@@ -31,27 +31,28 @@ struct States {
 }
 
 impl Registry {
-    /// The endpoint's state, new if no snapshot holds one.
+    /// Returns the endpoint's state, new if no snapshot holds one.
     pub fn endpoint(&self, key: &EndpointKey) -> Arc<EndpointState> {
         let mut states = self.states.lock().expect("no panic while the registry is held");
         live_or(&mut states.endpoints, key, || EndpointState::new(Arc::clone(&key.name)))
     }
 
-    /// The target's state, new if no snapshot holds one.
+    /// Returns the target's state, new if no snapshot holds one.
     pub fn target(&self, key: &EndpointKey, model: &ModelName) -> Arc<TargetState> {
         let endpoint = self.endpoint(key);
         let mut states = self.states.lock().expect("no panic while the registry is held");
         live_or(&mut states.targets, &(key.clone(), model.clone()), || TargetState::new(model.clone(), endpoint))
     }
 
-    /// The classifier's state, new if no snapshot holds one.
+    /// Returns the classifier's state, new if no snapshot holds one.
     pub fn classifier(&self, key: &ClassifierKey, bounds: &Bounds) -> Arc<ClassifierState> {
         let mut states = self.states.lock().expect("no panic while the registry is held");
         live_or(&mut states.classifiers, key, || ClassifierState::new(Arc::clone(&key.name), bounds))
     }
 }
 
-/// The value that is still used somewhere, or a new one. Entries that nobody uses any more are dropped on the way.
+/// Returns the value that is still used somewhere, or a new one. Entries that nobody uses any more are dropped on the
+/// way.
 fn live_or<K: Clone + Eq + Hash, V>(map: &mut HashMap<K, Weak<V>>, key: &K, new: impl FnOnce() -> V) -> Arc<V> {
     if let Some(live) = map.get(key).and_then(Weak::upgrade) {
         return live;

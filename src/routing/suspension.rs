@@ -48,13 +48,13 @@ pub struct Counts {
 }
 
 impl TargetState {
-    /// A target that nothing is known of yet.
+    /// Creates a target that nothing is known of yet.
     pub(crate) fn new(model: ModelName, endpoint: Arc<EndpointState>) -> Self {
         let (dispatched, served, failed, suspensions) = Default::default();
         Self { model, endpoint, gate: Gate::default(), dispatched, served, failed, suspensions }
     }
 
-    /// One that stands as this one does now, and goes its own way from there.
+    /// Returns one that stands as this one does now, and goes its own way from there.
     #[must_use]
     pub fn copied(&self, now: Instant) -> Self {
         let endpoint = EndpointState::new(Arc::clone(&self.endpoint.name));
@@ -64,7 +64,7 @@ impl TargetState {
         copy
     }
 
-    /// Whether the target may be chosen at `now`, and until when not.
+    /// Returns whether the target may be chosen at `now`, and until when not.
     #[must_use]
     pub fn availability(&self, now: Instant) -> Availability {
         self.endpoint.gate.availability(now).or_worse(self.gate.availability(now))
@@ -135,7 +135,7 @@ impl TargetState {
         }
     }
 
-    /// Its counters.
+    /// Returns its counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -148,7 +148,7 @@ impl TargetState {
 }
 
 impl EndpointState {
-    /// An endpoint that nothing is known of yet.
+    /// Creates an endpoint that nothing is known of yet.
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self { name, gate: Gate::default() }
     }
@@ -220,7 +220,7 @@ pub struct PendingFailure {
 }
 
 impl Dispatch {
-    /// Whether this attempt is the one that tries a suspended target or endpoint.
+    /// Returns whether this attempt is the one that tries a suspended target or endpoint.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.pass.is_probe() || self.endpoint_pass.is_probe()

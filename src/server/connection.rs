@@ -39,8 +39,8 @@ impl Connected for Connection {
     fn connect_info(&self) {}
 }
 
-/// The connections of sockets, each with what came beside it; where there is TLS, of those whose clients have shown what they
-/// must. A slow or wrong client holds up nobody.
+/// Returns the connections of sockets, each with what came beside it; where there is TLS, of those whose clients have
+/// shown what they must. A slow or wrong client holds up nobody.
 pub(super) fn connections<T: Send + 'static>(
     mut sockets: mpsc::Receiver<(Socket, T)>,
     tls: Option<Arc<Tls>>,

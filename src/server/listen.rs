@@ -34,7 +34,7 @@ enum Bound {
 }
 
 impl Listener {
-    /// The next connection.
+    /// Returns the next connection.
     pub(super) async fn accept(&self) -> Socket {
         loop {
             let accepted = match &self.bound {
@@ -56,7 +56,7 @@ impl Listener {
         }
     }
 
-    /// What its connections begin with.
+    /// Returns what its connections begin with.
     pub(super) fn tls(&self) -> Option<Arc<Tls>> {
         self.tls.clone()
     }
@@ -83,7 +83,7 @@ impl Listener {
     }
 }
 
-/// A socket that nobody serves is a leftover and may be replaced; anything else at the path may not.
+/// Returns a socket that nobody serves is a leftover and may be replaced; anything else at the path may not.
 async fn refuse_if_served(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

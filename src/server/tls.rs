@@ -89,7 +89,7 @@ impl Tls {
         }
     }
 
-    /// A connection of a client that has shown what it must, within [`HANDSHAKE_TIMEOUT`].
+    /// Returns a connection of a client that has shown what it must, within [`HANDSHAKE_TIMEOUT`].
     ///
     /// # Errors
     /// It has not.

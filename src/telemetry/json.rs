@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// The lines that this writes, without their times.
+    /// Returns the lines that this writes, without their times.
     fn lines(tell: impl Fn(), theirs: bool) -> Vec<Value> {
         let out = Written::default();
         let make = {

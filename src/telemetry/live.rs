@@ -53,7 +53,7 @@ impl Collector for Live {
 }
 
 impl Live {
-    /// Each target once, in the order of the policy.
+    /// Returns each target once, in the order of the policy.
     fn targets(&self) -> Vec<Arc<TargetState>> {
         let snapshot = &self.snapshot;
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));

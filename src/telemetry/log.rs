@@ -72,7 +72,7 @@ impl Log {
     }
 }
 
-/// Whether the `count`th, from 0, is one of `percent` of each hundred.
+/// Returns whether the `count`th, from 0, is one of `percent` of each hundred.
 fn is_due(count: u64, percent: u64) -> bool {
     count % 100 * percent % 100 < percent
 }

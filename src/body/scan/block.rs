@@ -15,7 +15,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The block with this number; what is missing at the end of the text is not special.
+    /// Creates the block with this number; what is missing at the end of the text is not special.
     pub(super) fn read(text: &[u8], number: usize) -> Self {
         let rest = text.get(number * BYTES..).unwrap_or_default();
         if let Some(block) = rest.first_chunk() {

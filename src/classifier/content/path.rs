@@ -26,7 +26,7 @@ pub(super) fn parse(source: &str) -> Result<Option<Vec<Step>>, String> {
     Ok(Some(steps))
 }
 
-/// The first step and what comes after it.
+/// Returns the first step and what comes after it.
 fn step(rest: &str) -> Result<Option<(Step, &str)>, String> {
     if let Some(name) = rest.strip_prefix('.') {
         let end = name.find(|character: char| !is_name(character)).unwrap_or(name.len());
@@ -72,7 +72,7 @@ pub(super) fn walk<'a>(from: &'a str, steps: &[Step]) -> Option<&'a str> {
     }
 }
 
-/// One step, by the parser whose verdict counts.
+/// Returns one step, by the parser whose verdict counts.
 fn walk_slowly<'a>(value: &'a str, step: &Step) -> Option<&'a str> {
     if nests_too_deep(value.as_bytes()) {
         return None;

@@ -50,7 +50,7 @@ impl Query {
         compiled.map(Self).map_err(|_| format!("expected a JSONPath such as `{}`", super::USUAL))
     }
 
-    /// The texts of all that is found, each on a line.
+    /// Returns the texts of all that is found, each on a line.
     pub(super) fn select(&self, body: &[u8]) -> Option<String> {
         if body.len() > MAX_BODY_BYTES || body::nests_too_deep(body) || values(body) > MAX_VALUES {
             return None;
@@ -65,7 +65,7 @@ impl Query {
     }
 }
 
-/// How many values a JSON text has; one that is a list or an object may count twice.
+/// Returns how many values a JSON text has; one that is a list or an object may count twice.
 fn values(json: &[u8]) -> usize {
     let (mut count, mut at) = (0, 0);
     while let Some(&byte) = json.get(at) {
@@ -84,7 +84,7 @@ fn text_of(value: &Value) -> Option<String> {
     text::of(raw.get())
 }
 
-/// What stands in the parentheses of each filter.
+/// Returns what stands in the parentheses of each filter.
 fn filters(source: &str) -> impl Iterator<Item = &str> {
     let after = source.match_indices("?(").map(|(at, mark)| &source[at + mark.len()..]);
     after.map(|inside| inside.rsplit_once(")]").map_or(inside, |(inside, _)| inside))

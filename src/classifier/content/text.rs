@@ -5,13 +5,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The text of a value, given as JSON; `None` for a value that has none.
+/// Returns the text of a value, given as JSON; `None` for a value that has none.
 pub(super) fn of(value: &str) -> Option<String> {
     unescaped(value).or_else(|| serde_json::from_str::<Text>(value).ok()?.0)
 }
 
-/// A string's characters, in one pass into one buffer; `None` for what is no string, or no text. Nearly all contents are
-/// strings, and some are long (`cargo bench --bench leaves -- content`).
+/// Returns a string's characters, in one pass into one buffer; `None` for what is no string, or no text. Nearly all
+/// contents are strings, and some are long (`cargo bench --bench leaves -- content`).
 fn unescaped(value: &str) -> Option<String> {
     let mut rest = value.strip_prefix('"')?.strip_suffix('"')?;
     let mut text = String::with_capacity(rest.len());
@@ -26,7 +26,7 @@ fn unescaped(value: &str) -> Option<String> {
     Some(text)
 }
 
-/// The character that an escape stands for, and the escape's length.
+/// Returns the character that an escape stands for, and the escape's length.
 fn escaped(escape: &str) -> Option<(char, usize)> {
     let character = match escape.as_bytes().get(1)? {
         b'b' => '\u{8}',

@@ -22,7 +22,7 @@ pub struct At<T> {
 pub struct Named<T>(Vec<(At<String>, At<T>)>);
 
 impl<T> At<T> {
-    /// The value, unless it was wrong.
+    /// Returns the value, unless it was wrong.
     pub fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
@@ -47,7 +47,7 @@ impl<T> Named<T> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
-    /// All maps in one.
+    /// Creates all maps in one.
     pub(crate) fn concat(maps: Vec<Self>) -> Self {
         Self(maps.into_iter().flat_map(|map| map.0).collect())
     }

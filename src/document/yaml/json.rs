@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::{Entry, Meaning, Node, Scalar, Value};
 
 impl Node {
-    /// The value as JSON text.
+    /// Returns the value as JSON text.
     ///
     /// # Errors
     /// The value that JSON has no words for, and what was expected in its place.

@@ -34,7 +34,7 @@ impl Scalar {
         }
     }
 
-    /// What it is, without showing it.
+    /// Returns what it is, without showing it.
     pub(crate) fn kind(&self) -> &'static str {
         match self.meaning() {
             Meaning::Nothing => "nothing",
@@ -44,7 +44,7 @@ impl Scalar {
         }
     }
 
-    /// What it is, for "expected …, found …".
+    /// Returns what it is, for "expected …, found …".
     pub(crate) fn described(&self) -> String {
         match self.meaning() {
             Meaning::Nothing => "nothing".to_owned(),
@@ -71,7 +71,7 @@ fn number(text: &str) -> Option<Meaning<'static>> {
     whole.ok().or_else(|| text.parse().ok().map(Meaning::Decimal))
 }
 
-/// A syntax error for a person: what the parser says of the line, in words that help to mend it.
+/// Returns a syntax error for a person: what the parser says of the line, in words that help to mend it.
 pub(super) fn syntax(info: &str, line: &str, line_before: &str) -> String {
     let indent = &line[..line.len() - line.trim_start().len()];
     let plain = match info {
@@ -106,7 +106,7 @@ pub(super) fn syntax(info: &str, line: &str, line_before: &str) -> String {
     format!("this is no YAML: {plain}")
 }
 
-/// Whether a line is a key whose value begins right after the colon, which makes both one text.
+/// Returns whether a line is a key whose value begins right after the colon, which makes both one text.
 fn lacks_space(line: &str) -> bool {
     line.trim().split_once(':').is_some_and(|(key, value)| {
         let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));

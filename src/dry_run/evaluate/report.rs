@@ -123,7 +123,7 @@ impl Display for Report {
 }
 
 impl Report {
-    /// A row for what was expected, a column for what was said.
+    /// Returns a row for what was expected, a column for what was said.
     fn table(&self) -> Table {
         let mut said: Vec<_> = self.confusion.values().flat_map(BTreeMap::keys).collect();
         said.sort_unstable();

@@ -8,8 +8,8 @@ use crate::routing::api::{Api, Apis};
 use crate::routing::policy::{Policy, Target};
 use crate::routing::snapshot::Snapshot;
 
-/// A router of its own for what is tried out. Whose turn it is and what is suspended are as in the live one at the
-/// moment; what comes of a request there stays there. Classifiers are the same ones: they are really asked.
+/// Returns a router of its own for what is tried out. Whose turn it is and what is suspended are as in the live one at
+/// the moment; what comes of a request there stays there. Classifiers are the same ones: they are really asked.
 #[must_use]
 pub fn rehearsal(live: &Snapshot, now: Instant) -> Router {
     let apis = live.apis.iter().map(|api| copied_api(api, now)).collect();

@@ -51,7 +51,7 @@ impl RawRequest {
         Ok(Self { headers: all, has_body: !body.is_empty(), body })
     }
 
-    /// The same request in an environment, as Envoy would say it.
+    /// Returns the same request in an environment, as Envoy would say it.
     #[must_use]
     pub fn in_environment(mut self, environment: &str) -> Self {
         self.headers.retain(|(name, _)| name != private::ENVIRONMENT);
@@ -73,7 +73,7 @@ impl RawRequest {
     }
 }
 
-/// The head with CRLF for every line end, the body as it is.
+/// Returns the head with CRLF for every line end, the body as it is.
 fn with_line_ends(text: &[u8]) -> Vec<u8> {
     let ends = ["\r\n\r\n", "\n\n"].map(|end| memchr::memmem::find(text, end.as_bytes()).map(|at| at + end.len()));
     let head = ends.into_iter().flatten().min().unwrap_or(text.len());

@@ -79,7 +79,7 @@ impl Display for Asked {
     }
 }
 
-/// The messages line by line, then everything else.
+/// Returns the messages line by line, then everything else.
 fn show_prompt(f: &mut fmt::Formatter<'_>, prompt: &Value) -> fmt::Result {
     for message in prompt["messages"].as_array().into_iter().flatten() {
         let text = message["content"].as_str().unwrap_or_default();
@@ -95,7 +95,7 @@ fn show_prompt(f: &mut fmt::Formatter<'_>, prompt: &Value) -> fmt::Result {
     line(f, "with", rest)
 }
 
-/// The name stands before the first only.
+/// Returns the name stands before the first only.
 fn list<T: Display>(f: &mut fmt::Formatter<'_>, name: &str, items: impl IntoIterator<Item = T>) -> fmt::Result {
     let names = std::iter::once(name).chain(std::iter::repeat(""));
     items.into_iter().zip(names).try_for_each(|(item, name)| line(f, name, item))

@@ -43,7 +43,7 @@ pub(super) struct Cluster<'a> {
     signature: Option<&'a AwsSigV4>,
 }
 
-/// The clusters of policies that requests go through at the same time, in the order of their names.
+/// Returns the clusters of policies that requests go through at the same time, in the order of their names.
 pub(super) fn of<'a>(snapshots: &[&'a Snapshot]) -> Result<Vec<Cluster<'a>>, Conflicts> {
     let (mut first, mut conflicts) = (BTreeMap::<_, &Endpoint>::new(), Vec::new());
     let endpoints = snapshots.iter().flat_map(|snapshot| snapshot.endpoints().map(|endpoint| (*snapshot, endpoint)));
@@ -100,14 +100,14 @@ fn contradiction(one: &Endpoint, other: &Endpoint) -> String {
     )
 }
 
-/// The clusters as items of a list.
+/// Returns the clusters as items of a list.
 pub(super) fn list(clusters: &[Cluster<'_>], ca_file: &Path) -> String {
     let mut blocks = Blocks::new(ca_file);
     let item = |cluster: &Cluster<'_>| format!("- name: {}\n{}", scalar(&cluster.name), cluster.body(&mut blocks));
     clusters.iter().map(item).collect::<Vec<_>>().join("\n")
 }
 
-/// The clusters as a file for file CDS.
+/// Returns the clusters as a file for file CDS.
 pub(super) fn file(clusters: &[Cluster<'_>], ca_file: &Path) -> String {
     const TYPE: &str = "- \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n";
     let mut blocks = Blocks::new(ca_file);

@@ -18,13 +18,13 @@ pub struct ClustersFile {
 }
 
 impl ClustersFile {
-    /// A file in this directory; providers' certificates are checked against these authorities.
+    /// Creates a file in this directory; providers' certificates are checked against these authorities.
     #[must_use]
     pub fn new(directory: PathBuf, ca_file: PathBuf) -> Self {
         Self { directory, ca_file }
     }
 
-    /// Where it is.
+    /// Returns where it is.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.join(NAME)

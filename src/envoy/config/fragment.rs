@@ -12,7 +12,7 @@ const HEAD: &str = "\
 ";
 const YOURS: &str = " # yours";
 
-/// The blocks of a configuration that are marked for copying.
+/// Returns the blocks of a configuration that are marked for copying.
 pub(super) fn of(whole: &str) -> String {
     let lines: Vec<&str> = whole.lines().collect();
     let (mut text, mut shown) = (HEAD.to_owned(), Vec::new());
@@ -39,7 +39,7 @@ fn is_end(line: &str) -> bool {
     line.trim_start() == END.trim_end()
 }
 
-/// The lines whose keys hold a block, outermost first.
+/// Returns the lines whose keys hold a block, outermost first.
 fn above(lines: &[&str], block: usize) -> Vec<usize> {
     let is_key = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let first = (block..lines.len()).find(|&line| is_key(&lines[line])).expect("a block is not empty");
@@ -69,7 +69,7 @@ impl Column {
         Self { dash: dash.then_some(at), key: if dash { at + 2 } else { at } }
     }
 
-    /// Whether an earlier line belongs to the path to a later one, all lines between being none that do.
+    /// Returns whether an earlier line belongs to the path to a later one, all lines between being none that do.
     fn holds(self, child: Self) -> bool {
         match child.dash {
             Some(dash) => self.key <= dash,
@@ -78,7 +78,7 @@ impl Column {
     }
 }
 
-/// The text with what its aliases stand for, where that is not in it.
+/// Returns the text with what its aliases stand for, where that is not in it.
 fn with_aliases(text: &str, whole: &[&str]) -> String {
     let mut filled = String::new();
     for line in text.lines() {
@@ -93,13 +93,13 @@ fn with_aliases(text: &str, whole: &[&str]) -> String {
     filled
 }
 
-/// The key and the name, if the line's value is an alias.
+/// Returns the key and the name, if the line's value is an alias.
 fn alias(line: &str) -> Option<(&str, &str)> {
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     line.split_once(": *").filter(|(key, name)| is_name(name) && !key.trim_start().starts_with('#'))
 }
 
-/// The lines below an anchor.
+/// Returns the lines below an anchor.
 fn anchored<'a>(whole: &'a [&str], name: &str) -> impl Iterator<Item = &'a str> {
     let anchor = format!(": &{name}");
     let at = whole.iter().position(|line| line.ends_with(&anchor)).expect("an alias has an anchor");

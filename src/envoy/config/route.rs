@@ -17,7 +17,7 @@ const CHOSEN: &str = "\
 - match: { prefix: /, headers: [{ name: x-model-router-cluster, present_match: true }] }
 ";
 
-/// The configuration with a route that leaves other requests of a listener alone.
+/// Returns the configuration with a route that leaves other requests of a listener alone.
 pub(super) fn narrow(whole: &str, apis: &Apis) -> String {
     let (before, rest) = whole.split_at(whole.find(PLACE).expect("a test looks for it"));
     let (route, after) = rest.split_at(rest.find(END).expect("a block ends") + END.len());
@@ -35,7 +35,7 @@ pub(super) fn narrow(whole: &str, apis: &Apis) -> String {
     text + after
 }
 
-/// The hosts of the policy; `None` if an API is for any host.
+/// Returns the hosts of the policy; `None` if an API is for any host.
 fn hosts(apis: &Apis) -> Option<String> {
     let mut hosts = Vec::new();
     for api in apis.iter() {

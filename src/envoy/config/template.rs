@@ -21,7 +21,7 @@ pub(super) const COPY: &str = "# -- COPY";
 /// The line after it.
 pub(super) const END: &str = "# -- end of COPY --\n";
 
-/// The topology's file with these settings, and with these clusters unless there is a file for them.
+/// Returns the topology's file with these settings, and with these clusters unless there is a file for them.
 pub(super) fn fill(settings: &Settings, clusters: &str) -> String {
     let template = match settings.topology {
         Topology::Attach => ATTACH,

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 /// Words that YAML reads as something else than text.
 const NOT_TEXT: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
 
-/// A value, in quotes where YAML could take it for something else.
+/// Returns a value, in quotes where YAML could take it for something else.
 pub(super) fn scalar(text: &str) -> String {
     let plain = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
@@ -22,7 +22,7 @@ pub(super) fn indented(text: &str, spaces: usize) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
-/// How many spaces a line begins with.
+/// Returns how many spaces a line begins with.
 pub(super) fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }

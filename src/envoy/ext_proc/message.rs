@@ -48,7 +48,7 @@ mod flag {
     pub(super) const OVERFLOW: f64 = 128.0;
 }
 
-/// What a message tells; `None` for a kind that this version does not know.
+/// Returns what a message tells; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
     let config = message.protocol_config.unwrap_or_default();
     let response_can_be_held = config.response_body_mode == BodySendMode::Streamed as i32
@@ -105,7 +105,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, response_can_be_he
     Event::RequestHeaders(Incoming { head, unwanted, end_of_stream: headers.end_of_stream, body_mode })
 }
 
-/// The headers of a request that Envoy would send whole.
+/// Returns the headers of a request that Envoy would send whole.
 pub(super) fn request_headers_of(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Event {
     let value = |(key, value): &(String, Vec<u8>)| HeaderValue {
         key: Bytes::copy_from_slice(key.as_bytes()),
@@ -140,7 +140,7 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     Event::ResponseHeaders(ResponseHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
 }
 
-/// Whether a scheme is `https`; `None` for any but the two, which a client may have made up.
+/// Returns whether a scheme is `https`; `None` for any but the two, which a client may have made up.
 fn tls(scheme: &[u8]) -> Option<bool> {
     match scheme {
         b"https" => Some(true),
@@ -149,7 +149,7 @@ fn tls(scheme: &[u8]) -> Option<bool> {
     }
 }
 
-/// A header's name; what is no text is no name of ours.
+/// Returns a header's name; what is no text is no name of ours.
 fn name(header: &HeaderValue) -> &str {
     std::str::from_utf8(&header.key).unwrap_or_default()
 }
@@ -159,14 +159,14 @@ fn value(header: HeaderValue) -> Bytes {
     if header.raw_value.is_empty() { header.value } else { header.raw_value }
 }
 
-/// What is not UTF-8 in a value can't match anything of ours.
+/// Returns what is not UTF-8 in a value can't match anything of ours.
 fn text(header: &HeaderValue) -> String {
     let value = if header.raw_value.is_empty() { &header.value } else { &header.raw_value };
     String::from_utf8_lossy(value).into_owned()
 }
 
-/// Who made an answer. `response.code_details` is `via_upstream` for a provider's; flags and details differ between
-/// versions of Envoy in the rest of their text, so only stable parts are compared.
+/// Returns who made an answer. `response.code_details` is `via_upstream` for a provider's; flags and details differ
+/// between versions of Envoy in the rest of their text, so only stable parts are compared.
 fn origin(attributes: &[Field]) -> Origin {
     let kind = |name| attributes.iter().find(|it| it.name == name)?.value.as_ref()?.kind.as_ref();
     let Some(Kind::Text(details)) = kind("response.code_details") else { return Origin::Provider };

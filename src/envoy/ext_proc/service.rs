@@ -35,7 +35,7 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// What all streams share.
+    /// Creates what all streams share.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>) -> Self {
         Self { gateway }
@@ -66,7 +66,7 @@ pub struct EnvoyService {
 }
 
 impl EnvoyService {
-    /// The processor beside other services.
+    /// Creates the processor beside other services.
     #[must_use]
     pub fn new(processor: Processor, others: Routes) -> Self {
         Self { processor, others }
@@ -141,7 +141,7 @@ impl Body for Reply {
         }
     }
 
-    /// An error of another service is all in its headers, and gRPC wants the stream to end with these.
+    /// Returns an error of another service is all in its headers, and gRPC wants the stream to end with these.
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Content::Answers(_) => false,

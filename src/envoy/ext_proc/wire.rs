@@ -199,7 +199,7 @@ pub(super) fn header_mutation<'h>(
     out.into()
 }
 
-/// A `google.protobuf.Struct` of one field, `namespace`, which is a `Struct` of texts.
+/// Returns a `google.protobuf.Struct` of one field, `namespace`, which is a `Struct` of texts.
 pub(super) fn metadata<'n, 'f>(namespace: &str, fields: impl IntoIterator<Item = (&'n str, &'f str)>) -> Bytes {
     const TEXT: u32 = 3;
     const STRUCT: u32 = 5;
@@ -220,7 +220,7 @@ pub(super) fn metadata<'n, 'f>(namespace: &str, fields: impl IntoIterator<Item =
     out.into()
 }
 
-/// How long a field of so many bytes is with its key, which is one byte: all numbers are below 16.
+/// Returns how long a field of so many bytes is with its key, which is one byte: all numbers are below 16.
 fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }
@@ -310,7 +310,7 @@ fn push_nested(levels: &[(&[u8], u8)], body: &Pieces, out: &mut VecDeque<Bytes>)
     }
 }
 
-/// The head of a gRPC frame, with room behind it.
+/// Returns the head of a gRPC frame, with room behind it.
 fn frame(length: usize, room: usize) -> BytesMut {
     let mut frame = BytesMut::with_capacity(FRAME_HEAD_BYTES + room);
     frame.put_u8(0); // not compressed

@@ -14,28 +14,28 @@ use crate::routing::provider;
 /// and unlike the route's timeout it does not cut a stream that has begun.
 pub(super) const TIME_LIMIT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
-/// Whether a request header of this name must not be forwarded; gives the name as a constant.
+/// Returns whether a request header of this name must not be forwarded; gives the name as a constant.
 #[must_use]
 pub fn unwanted_request_header(name: &str) -> Option<&'static str> {
     private::ALL.iter().chain(provider::CLIENT_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
 }
 
-/// Whether an answer's header of this name must not reach the client; gives the name as a constant.
+/// Returns whether an answer's header of this name must not reach the client; gives the name as a constant.
 #[must_use]
 pub fn unwanted_response_header(name: &str) -> Option<&'static str> {
     let private = private::ALL.iter().chain(&private::SERVED);
     private.chain(provider::RESPONSE_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
 }
 
-/// Those of the unwanted headers that the API does not forward all the same.
+/// Returns those of the unwanted headers that the API does not forward all the same.
 pub(super) fn less_forwarded(mut unwanted: Vec<&'static str>, api: &Api) -> Vec<&'static str> {
     unwanted
         .retain(|name| private::ALL.contains(name) || !api.forward_headers.iter().any(|forwarded| forwarded == name));
     unwanted
 }
 
-/// Those of an answer's headers that the client must not see. A redirection may repeat the path that was asked for, with
-/// a key in its query.
+/// Returns those of an answer's headers that the client must not see. A redirection may repeat the path that was asked
+/// for, with a key in its query.
 pub(super) fn unseen(unwanted: Vec<&'static str>, api: &Api, endpoint: Option<&Endpoint>) -> Vec<&'static str> {
     let mut unwanted = less_forwarded(unwanted, api);
     if endpoint.is_some_and(|endpoint| matches!(endpoint.credential, Credential::Query(..))) {
@@ -64,7 +64,7 @@ pub(super) fn clients_own(mutation: &mut Mutation, route: &Route) -> Vec<Cow<'st
     later
 }
 
-/// Those that requests of a policy may go to.
+/// Returns those that requests of a policy may go to.
 fn endpoints(route: &Route) -> impl Iterator<Item = &Endpoint> {
     let policy = route.policy();
     let stateful = policy.stateful.iter().map(|stateful| &*stateful.endpoint);
@@ -127,13 +127,13 @@ fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
     }
 }
 
-/// What an answer loses, and whether Envoy is asked for another attempt.
+/// Returns what an answer loses, and whether Envoy is asked for another attempt.
 pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
     let set = if retry { vec![(private::RETRY.into(), "1".to_owned())] } else { Vec::new() };
     Mutation { set, remove: remove.into_iter().map(Cow::Borrowed).collect(), ..Mutation::default() }
 }
 
-/// What the client is told of who served it.
+/// Returns what the client is told of who served it.
 pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
     if !attempt.request.route.policy().decision_headers {
         return Vec::new();

@@ -6,7 +6,7 @@ use crate::gateway::router::{RequestHead, Route};
 use crate::routing::operation::{ModelPlace, RequestForm};
 use crate::routing::policy::Target;
 
-/// Whether a content encoding leaves the body readable.
+/// Returns whether a content encoding leaves the body readable.
 pub(super) fn is_identity(encoding: &str) -> bool {
     encoding.trim().eq_ignore_ascii_case("identity")
 }
@@ -47,12 +47,13 @@ pub(super) fn is_json(content_type: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// What the operation of an admitted request needs.
+/// Returns what the operation of an admitted request needs.
 pub(super) fn form_of(route: &Route) -> Option<&RequestForm> {
     route.operation().map(|operation| &operation.form)
 }
 
-/// What is known of a whole request: its model may be elsewhere than in the body, and then the body may be anything.
+/// Returns what is known of a whole request: its model may be elsewhere than in the body, and then the body may be
+/// anything.
 pub(super) fn facts<'b>(head: &'b RequestHead, body: &'b [u8], route: &Route) -> Result<BodyFacts<'b>, Refusal> {
     let Some(form) = form_of(route) else { return BodyFacts::read(body).map_err(Refusal::Body) };
     let elsewhere = form.model != ModelPlace::Body;
@@ -70,7 +71,7 @@ pub(super) fn facts<'b>(head: &'b RequestHead, body: &'b [u8], route: &Route) ->
     Ok(facts)
 }
 
-/// What becomes of the model in a body: where another place names it, a body that repeats it must agree.
+/// Returns what becomes of the model in a body: where another place names it, a body that repeats it must agree.
 pub(super) fn model_edit<'t>(target: &'t Target, route: &Route) -> ModelEdit<'t> {
     let model = target.model.as_str();
     match (form_of(route).map(|form| &form.model), target.endpoint.provider.body_prefix) {

@@ -139,7 +139,7 @@ impl Exchange {
         (action, Next::More)
     }
 
-    /// What can be refused before the body is sent.
+    /// Returns what can be refused before the body is sent.
     fn refusal_of_head(
         &self,
         head: &RequestHead,
@@ -209,7 +209,7 @@ impl Exchange {
         self.decide(whole, Admitted::Classified(route, classification), now)
     }
 
-    /// The request is whole: ask what must be asked first, else choose, edit, send.
+    /// Returns the request is whole: ask what must be asked first, else choose, edit, send.
     fn decide(&mut self, whole: Whole, admitted: Admitted, now: Instant) -> (Action, Next) {
         if let (Some(body), Admitted::First(_)) = (&whole.body, &admitted) {
             self.gateway.telemetry.body(body.len());
@@ -258,7 +258,7 @@ impl Exchange {
         (answer, Next::More)
     }
 
-    /// Where a request goes, and with which body.
+    /// Returns where a request goes, and with which body.
     fn choose(&self, whole: &Whole, admitted: Admitted, now: Instant) -> Result<Choice, Refusal> {
         let facts = facts(&whole.head, whole.body.as_deref().unwrap_or_default(), admitted.route())?;
         let mut attempt = match admitted {
@@ -325,7 +325,7 @@ impl Exchange {
     }
 }
 
-/// The body refers to something at one account: its own model stays, if that account's provider has it.
+/// Returns the body refers to something at one account: its own model stays, if that account's provider has it.
 fn pinned(route: Route, facts: &BodyFacts<'_>, key: &str) -> Result<Sent, Refusal> {
     let Some(stateful) = &route.policy().stateful else {
         return Err(Refusal::Stateful { what: key.to_owned() });

@@ -87,7 +87,7 @@ impl Exchange {
         }
     }
 
-    /// How long the start of an answer may be waited for; `None` if it is not looked at.
+    /// Returns how long the start of an answer may be waited for; `None` if it is not looked at.
     fn inspection_time(
         &self,
         head: &RequestHead,
@@ -140,7 +140,7 @@ impl Exchange {
         }
     }
 
-    /// The start did not come in time: an error's status decides, a success that stalls is a failure.
+    /// Returns the start did not come in time: an error's status decides, a success that stalls is a failure.
     pub(super) fn on_late_response(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Action, Next) {
         if inspection.answer.status < 400 {
             inspection.outcome = Outcome::Failed { asked: None };
@@ -189,7 +189,7 @@ impl Inspection {
         self.outcome.refined(facts, self.attempt.target().endpoint.provider)
     }
 
-    /// An error under a 200 has no status to go by.
+    /// Returns an error under a 200 has no status to go by.
     fn refine_bad(&self, facts: &ErrorFacts) -> Outcome {
         Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
     }

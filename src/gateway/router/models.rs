@@ -9,7 +9,7 @@ use crate::gateway::refusal::{Refusal, Reply};
 use crate::routing::api::{Api, Environment};
 use crate::routing::provider::Shape;
 
-/// Each model that some target of these APIs has, once, in the order of the policy file.
+/// Returns each model that some target of these APIs has, once, in the order of the policy file.
 pub(super) fn list(apis: &[&Arc<Api>], environment: Environment, shape: Shape) -> Reply {
     let mut models: Vec<(&str, &str)> = Vec::new();
     for (model, owner) in apis.iter().flat_map(|api| api.models(environment)) {

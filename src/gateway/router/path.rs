@@ -14,7 +14,7 @@ use crate::routing::provider::is_credential_parameter;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Route {
-    /// The model that the request names outside of its body, decoded once.
+    /// Returns the model that the request names outside of its body, decoded once.
     #[must_use]
     pub fn named_model(&self, head: &RequestHead) -> Option<String> {
         let operation = self.operation()?;
@@ -37,8 +37,8 @@ impl Route {
         }
     }
 
-    /// The path at the endpoint: its own, then the client's below the base path, byte for byte but for the model where
-    /// that is there, and for query parameters that carry a credential.
+    /// Returns the path at the endpoint: its own, then the client's below the base path, byte for byte but for the
+    /// model where that is there, and for query parameters that carry a credential.
     #[must_use]
     pub fn upstream_path(&self, endpoint: &Endpoint, path: &str, model: Option<&str>) -> String {
         let below = self.below(path);
@@ -92,8 +92,8 @@ impl Route {
         }
     }
 
-    /// Whether a query parameter may carry a credential that is not the endpoint's to see. Compared as a provider reads
-    /// it: decoded.
+    /// Returns whether a query parameter may carry a credential that is not the endpoint's to see. Compared as a
+    /// provider reads it: decoded.
     fn carries_credential(&self, parameter: &str, endpoint: &Endpoint) -> bool {
         let own = if endpoint.credential.is_clients() { endpoint.provider.client_parameters } else { &[] };
         // Some servers take `;` for `&`.
@@ -101,7 +101,7 @@ impl Route {
         names.any(|name| !own.contains(&&*name) && (is_credential_parameter(&name) || self.is_endpoints(&name)))
     }
 
-    /// Whether an endpoint of the policy has its credential in a parameter of this name.
+    /// Returns whether an endpoint of the policy has its credential in a parameter of this name.
     fn is_endpoints(&self, name: &str) -> bool {
         let policy = self.policy();
         let stateful = policy.stateful.iter().map(|stateful| &stateful.endpoint);

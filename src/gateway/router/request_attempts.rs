@@ -139,7 +139,7 @@ impl RequestAttempts {
         Box::new(Attempt { request: self, target, dispatch, time_limit, decision: None })
     }
 
-    /// An attempt's own limit, or what is left of the overall one.
+    /// Returns an attempt's own limit, or what is left of the overall one.
     fn time_limit(&self, now: Instant) -> Duration {
         self.attempt_limit.min(self.deadline.saturating_duration_since(now)).max(Duration::from_millis(1))
     }
@@ -155,7 +155,7 @@ impl RequestAttempts {
         self.next(now).map_err(|request| request.route.policy().budget.give_back()).ok()
     }
 
-    /// How long until the first of the candidates that were passed over may be tried again.
+    /// Returns how long until the first of the candidates that were passed over may be tried again.
     pub(super) fn until_available(&self, now: Instant) -> Duration {
         self.skipped.iter().map(|&(_, availability)| remaining(availability, now)).min().unwrap_or_default()
     }
@@ -170,19 +170,19 @@ fn remaining(availability: Availability, now: Instant) -> Duration {
 }
 
 impl Attempt {
-    /// The target taken.
+    /// Returns the target taken.
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.request.route.policy().targets[self.target]
     }
 
-    /// Which attempt of its request it is, from 1.
+    /// Returns which attempt of its request it is, from 1.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.request.attempts
     }
 
-    /// Who was asked about the request.
+    /// Returns who was asked about the request.
     #[must_use]
     pub fn classifier(&self) -> Option<Arc<str>> {
         match &self.request.route.policy().strategy {
@@ -191,7 +191,7 @@ impl Attempt {
         }
     }
 
-    /// The name of the rule that the request was found to fit.
+    /// Returns the name of the rule that the request was found to fit.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         let rule = self.request.classification.as_ref()?.verdict.rule()?;
@@ -201,13 +201,13 @@ impl Attempt {
         }
     }
 
-    /// Whether it tries a target whose suspension is over.
+    /// Returns whether it tries a target whose suspension is over.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.dispatch.is_probe()
     }
 
-    /// All candidates in their order, each with what became of it.
+    /// Returns all candidates in their order, each with what became of it.
     pub fn candidates(&self) -> impl Iterator<Item = (&Target, CandidateState)> {
         let targets = &self.request.route.policy().targets;
         let passed =
@@ -221,18 +221,18 @@ impl Attempt {
         all.map(|(target, fate)| (&targets[target], fate))
     }
 
-    /// The target of the attempt before, and what came of it.
+    /// Returns the target of the attempt before, and what came of it.
     pub fn after(&self) -> Option<(&Target, &'static str)> {
         self.request.after.map(|(target, outcome)| (&self.request.route.policy().targets[target], outcome))
     }
 
-    /// The candidates that came before and could not be had, with the reason.
+    /// Returns the candidates that came before and could not be had, with the reason.
     pub fn skipped(&self) -> impl Iterator<Item = (&Target, Availability)> {
         let targets = &self.request.route.policy().targets;
         self.request.skipped.iter().map(|&(target, availability)| (&targets[target], availability))
     }
 
-    /// What came of it is not known; if another target serves, this one failed.
+    /// Returns what came of it is not known; if another target serves, this one failed.
     pub(super) fn abandon(self) -> RequestAttempts {
         let Self { mut request, dispatch, target, .. } = self;
         request.after = Some((target, BROKEN_OFF));

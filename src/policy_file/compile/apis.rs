@@ -116,7 +116,7 @@ fn unique_names(drafts: &[Draft<'_>], report: &mut Report) {
 }
 
 impl Draft<'_> {
-    /// Its operations; none if they are not known.
+    /// Returns its operations; none if they are not known.
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.operations.iter().flatten()
     }

@@ -41,7 +41,7 @@ impl BaseUrl {
         Ok(Self { origin, authority, path, text: url.into(), exposed })
     }
 
-    /// The host, if requests to it cross public networks as they are.
+    /// Returns the host, if requests to it cross public networks as they are.
     pub(super) fn host_in_the_clear(&self) -> Option<&str> {
         self.exposed.then_some(&self.authority)
     }
@@ -60,13 +60,13 @@ pub(super) fn http(text: &str, expected: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The host of a URL, if what is sent there crosses public networks as it is.
+/// Returns the host of a URL, if what is sent there crosses public networks as it is.
 pub(super) fn in_the_clear(url: &Url) -> Option<&str> {
     let exposed = url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host));
     url.host_str().filter(|_| exposed)
 }
 
-/// What of a URL's path is an operation.
+/// Returns what of a URL's path is an operation.
 fn ends_in_operation<'p>(path: &'p str, provider: &Provider<'_>) -> Option<&'p str> {
     let operations = provider.operations_at("");
     let mut ends = path.match_indices('/').map(|(slash, _)| &path[slash..]);
@@ -75,7 +75,7 @@ fn ends_in_operation<'p>(path: &'p str, provider: &Provider<'_>) -> Option<&'p s
     ends.find(|end| paths.clone().any(|path| path.matches(end)))
 }
 
-/// Whether a host is likely to be beyond the machine and the network that the router is in.
+/// Returns whether a host is likely to be beyond the machine and the network that the router is in.
 fn is_public(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_shared(*ip)),

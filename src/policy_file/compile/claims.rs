@@ -35,7 +35,7 @@ pub(super) fn leave_to_others(drafts: &mut [Draft<'_>], report: &mut Report) {
     }
 }
 
-/// What is left to each API that names no operations and loses some.
+/// Returns what is left to each API that names no operations and loses some.
 fn left_over(drafts: &[Draft<'_>]) -> Vec<(usize, Vec<Claim>)> {
     let groups = groups(drafts);
     let named: HashMap<_, _> = groups
@@ -132,7 +132,8 @@ fn unreached(draft: &Draft<'_>, claim: &Claim, by: &Draft<'_>, report: &mut Repo
     report.error_with(claim.place.unwrap_or(draft.place), message, HELP.to_owned());
 }
 
-/// The API that takes all requests of an operation, at every spot of its own API, because its base path is longer.
+/// Returns the API that takes all requests of an operation, at every spot of its own API, because its base path is
+/// longer.
 fn shadow(draft: &Draft<'_>, claim: &Claim, groups: &Groups<'_>) -> Option<usize> {
     let mut by = None;
     for (host, base_path) in draft.spots() {
@@ -198,7 +199,7 @@ impl<'c> Index<'c> {
         }
     }
 
-    /// The first API that takes some request of this operation.
+    /// Returns the first API that takes some request of this operation.
     fn earliest(&self, claim: &Claim) -> Option<(usize, &'c Claim)> {
         let shares = |(_, other): &&(usize, &'c Claim)| claim.shared_method(other).is_some();
         if claim.path().contains('{') {

@@ -15,7 +15,8 @@ use crate::secret::Secret;
 /// The service's name in signatures for Bedrock.
 const BEDROCK: &str = "bedrock";
 
-/// The credential of an endpoint, of the key that was found; `None` if it cannot be made, which is then reported.
+/// Returns the credential of an endpoint, of the key that was found; `None` if it cannot be made, which is then
+/// reported.
 pub(super) fn credential(
     raw: &raw::Endpoint,
     kind: &ProviderType,

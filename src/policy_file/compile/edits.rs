@@ -8,7 +8,7 @@ use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::policy_file::raw;
 
-/// The edits of a target; what is wrong with them is reported.
+/// Returns the edits of a target; what is wrong with them is reported.
 pub(super) fn edits(at: &At<raw::Edits>, report: &mut Report) -> BodyEdits {
     let Some(raw) = at.get() else { return BodyEdits::default() };
     let mut keys = Keys { seen: HashMap::new(), report };
@@ -34,7 +34,7 @@ struct Keys<'r> {
 }
 
 impl Keys<'_> {
-    /// The key, unless it must not be edited or is edited already.
+    /// Returns the key, unless it must not be edited or is edited already.
     fn take(&mut self, at: &At<String>, what: &'static str) -> Option<String> {
         let key = at.get()?;
         if let Some((message, help)) = refusal(key) {

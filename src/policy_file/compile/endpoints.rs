@@ -31,7 +31,7 @@ impl<'a, T> Declared<'a, T> {
         self.names.get(name)
     }
 
-    /// What was probably meant by a name that is not declared.
+    /// Returns what was probably meant by a name that is not declared.
     pub(super) fn instead(&self, name: &str) -> Option<String> {
         instead(name, sorted(self))
     }
@@ -53,7 +53,7 @@ pub(in crate::policy_file) struct Context<'a> {
     pub(in crate::policy_file) registry: &'a Registry,
 }
 
-/// All endpoints by name.
+/// Returns all endpoints by name.
 pub(super) fn endpoints<'a>(
     named: Option<&'a Named<raw::Endpoint>>,
     providers: &Declared<'a, Provider<'a>>,
@@ -129,7 +129,7 @@ fn provider_of<'p, 'a>(
     found.map(|(_, provider)| provider)
 }
 
-/// What makes it another endpoint when it changes.
+/// Returns what makes it another endpoint when it changes.
 fn fingerprint(url: &BaseUrl, credential: &Credential) -> [u8; 32] {
     let (form, name, secret) = match credential {
         Credential::None => ("none", "", ""),
@@ -153,7 +153,7 @@ fn sorted<'a, T>(declared: &Declared<'a, T>) -> Vec<&'a str> {
     names.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Whether a name may stand in a header; if not, that is reported.
+/// Returns whether a name may stand in a header; if not, that is reported.
 fn header_safe(place: Place, what: &str, name: &str, report: &mut Report) -> bool {
     let safe = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
     if !safe {

@@ -13,7 +13,7 @@ use crate::routing::policy::failover::{Entry, Failover};
 use crate::routing::policy::{Limits, Target};
 
 impl<'a> Names<'a, '_> {
-    /// The targets and their order; `None` if that cannot be done, which is then reported.
+    /// Returns the targets and their order; `None` if that cannot be done, which is then reported.
     pub(super) fn failover(
         &mut self,
         raw: &'a raw::Failover,
@@ -70,7 +70,8 @@ impl<'a> Names<'a, '_> {
         Some((primary, Entry { order, limits }))
     }
 
-    /// The entry for all models that have none; an endpoint that serves any model of its provider gets one for each.
+    /// Returns the entry for all models that have none; an endpoint that serves any model of its provider gets one for
+    /// each.
     fn other_models(
         &mut self,
         pool: &mut Pool,

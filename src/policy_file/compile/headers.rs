@@ -12,7 +12,7 @@ const ACCOUNTS: [&str; 3] = ["openai-organization", "openai-project", "x-goog-us
 /// The start of the router's own headers.
 const PRIVATE: &str = "x-model-router-";
 
-/// The headers of a list, in lower case; those that may not be in it are reported.
+/// Returns the headers of a list, in lower case; those that may not be in it are reported.
 pub(super) fn headers(list: &At<Vec<At<String>>>, report: &mut Report) -> Vec<String> {
     let names = list.get().map_or(&[][..], Vec::as_slice);
     if list.get().is_some() && names.is_empty() {

@@ -8,7 +8,7 @@ use crate::document::words::shown;
 use crate::policy_file::raw;
 use crate::routing::api::HostPattern;
 
-/// The patterns of one list of hosts; `None` if one of them is wrong.
+/// Returns the patterns of one list of hosts; `None` if one of them is wrong.
 pub(super) fn hosts(list: Option<&At<Vec<At<String>>>>, key: &str, report: &mut Report) -> Option<Vec<HostPattern>> {
     let Some(list) = list else { return Some(Vec::new()) };
     let texts = list.get()?;
@@ -56,7 +56,7 @@ pub(super) fn one_environment_each(raw: &raw::Api, report: &mut Report) {
     }
 }
 
-/// The base path without a trailing slash; the root is empty.
+/// Returns the base path without a trailing slash; the root is empty.
 pub(super) fn base_path(at: &At<String>, report: &mut Report) -> Option<String> {
     let text = at.get()?;
     let path = text.strip_suffix('/').unwrap_or(text);

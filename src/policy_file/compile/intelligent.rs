@@ -24,7 +24,7 @@ struct Named<'a> {
 }
 
 impl<'a> Names<'a, '_> {
-    /// The targets and their order; `None` if that cannot be done, which is then reported.
+    /// Returns the targets and their order; `None` if that cannot be done, which is then reported.
     pub(super) fn intelligent(
         &mut self,
         raw: &'a raw::Intelligent,

@@ -112,7 +112,7 @@ pub(super) fn count(
     number(set, key, range, report).and_then(NonZeroU32::new)
 }
 
-/// A number of things, which may be none. The range ends within 32 bits.
+/// Returns a number of things, which may be none. The range ends within 32 bits.
 pub(super) fn number(
     set: Option<&At<Count>>,
     key: &str,

@@ -24,12 +24,12 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Its path, as it was written.
+    /// Returns its path, as it was written.
     pub(super) fn path(&self) -> &str {
         self.operation.path.as_str()
     }
 
-    /// A method for which some path is both.
+    /// Returns a method for which some path is both.
     pub(super) fn shared_method(&self, other: &Self) -> Option<&Method> {
         let (one, other) = (&self.operation, &other.operation);
         let method = one.methods.iter().find(|method| other.methods.contains(method));
@@ -37,7 +37,7 @@ impl Claim {
     }
 }
 
-/// The operations that an API names; `None` if one of them is wrong.
+/// Returns the operations that an API names; `None` if one of them is wrong.
 pub(super) fn named(list: &At<Vec<At<raw::Operation>>>, base_path: &str, report: &mut Report) -> Option<Vec<Claim>> {
     let operations = list.get()?;
     if operations.is_empty() {
@@ -104,7 +104,7 @@ fn method(at: &At<String>, report: &mut Report) -> Option<Method> {
     found
 }
 
-/// The endpoints of these policies' targets, each once.
+/// Returns the endpoints of these policies' targets, each once.
 pub(super) fn endpoints<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<&'p Endpoint> {
     let mut endpoints: Vec<&Endpoint> = Vec::new();
     for target in policies.flat_map(|policy| &policy.targets) {
@@ -115,7 +115,7 @@ pub(super) fn endpoints<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<&
     endpoints
 }
 
-/// What every endpoint has: an operation that one of them lacks would fail whenever its turn comes.
+/// Returns what every endpoint has: an operation that one of them lacks would fail whenever its turn comes.
 pub(super) fn built_in(place: Place, api: &str, endpoints: &[&Endpoint], report: &mut Report) -> Vec<Claim> {
     let Some((first, rest)) = endpoints.split_first() else { return Vec::new() };
     let common = |one: &&Operation| rest.iter().all(|endpoint| endpoint.operations.iter().any(|other| other == *one));

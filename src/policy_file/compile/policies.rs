@@ -133,7 +133,7 @@ impl<'a, 'b> Names<'a, 'b> {
         Some((targets, strategy))
     }
 
-    /// A target for each model of an endpoint's provider.
+    /// Returns a target for each model of an endpoint's provider.
     pub(super) fn any_model(
         &mut self,
         name: &'a str,
@@ -154,7 +154,7 @@ impl<'a, 'b> Names<'a, 'b> {
         Some(models.map(target).collect())
     }
 
-    /// The endpoint that keeps state, with every model of its provider: a stored response may name any.
+    /// Returns the endpoint that keeps state, with every model of its provider: a stored response may name any.
     fn stateful(&mut self, name: &'a At<String>, environment: Environment, report: &mut Report) -> Option<Stateful> {
         let known = self.endpoint(name.get()?, name.place, environment, report)?;
         let (_, provider) = self.providers.get(known.provider?)?;
@@ -262,7 +262,7 @@ fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Re
     weights
 }
 
-/// The weight; 1 in the place of one that was wrong, so that nothing more is said about it.
+/// Returns the weight; 1 in the place of one that was wrong, so that nothing more is said about it.
 fn weight(at: &At<raw::Weight>, report: &mut Report) -> u32 {
     match at.get() {
         Some(raw::Weight(weight)) if *weight > HEAVIEST => {

@@ -9,7 +9,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// The index of a target, which is added if it is not there yet.
+    /// Returns the index of a target, which is added if it is not there yet.
     pub(super) fn index(&mut self, target: Target) -> usize {
         let known = |other: &Target| {
             other.model == target.model && other.endpoint.name == target.endpoint.name && other.edits == target.edits

@@ -27,13 +27,13 @@ pub(super) struct Provider<'a> {
 }
 
 impl Provider<'_> {
-    /// The operations of an endpoint with this path in its URL.
+    /// Returns the operations of an endpoint with this path in its URL.
     pub(super) fn operations_at(&self, url_path: &str) -> Vec<Operation> {
         let built_in = || self.kind.map_or_else(Vec::new, |kind| kind.operations_at(url_path));
         self.operations.clone().unwrap_or_else(built_in)
     }
 
-    /// Whether a model is of the family that a target names; if not, that is reported.
+    /// Returns whether a model is of the family that a target names; if not, that is reported.
     pub(super) fn has_family(&self, family: &At<String>, model: &str, report: &mut Report) -> bool {
         let Some(name) = family.get() else { return false };
         let Some((_, models)) = self.families.iter().find(|(known, _)| known == name) else {
@@ -55,7 +55,7 @@ impl Provider<'_> {
     }
 }
 
-/// All providers by name.
+/// Returns all providers by name.
 pub(super) fn providers<'a>(
     named: Option<&'a Named<raw::Provider>>,
     report: &mut Report,
@@ -148,7 +148,8 @@ fn listed<'a>(list: &'a [At<String>], seen: &mut HashSet<&'a str>, report: &mut 
     models
 }
 
-/// The operations that a provider spells out; none if one of them is wrong, so that nothing more is said about them.
+/// Returns the operations that a provider spells out; none if one of them is wrong, so that nothing more is said about
+/// them.
 fn custom_operations(
     place: Place,
     name: &str,
@@ -184,8 +185,8 @@ fn model_place(at: &At<raw::ModelPlace>, report: &mut Report) -> Option<ModelPla
     })
 }
 
-/// A header that may be set on requests; others are reported. Never quoted: it may be a credential, put there by
-/// mistake.
+/// Returns a header that may be set on requests; others are reported. Never quoted: it may be a credential, put there
+/// by mistake.
 pub(super) fn header_name(at: &At<String>, report: &mut Report) -> Option<HeaderName> {
     const TAKEN: [&str; 6] = ["host", "content-length", "content-type", "transfer-encoding", "connection", "te"];
     let name = HeaderName::from_bytes(at.get()?.as_bytes());
@@ -201,7 +202,7 @@ pub(super) fn header_name(at: &At<String>, report: &mut Report) -> Option<Header
     None
 }
 
-/// The name of a query parameter, for the same.
+/// Returns the name of a query parameter, for the same.
 pub(super) fn parameter_name(at: &At<String>, report: &mut Report) -> Option<String> {
     let name = at.get()?;
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)) {

@@ -150,7 +150,7 @@ fn told(name: &Node, environment: &str, has_policy: bool, report: &mut Report) {
     }
 }
 
-/// The path of an API: its context, then its version.
+/// Returns the path of an API: its context, then its version.
 fn base_path(context: &Node, version: Option<&str>) -> Node {
     let path = context.text().unwrap_or_default().trim_end_matches('/');
     let version = version.unwrap_or_default();
@@ -164,7 +164,7 @@ fn base_path(context: &Node, version: Option<&str>) -> Node {
     text(context.place, if path.starts_with('/') { path } else { format!("/{path}") })
 }
 
-/// What the same policies decide on: those of an operation itself, else those of its API.
+/// Returns what the same policies decide on: those of an operation itself, else those of its API.
 fn groups<'a>(api: &'a Node, report: &mut Report) -> Vec<(Vec<Attached<'a>>, Vec<Operation>)> {
     let of_api = policies::attached(api.get("apiPolicies"), report);
     let mut groups: Vec<(Vec<Attached<'a>>, Vec<Operation>)> = Vec::new();

@@ -21,7 +21,7 @@ use pools::Used;
 use routes::Rule;
 pub(super) use vendors::provider_type;
 
-/// Whether a document is a Kubernetes manifest rather than a policy file.
+/// Returns whether a document is a Kubernetes manifest rather than a policy file.
 pub(crate) fn is_manifest(document: &Node) -> bool {
     document.get("apiVersion").is_some() && document.get("kind").is_some()
 }
@@ -112,7 +112,7 @@ fn api<'a>(
     }
 }
 
-/// Where clients find what a group takes: hosts, base path and operations.
+/// Returns where clients find what a group takes: hosts, base path and operations.
 fn place(sides: &[Side<'_>; 2], base_path: &Node, group: &Group<'_>, api: &Object<'_>) -> Vec<(&'static str, Node)> {
     let mut entries = Vec::new();
     for (side, key) in sides.iter().zip(["hosts", "sandbox_hosts"]) {

@@ -31,7 +31,7 @@ pub(super) struct Key {
     pub(super) reference: Reference,
 }
 
-/// The credential of this value; one that is not known, `None`, is looked for where the reference says.
+/// Returns the credential of this value; one that is not known, `None`, is looked for where the reference says.
 pub(super) fn key(
     form: Form<'_>,
     value: Option<Value>,
@@ -53,7 +53,7 @@ pub(super) fn key(
     Some(Key { source, auth, reference })
 }
 
-/// The name of an environment variable, made of other names.
+/// Returns the name of an environment variable, made of other names.
 pub(super) fn variable(names: &[&str]) -> String {
     let legal = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     names.join("_").chars().map(legal).collect()
@@ -84,7 +84,7 @@ fn authorization(
     }
 }
 
-/// What base64 stands for; it is concealed like what it was made of.
+/// Returns what base64 stands for; it is concealed like what it was made of.
 pub(super) fn decoded(text: &str, what: &str, place: Place, report: &mut Report) -> Option<String> {
     let letters: String = text.split_whitespace().collect();
     match STANDARD.decode(letters).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {

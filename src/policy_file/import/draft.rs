@@ -35,7 +35,7 @@ pub(crate) struct Reference {
 }
 
 impl Draft {
-    /// The keys of the file with their parts; those that have none are left out.
+    /// Returns the keys of the file with their parts; those that have none are left out.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&'static str, &[Part])> {
         let all: [(_, &[Part]); 4] = [
             ("providers", &self.providers),
@@ -46,7 +46,7 @@ impl Draft {
         all.into_iter().filter(|(_, parts)| !parts.is_empty())
     }
 
-    /// The whole file; its place is that of what it was read from.
+    /// Returns the whole file; its place is that of what it was read from.
     pub(crate) fn root(&self, place: Place) -> Node {
         let section = |(key, parts): (&'static str, &[Part])| {
             let at = parts.first().map_or(place, |part| part.value.place);

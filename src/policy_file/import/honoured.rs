@@ -18,7 +18,7 @@ pub(super) fn honoured(map: &Node, keys: &[&str], of: &str, instead: &[(&str, &s
     }
 }
 
-/// A required text; what is wrong is reported.
+/// Returns a required text; what is wrong is reported.
 pub(super) fn required<'a>(map: &'a Node, key: &str, of: &str, report: &mut Report) -> Option<&'a Node> {
     let Some(node) = map.get(key) else {
         report.error(map.place, format!("{of} has no {}", shown(key)));
@@ -31,7 +31,7 @@ pub(super) fn required<'a>(map: &'a Node, key: &str, of: &str, report: &mut Repo
     Some(node)
 }
 
-/// Whether a value leaves things as they are without it.
+/// Returns whether a value leaves things as they are without it.
 fn says_nothing(value: &Node) -> bool {
     match &value.value {
         Value::Scalar(Scalar { text, quoted }) => {

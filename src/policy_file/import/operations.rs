@@ -23,7 +23,7 @@ impl Operation {
     }
 }
 
-/// Whether requests of this method have a body that may carry a model.
+/// Returns whether requests of this method have a body that may carry a model.
 pub(super) fn carries_model(method: &str) -> bool {
     ["POST", "PUT", "PATCH"].contains(&method)
 }

@@ -79,7 +79,7 @@ fn element(out: &mut String, value: &Node, indent: usize) {
     out.push_str(&block);
 }
 
-/// Whether a value may stand on one line: texts, lists of texts, maps of texts and of one more map.
+/// Returns whether a value may stand on one line: texts, lists of texts, maps of texts and of one more map.
 fn is_leaf(value: &Node) -> bool {
     let plain = |node: &Node| matches!(node.value, Value::Scalar(_));
     match &value.value {
@@ -102,7 +102,7 @@ fn flow(value: &Node) -> String {
     }
 }
 
-/// A scalar so that it reads the same again: quoted as JSON has it, unless it is plainly a text.
+/// Returns a scalar so that it reads the same again: quoted as JSON has it, unless it is plainly a text.
 fn scalar(scalar: &Scalar) -> String {
     let text = &scalar.text;
     let bare = Scalar { text: text.clone(), quoted: false };

@@ -3,27 +3,27 @@
 use crate::document::problem::Place;
 use crate::document::yaml::{Entry, Node, Scalar, Value};
 
-/// A text.
+/// Returns a text.
 pub(super) fn text(place: Place, text: impl Into<String>) -> Node {
     Node { place, value: Value::Scalar(Scalar { text: text.into(), quoted: true }) }
 }
 
-/// What is no text: a number, a truth value.
+/// Returns what is no text: a number, a truth value.
 pub(super) fn plain(place: Place, text: impl Into<String>) -> Node {
     Node { place, value: Value::Scalar(Scalar { text: text.into(), quoted: false }) }
 }
 
-/// A list.
+/// Returns a list.
 pub(super) fn list(place: Place, elements: Vec<Node>) -> Node {
     Node { place, value: Value::List(elements) }
 }
 
-/// A map with our own keys.
+/// Returns a map with our own keys.
 pub(super) fn map(place: Place, entries: Vec<(&str, Node)>) -> Node {
     map_of(place, entries.into_iter().map(|(key, value)| (text(value.place, key), value)).collect())
 }
 
-/// A map with any keys.
+/// Returns a map with any keys.
 pub(super) fn map_of(place: Place, entries: Vec<(Node, Node)>) -> Node {
     Node { place, value: Value::Map(entries.into_iter().map(|(key, value)| Entry { key, value }).collect()) }
 }

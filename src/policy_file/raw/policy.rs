@@ -88,7 +88,7 @@ macro_rules! policy {
         }
 
         impl $name {
-            /// The keys that every policy has.
+            /// Returns the keys that every policy has.
             #[must_use]
             pub fn common(&self) -> Common<'_> {
                 Common {

@@ -78,7 +78,7 @@ impl Apis {
         self.all.iter()
     }
 
-    /// What happens to a request that no API matches.
+    /// Returns what happens to a request that no API matches.
     #[must_use]
     pub fn unmatched(&self) -> Unmatched {
         self.unmatched
@@ -91,7 +91,7 @@ impl Apis {
         self.by_host(&host).find_map(|paths| find_in(paths, method, path)).unwrap_or(Match::NoApi(self.unmatched))
     }
 
-    /// The paths of every pattern that the host fits, the most specific first.
+    /// Returns the paths of every pattern that the host fits, the most specific first.
     fn by_host<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = &'a Paths> + use<'a, 'h> {
         let domains = host.match_indices('.').filter_map(|(dot, _)| self.below.get(&host[dot + 1..]));
         self.exact.get(host).into_iter().chain(domains).chain([&self.any])
@@ -110,7 +110,7 @@ fn insert(paths: &mut Paths, api: &Arc<Api>, environment: Environment) {
     paths.entry(api.base_path.clone()).or_default().push(entry);
 }
 
-/// The longest base path wins; an operation that its APIs lack is not looked for under a shorter one.
+/// Returns the longest base path wins; an operation that its APIs lack is not looked for under a shorter one.
 fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str) -> Option<Match<'a>> {
     let slashes = path.rmatch_indices('/').map(|(slash, _)| slash);
     let (split, entries) =

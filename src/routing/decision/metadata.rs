@@ -9,7 +9,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// One text.
+    /// Creates one text.
     #[must_use]
     pub fn of(name: &'static str, text: &str) -> Self {
         let mut metadata = Self::default();

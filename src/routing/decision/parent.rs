@@ -10,7 +10,7 @@ pub struct Parent {
 }
 
 impl Parent {
-    /// The parent that a header names, if it is sampled: what its owner does not keep, nobody needs.
+    /// Creates the parent that a header names, if it is sampled: what its owner does not keep, nobody needs.
     #[must_use]
     pub fn sampled(header: &str) -> Option<Self> {
         let (version, rest) = (hex::<1>(header.get(..2)?)?, header.get(2..)?);

@@ -52,13 +52,13 @@ impl PathPattern {
         &self.text
     }
 
-    /// Whether a segment, or the start of one, is the model.
+    /// Returns whether a segment, or the start of one, is the model.
     #[must_use]
     pub fn has_model(&self) -> bool {
         self.model.is_some()
     }
 
-    /// Whether it is this path (with its leading slash, without its query).
+    /// Returns whether it is this path (with its leading slash, without its query).
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         let Some(path) = path.strip_prefix('/') else { return false };
@@ -67,7 +67,7 @@ impl PathPattern {
             && segments.next().is_none()
     }
 
-    /// Where in a path that it matches the model stands.
+    /// Returns where in a path that it matches the model stands.
     #[must_use]
     pub fn model_in(&self, path: &str) -> Option<Range<usize>> {
         let index = self.model?;
@@ -77,7 +77,7 @@ impl PathPattern {
         Some(start..end.checked_sub(suffix.len()).filter(|end| *end > start)?)
     }
 
-    /// Whether some path is both.
+    /// Returns whether some path is both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.segments.len() == other.segments.len()

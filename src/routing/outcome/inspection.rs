@@ -63,7 +63,8 @@ impl BodyFormat {
     }
 }
 
-/// The first event that is not a comment decides. A stream that ends before it, or begins with its end, is empty.
+/// Returns the first event that is not a comment decides. A stream that ends before it, or begins with its end, is
+/// empty.
 fn judge_events(seen: &[u8], ended: bool) -> Start {
     let text = String::from_utf8_lossy(seen).replace("\r\n", "\n").replace('\r', "\n");
     let mut blocks: Vec<_> = text.split("\n\n").collect();
@@ -103,7 +104,7 @@ fn judge_json(seen: &[u8], ended: bool) -> Start {
     }
 }
 
-/// The error of a JSON text: under `error`, or the text itself if its type says so.
+/// Returns the error of a JSON text: under `error`, or the text itself if its type says so.
 fn error_in(value: &Value) -> Option<ErrorFacts> {
     let error = match value.get("error") {
         Some(Value::Null) | None if value.get("type").is_some_and(|kind| kind == "error") => value,

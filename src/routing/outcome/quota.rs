@@ -36,7 +36,7 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance { remaining: "x-ratelimitbysize-remaining-month", reset: "" },
 ];
 
-/// Whether a header of this name says something of a quota.
+/// Returns whether a header of this name says something of a quota.
 #[must_use]
 pub fn concerns(name: &str) -> bool {
     matches!(name, "retry-after" | "retry-after-ms")
@@ -57,7 +57,7 @@ impl Quota {
         Self { retry_after, exhausted: resets.max() }
     }
 
-    /// How long to wait, as the headers have it.
+    /// Returns how long to wait, as the headers have it.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.retry_after.or(self.exhausted.filter(|reset| !reset.is_zero()))
@@ -72,7 +72,8 @@ fn is_none_left(text: &str) -> bool {
     text.parse::<f64>().is_ok_and(|left| left <= 0.0)
 }
 
-/// A wait in seconds (`7`, `0.5`), as a duration (`6m0s`, `120ms`), until an HTTP date or until an RFC 3339 instant.
+/// Returns a wait in seconds (`7`, `0.5`), as a duration (`6m0s`, `120ms`), until an HTTP date or until an RFC 3339
+/// instant.
 fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<f64>() {
         let seconds = if seconds > LONGEST_SECONDS { LONGEST_SECONDS } else { seconds };

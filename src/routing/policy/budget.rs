@@ -22,8 +22,8 @@ impl Clone for RetryBudget {
 }
 
 impl RetryBudget {
-    /// A budget of so many percent: at 20, a hundred requests may have twenty further attempts, beyond the reserve of
-    /// [`RESERVE`] with which it begins.
+    /// Creates a budget of so many percent: at 20, a hundred requests may have twenty further attempts, beyond the
+    /// reserve of [`RESERVE`] with which it begins.
     #[must_use]
     pub fn percent(percent: u32) -> Self {
         Self { per_request: u64::from(percent) * ATTEMPT / 100, balance: (RESERVE * ATTEMPT).into() }

@@ -27,13 +27,14 @@ impl Failover {
         Self { entries: entries.into_iter().collect(), other_models }
     }
 
-    /// Each entry by the model that clients ask for; `None` for all other models.
+    /// Returns each entry by the model that clients ask for; `None` for all other models.
     pub fn entries(&self) -> impl Iterator<Item = (Option<&str>, &Entry)> {
         let others = self.other_models.iter().map(|entry| (None, entry));
         self.entries.iter().map(|(model, entry)| (Some(&**model), entry)).chain(others)
     }
 
-    /// The entry of the model asked for, as it stands: a fallback has no turns. `None`: nothing serves that model.
+    /// Returns the entry of the model asked for, as it stands: a fallback has no turns. `None`: nothing serves that
+    /// model.
     pub(super) fn candidates(&self, requested: Option<&str>) -> Option<Candidates> {
         let entry = requested.and_then(|model| self.entries.get(model)).or(self.other_models.as_ref())?;
         Some(Candidates { order: entry.order.clone(), limits: entry.limits })

@@ -31,7 +31,7 @@ pub enum Classify {
 }
 
 impl Intelligent {
-    /// What there is to be asked about a request with this body.
+    /// Returns what there is to be asked about a request with this body.
     #[must_use]
     pub fn ask(&self, body: &BodyFacts<'_>, scope: &str) -> Classify {
         match self.content.find(body) {

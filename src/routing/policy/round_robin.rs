@@ -24,15 +24,15 @@ impl Clone for RoundRobin {
 }
 
 impl RoundRobin {
-    /// A ring whose first turn is the first target's.
+    /// Creates a ring whose first turn is the first target's.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The ring from the turn on; `available` says which targets may be chosen now. The ring moves to the first of them,
-    /// not by one: with one of three suspended the other two alternate, where a counter would give the suspended one's
-    /// turns to its neighbour.
+    /// Returns the ring from the turn on; `available` says which targets may be chosen now. The ring moves to the first
+    /// of them, not by one: with one of three suspended the other two alternate, where a counter would give the
+    /// suspended one's turns to its neighbour.
     pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
         let count = available.len();
         let ring = |last: usize| {
@@ -50,7 +50,7 @@ impl RoundRobin {
 mod tests {
     use super::*;
 
-    /// The targets taken in turn, as letters, while those in `suspended` are not available.
+    /// Returns the targets taken in turn, as letters, while those in `suspended` are not available.
     fn taken(ring: &RoundRobin, targets: usize, suspended: &[usize], requests: usize) -> String {
         let available: Vec<_> = (0..targets).map(|index| !suspended.contains(&index)).collect();
         (0..requests).map(|_| first(&ring.candidates(&available), &available)).collect()

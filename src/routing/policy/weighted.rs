@@ -36,7 +36,7 @@ impl Weighted {
         Self { weights, cycles: Mutex::default() }
     }
 
-    /// The weights, in the order of the targets.
+    /// Returns the weights, in the order of the targets.
     #[must_use]
     pub fn weights(&self) -> &[u32] {
         &self.weights
@@ -92,7 +92,7 @@ impl Weighted {
         (self.weights[index] == 0, available[index], -credit[index], index)
     }
 
-    /// What one turn costs: the sum of the available weights.
+    /// Returns what one turn costs: the sum of the available weights.
     fn share_total(&self, available: &[bool]) -> i64 {
         self.weights
             .iter()
@@ -107,7 +107,7 @@ impl Weighted {
 mod tests {
     use super::*;
 
-    /// The targets taken in turn, as letters, while those in `suspended` are not available.
+    /// Returns the targets taken in turn, as letters, while those in `suspended` are not available.
     fn taken(turns: &Weighted, suspended: &[usize], requests: usize) -> String {
         let available: Vec<_> = (0..turns.weights.len()).map(|index| !suspended.contains(&index)).collect();
         (0..requests).map(|_| first(&turns.candidates(&available), &available)).collect()

@@ -18,7 +18,7 @@ impl Shape {
     /// Every shape.
     pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Bedrock];
 
-    /// The name in messages.
+    /// Returns the name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Shape {
         }
     }
 
-    /// Whether the API has a list of models beside its operations. Bedrock's is at another host.
+    /// Returns whether the API has a list of models beside its operations. Bedrock's is at another host.
     #[must_use]
     pub fn lists_models(self) -> bool {
         self != Self::Bedrock

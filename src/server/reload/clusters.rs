@@ -50,7 +50,7 @@ impl Clusters {
         if self.earlier.len() < before { self.write(&[live]).map(drop) } else { Ok(()) }
     }
 
-    /// The file for these policies and for the earlier ones that are needed still.
+    /// Returns the file for these policies and for the earlier ones that are needed still.
     fn write(&self, snapshots: &[&Snapshot]) -> Result<bool, String> {
         let earlier: Vec<_> = self.earlier.iter().filter_map(Weak::upgrade).collect();
         let all: Vec<_> = snapshots.iter().copied().chain(earlier.iter().map(|snapshot| &**snapshot)).collect();

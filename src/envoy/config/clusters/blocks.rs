@@ -31,7 +31,7 @@ impl Blocks {
         Self { said: HashSet::new(), ca_file: scalar(&ca_file.display().to_string()) }
     }
 
-    /// A block: in full the first time; later an alias, or the lines without their comments.
+    /// Returns a block: in full the first time; later an alias, or the lines without their comments.
     pub(super) fn say(&mut self, block: Block) -> String {
         let first = self.said.insert(block);
         match (first, block.text()) {
@@ -55,7 +55,7 @@ impl Blocks {
 }
 
 impl Blocks {
-    /// A protocol with the filter that signs what is sent; never shared, because the region is the endpoint's.
+    /// Returns a protocol with the filter that signs what is sent; never shared, because the region is the endpoint's.
     pub(super) fn signed(protocol: Block, signature: &AwsSigV4) -> String {
         let plain = protocol.text();
         let (key, rest) = plain.split_once(": &").expect("protocols have anchors");

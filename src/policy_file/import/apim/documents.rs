@@ -51,7 +51,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// The gateway's own time limit.
+    /// Returns the gateway's own time limit.
     pub(super) fn timeout(&self) -> Option<&'a Node> {
         self.settings?.get("apim")?.get("ai")?.get("default_request_timeout")
     }

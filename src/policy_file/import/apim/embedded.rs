@@ -4,7 +4,8 @@ use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::document::yaml::{self, Node, Value};
 
-/// The value of a parameter: a tree as it is, or the JSON of a text, every part of which has the place of the text.
+/// Returns the value of a parameter: a tree as it is, or the JSON of a text, every part of which has the place of the
+/// text.
 pub(super) fn json(key: &str, node: &Node, report: &mut Report) -> Option<Node> {
     let Some(text) = node.text() else { return Some(node.clone()) };
     let unescaped = text.replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&");
@@ -24,7 +25,7 @@ pub(super) fn json(key: &str, node: &Node, report: &mut Report) -> Option<Node> 
     Some(tree)
 }
 
-/// The quotes that are at the edge of a value become double ones; apostrophes stay.
+/// Returns the quotes that are at the edge of a value become double ones; apostrophes stay.
 fn double_quoted(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let before = |at: usize| letters[..at].iter().rev().find(|letter| !letter.is_whitespace());

@@ -71,7 +71,7 @@ impl<'a> Endpoints<'a> {
         self.list.push(Known { id: id.to_owned(), name: text(place, name), config, stage, used: false });
     }
 
-    /// The name of an endpoint by its id, which is given at a node. An unknown one is reported.
+    /// Returns the name of an endpoint by its id, which is given at a node. An unknown one is reported.
     pub(super) fn named(&mut self, id: &Node, report: &mut Report) -> Option<Node> {
         let told = id.text().unwrap_or_default();
         let Some(known) = self.list.iter_mut().find(|known| known.id == told) else {
@@ -83,7 +83,7 @@ impl<'a> Endpoints<'a> {
         Some(text(id.place, known.name.text().unwrap_or_default()))
     }
 
-    /// Where requests go that no policy decides on.
+    /// Returns where requests go that no policy decides on.
     pub(super) fn default(&mut self, environment: &str) -> Option<Node> {
         let key = if environment == "sandbox" { "primarySandboxEndpointId" } else { "primaryProductionEndpointId" };
         let primary = self.api.get(key).and_then(Node::text);
@@ -93,7 +93,7 @@ impl<'a> Endpoints<'a> {
         Some(known.name.clone())
     }
 
-    /// The endpoints that are used, but for those that another API has brought already.
+    /// Returns the endpoints that are used, but for those that another API has brought already.
     pub(super) fn into_parts(self, provider: &str, api: &Node, there: &[Part], report: &mut Report) -> Vec<Part> {
         let is_new = |known: &Known| !there.iter().any(|part| part.name.place == known.name.place);
         let used = self.list.into_iter().filter(|known| known.used && is_new(known));
@@ -206,7 +206,7 @@ fn told_if_missing(missing: bool, place: Place, reference: &Reference, report: &
     }
 }
 
-/// A name that may stand in a header.
+/// Returns a name that may stand in a header.
 fn slug(name: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' };
     let name: String = name.trim().chars().map(letter).collect();

@@ -47,7 +47,7 @@ pub(super) fn policy(
     Some(map(place, vec![("intelligent", map(place, entries))]))
 }
 
-/// A rule; one that says nothing is left out there, and here with a warning.
+/// Returns a rule; one that says nothing is left out there, and here with a warning.
 fn rule(rule: &Node, context: &mut Context<'_, '_>, report: &mut Report) -> Option<Node> {
     honoured(rule, &RULE, "this rule", &[], report);
     let is_there = |key: &str| rule.get(key).and_then(Node::text).is_some_and(|text| !text.is_empty());
@@ -60,7 +60,7 @@ fn rule(rule: &Node, context: &mut Context<'_, '_>, report: &mut Report) -> Opti
     Some(map(rule.place, named.into_iter().chain(target(rule, context, report)?).collect()))
 }
 
-/// Whether an API asks the classifier.
+/// Returns whether an API asks the classifier.
 pub(super) fn is_used(api: &Node) -> bool {
     let policies = ["production", "sandbox"].into_iter().filter_map(|environment| api.get(environment));
     policies.into_iter().any(|policy| policy.get("intelligent").is_some())

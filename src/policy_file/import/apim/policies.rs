@@ -33,7 +33,7 @@ pub(super) struct Attached<'a> {
     config: Node,
 }
 
-/// The policies of a request flow that pick models. Others are told of.
+/// Returns the policies of a request flow that pick models. Others are told of.
 pub(super) fn attached<'a>(flows: Option<&'a Node>, report: &mut Report) -> Vec<Attached<'a>> {
     let mut attached = Vec::new();
     let Some(flows) = flows else { return attached };
@@ -62,7 +62,7 @@ pub(super) fn attached<'a>(flows: Option<&'a Node>, report: &mut Report) -> Vec<
     attached
 }
 
-/// One environment's policy; `None` if there is none, or if it is wrong, which is then reported.
+/// Returns one environment's policy; `None` if there is none, or if it is wrong, which is then reported.
 pub(super) fn policy(
     attached: &[Attached<'_>],
     environment: &str,
@@ -88,7 +88,7 @@ pub(super) fn policy(
     }
 }
 
-/// A model at an endpoint; what is wrong is reported.
+/// Returns a model at an endpoint; what is wrong is reported.
 pub(super) fn target(
     node: &Node,
     context: &mut Context<'_, '_>,

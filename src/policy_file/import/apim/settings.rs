@@ -18,7 +18,7 @@ pub(super) const TYPE: &str = "deployment.toml";
 /// The classifier that it becomes.
 const CLASSIFIER: &str = "llm-provider";
 
-/// The file as a document. Its lines are never shown: they hold passwords of everything.
+/// Returns the file as a document. Its lines are never shown: they hold passwords of everything.
 pub(in crate::policy_file::import) fn read(toml: &str, file: usize, report: &mut Report) -> Option<Node> {
     report.withhold(file);
     let at = |offset: usize| {

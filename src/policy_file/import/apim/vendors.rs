@@ -21,7 +21,7 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    /// The vendor that an API names, or the only one; what is wrong is reported.
+    /// Returns the vendor that an API names, or the only one; what is wrong is reported.
     pub(super) fn of<'v>(
         api: &Node,
         documents: &Documents<'_>,
@@ -103,7 +103,7 @@ impl Vendor {
         }
     }
 
-    /// The provider that it becomes.
+    /// Returns the provider that it becomes.
     pub(super) fn into_part(self) -> Part {
         let place = self.kind.place;
         let models = if self.families.iter().any(|(family, _)| family.is_some()) {

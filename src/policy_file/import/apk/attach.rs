@@ -21,8 +21,8 @@ pub(super) struct Choice<'a> {
     pub(super) vendor: Option<&'a Node>,
 }
 
-/// What decides on a rule: the `override` of its API's policy, then of its own, then the `default` of its own, then of
-/// its API's.
+/// Returns what decides on a rule: the `override` of its API's policy, then of its own, then the `default` of its own,
+/// then of its API's.
 pub(super) fn choice<'a>(
     api: &Object<'a>,
     rule: &Rule<'a>,

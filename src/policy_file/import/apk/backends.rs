@@ -14,7 +14,7 @@ use crate::policy_file::import::tree::{map, text};
 /// What of a Backend Envoy's cluster has to do.
 const CLUSTERS: &str = "set it in Envoy's cluster of the same name";
 
-/// The endpoint that a Backend becomes.
+/// Returns the endpoint that a Backend becomes.
 pub(super) fn endpoint(used: &UsedBackend<'_>, objects: &Objects<'_>, report: &mut Report) -> Option<Part> {
     let (backend, spec) = (used.backend, used.backend.spec);
     let of = backend.told();
@@ -70,7 +70,7 @@ fn url(spec: &Node, of: &str, report: &mut Report) -> Option<Node> {
     Some(text(host.place, format!("{protocol}://{host_text}{port}{slash}{path}")))
 }
 
-/// How the credential travels, and what it is.
+/// Returns how the credential travels, and what it is.
 fn credential(
     security: &Node,
     of: &str,

@@ -138,7 +138,8 @@ impl<'a> Objects<'a> {
         self.0.iter().filter(move |object| object.kind == kind)
     }
 
-    /// The object of a name, which is given at a node, as seen from a namespace. One that is not there is reported.
+    /// Returns the object of a name, which is given at a node, as seen from a namespace. One that is not there is
+    /// reported.
     pub(super) fn find(
         &self,
         kind: Kind,
@@ -159,7 +160,7 @@ impl<'a> Objects<'a> {
         self.of(kind).find(|object| object.name == name && same(object.namespace, namespace))
     }
 
-    /// The object that a reference names: a map with `name` and maybe `namespace`.
+    /// Returns the object that a reference names: a map with `name` and maybe `namespace`.
     pub(super) fn referred(
         &self,
         kind: Kind,
@@ -173,7 +174,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Whether two namespaces may be the same: a manifest without one is applied to any.
+/// Returns whether two namespaces may be the same: a manifest without one is applied to any.
 fn same(one: Option<&str>, other: Option<&str>) -> bool {
     one.is_none() || other.is_none() || one == other
 }

@@ -34,7 +34,7 @@ pub(super) struct UsedVendor<'a> {
 }
 
 impl<'a> Used<'a> {
-    /// The name of the endpoint that a Backend becomes.
+    /// Returns the name of the endpoint that a Backend becomes.
     fn endpoint(&mut self, backend: &'a Object<'a>, vendor: &'a Object<'a>) -> String {
         let known = self.backends.iter().find(|one| one.backend.place == backend.place && one.vendor == vendor.name);
         if let Some(known) = known {
@@ -61,7 +61,8 @@ impl<'a> Used<'a> {
     }
 }
 
-/// One environment's policy; `None` if it has no models, or if that is not known. `backends` are those of the rules.
+/// Returns one environment's policy; `None` if it has no models, or if that is not known. `backends` are those of the
+/// rules.
 pub(super) fn pool<'a>(
     choice: &Choice<'a>,
     environment: &str,
@@ -113,7 +114,7 @@ pub(super) fn pool<'a>(
     Some(map(models.place, vec![(key, map(models.place, entries))]))
 }
 
-/// The Backend of a model: the one that it names, or the only one of the rules.
+/// Returns the Backend of a model: the one that it names, or the only one of the rules.
 fn backend<'a>(
     item: &'a Node,
     of_rules: &[&'a Node],
@@ -140,7 +141,7 @@ fn backend<'a>(
     None
 }
 
-/// A weight, and what it reads; a missing one is 1, which is told.
+/// Returns a weight, and what it reads; a missing one is 1, which is told.
 fn weight(item: &Node, report: &mut Report) -> (Option<Node>, Option<String>) {
     match item.get("weight") {
         Some(weight) => (Some(weight.clone()), weight.text().map(str::to_owned)),
@@ -157,7 +158,7 @@ fn quota_suspend(section: &Node, report: &mut Report) -> Option<Node> {
     Some(text(node.place, format!("{seconds}s")))
 }
 
-/// A number of seconds; what is none is reported.
+/// Returns a number of seconds; what is none is reported.
 fn seconds(node: &Node, key: &str, report: &mut Report) -> Option<u64> {
     if let Value::Scalar(scalar) = &node.value
         && let Meaning::Whole(seconds) = (Scalar { quoted: false, ..scalar.clone() }).meaning()

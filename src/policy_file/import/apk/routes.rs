@@ -54,7 +54,7 @@ pub(super) fn read<'a>(
     }
 }
 
-/// The paths that requests are rewritten to.
+/// Returns the paths that requests are rewritten to.
 fn rewrites<'a>(rule: &'a Node, told: &str, report: &mut Report) -> Vec<&'a Node> {
     let mut rewrites = Vec::new();
     for filter in rule.get("filters").into_iter().flat_map(Node::items) {
@@ -77,7 +77,7 @@ fn rewrites<'a>(rule: &'a Node, told: &str, report: &mut Report) -> Vec<&'a Node
     rewrites
 }
 
-/// What a match takes. Requests that carry no model are left out, which is told.
+/// Returns what a match takes. Requests that carry no model are left out, which is told.
 fn operation(one: &Node, told: &str, rewrites: &[&Node], report: &mut Report) -> Option<Operation> {
     let all = "the rule takes requests with any";
     honoured(one, &["path", "method"], told, &[("headers", all), ("queryParams", all)], report);
@@ -125,7 +125,7 @@ fn rewritten(path: &str, rewrites: &[&Node], report: &mut Report) {
     }
 }
 
-/// A regular expression as a path with placeholders: `""` for every path, `None` if it is neither.
+/// Returns a regular expression as a path with placeholders: `""` for every path, `None` if it is neither.
 fn pattern(regex: &str) -> Option<String> {
     let regex = regex.trim_start_matches('^').trim_end_matches('$');
     let all = ["/(.*)", "/.*", ".*", "(.*)", "(/.*)?", "/*"];
@@ -148,7 +148,7 @@ fn pattern(regex: &str) -> Option<String> {
     Some(segments.join("/"))
 }
 
-/// The segments of a path; a `/` between brackets is none of its own.
+/// Returns the segments of a path; a `/` between brackets is none of its own.
 fn split(regex: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth) = (Vec::new(), 0, 0_i32);
     for (at, letter) in regex.char_indices() {
@@ -166,7 +166,7 @@ fn split(regex: &str) -> Vec<&str> {
     parts
 }
 
-/// The policies that a rule's filters name.
+/// Returns the policies that a rule's filters name.
 fn extensions<'a>(
     rule: &Node,
     route: &Object<'a>,

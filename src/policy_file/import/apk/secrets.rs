@@ -13,7 +13,7 @@ use crate::policy_file::import::honoured::{honoured, required};
 /// What is longer is no name of a key, but a credential that was put there by mistake.
 const KEY_BYTES: usize = 32;
 
-/// The value that `valueFrom` names; `None` in it if its Secret is not among the manifests.
+/// Returns the value that `valueFrom` names; `None` in it if its Secret is not among the manifests.
 pub(super) fn value(
     source: &Node,
     from: &Object<'_>,
@@ -29,7 +29,7 @@ pub(super) fn value(
     Some((value, reference))
 }
 
-/// The same of a user and a password, with a colon between them.
+/// Returns the same of a user and a password, with a colon between them.
 pub(super) fn pair(
     source: &Node,
     from: &Object<'_>,
@@ -50,7 +50,7 @@ pub(super) fn pair(
     Some((value, reference))
 }
 
-/// Where a value is looked for by a file that does not hold it.
+/// Returns where a value is looked for by a file that does not hold it.
 fn reference(source: &Node, key: &str, report: &mut Report) -> Option<Reference> {
     let name = required(source, "name", "the reference to a Secret", report)?.text()?;
     let key_node = required(source, key, "the reference to a Secret", report)?;
@@ -63,7 +63,7 @@ fn reference(source: &Node, key: &str, report: &mut Report) -> Option<Reference>
     Some(Reference { variable: variable(&[name, key]), told })
 }
 
-/// The Secret of a reference; `None` in it, which is told, if it is not among the manifests.
+/// Returns the Secret of a reference; `None` in it, which is told, if it is not among the manifests.
 fn secret<'o, 'a>(
     source: &Node,
     from: &Object<'_>,
@@ -109,7 +109,7 @@ fn value_of(secret: &Object<'_>, source: &Node, key: &str, report: &mut Report) 
     None
 }
 
-/// A value without the line break that files end in.
+/// Returns a value without the line break that files end in.
 fn line(text: String) -> String {
     text.strip_suffix('\n').map_or(text.clone(), |line| line.strip_suffix('\r').unwrap_or(line).to_owned())
 }

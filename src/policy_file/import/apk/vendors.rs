@@ -21,7 +21,7 @@ pub(in crate::policy_file::import) const VENDORS: &[(&str, &str)] = &[
     ("AWSBedrock", "aws_bedrock"),
 ];
 
-/// The type of provider that a vendor's name stands for; one that is unknown is reported.
+/// Returns the type of provider that a vendor's name stands for; one that is unknown is reported.
 pub(in crate::policy_file::import) fn provider_type(name: &Node, report: &mut Report) -> Option<Node> {
     let told = name.text().unwrap_or_default();
     let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
@@ -34,7 +34,7 @@ pub(in crate::policy_file::import) fn provider_type(name: &Node, report: &mut Re
     found.map(|(_, kind)| text(name.place, *kind))
 }
 
-/// The provider that an AIProvider becomes.
+/// Returns the provider that an AIProvider becomes.
 pub(super) fn provider(used: &UsedVendor<'_>, report: &mut Report) -> Option<Part> {
     let vendor = used.vendor;
     let of = vendor.told();
