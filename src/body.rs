@@ -30,7 +30,7 @@ pub struct BodyEdits {
     pub set: Vec<(String, String)>,
 }
 
-/// What the router reads in a request's body.
+/// The facts that the router reads in a request's body.
 #[derive(Debug)]
 pub struct BodyFacts<'a> {
     /// The model that the client asked for; `None` when absent or not a string.
@@ -40,16 +40,16 @@ pub struct BodyFacts<'a> {
     content: Content<'a>,
 }
 
-/// What a body is.
+/// The content of a body.
 #[derive(Debug)]
 enum Content<'a> {
     Json(Members<'a>),
     Form(Form<'a>),
-    /// Whatever goes on as it is.
+    /// A body that is forwarded unchanged.
     Opaque(&'a [u8]),
 }
 
-/// What becomes of a body's model.
+/// The edit of a body's model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelEdit<'m> {
     name: Cow<'m, str>,
@@ -60,7 +60,7 @@ pub struct ModelEdit<'m> {
 }
 
 impl<'m> ModelEdit<'m> {
-    /// Creates the body says which model it is.
+    /// Reads what a body says of its model.
     #[must_use]
     pub fn set(name: &'m str) -> Self {
         Self { name: name.into(), added: true, within: &[] }
@@ -122,7 +122,7 @@ impl<'a> BodyFacts<'a> {
         })
     }
 
-    /// Returns what the scan leaves open: another parser accepts it, or says what is wrong.
+    /// Parses what the scan left undecided: serde_json accepts it or says what is wrong.
     fn parse(body: &'a [u8]) -> Result<Members<'a>, BodyError> {
         let members = Members::parse(body)
             .map_err(|error| BodyError(format!("the request's body cannot be used: {}", short(&error))))?;
@@ -135,7 +135,7 @@ impl<'a> BodyFacts<'a> {
     /// Reads a multipart form with at most one part `model`.
     ///
     /// # Errors
-    /// What is wrong with the form or with its content type's boundary.
+    /// The mistake in the form or in its content type's boundary.
     pub fn read_form(body: &'a [u8], content_type: &'a str) -> Result<Self, BodyError> {
         let form = Form::parse(body, multipart::boundary(content_type)?)?;
         Ok(Self { model: form.model(), streamed: form.streamed, content: Content::Form(form) })
@@ -216,7 +216,7 @@ pub(crate) fn nests_too_deep(json: &[u8]) -> bool {
     false
 }
 
-/// Returns where the quote stands that ends the string which begins at `at`, its own quote excluded.
+/// Returns the position of the quote that ends the string which begins at `at`, its own quote excluded.
 pub(crate) fn end_of_string(json: &[u8], mut at: usize) -> usize {
     while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         if json[at + found] == b'"' {

@@ -1,5 +1,5 @@
-//! A classifier: an LLM that says which rule of a policy a request fits. Its every failure has a name, and none is the
-//! client's.
+//! A classifier: an LLM that says which rule of a policy a request fits. Every failure mode is a named `Verdict`; none
+//! of them becomes a client error.
 
 mod answer;
 mod call;
@@ -47,7 +47,7 @@ impl ClassifierType {
         self != Self::AzureOpenAi
     }
 
-    /// Returns the header that carries the key, and what stands before it there.
+    /// Returns the header that carries the key, and the prefix before the key.
     fn credential(self) -> (&'static str, &'static str) {
         match self {
             Self::OpenAi | Self::Mistral => ("authorization", "Bearer "),
@@ -56,13 +56,13 @@ impl ClassifierType {
     }
 }
 
-/// How a classifier is made to keep to the allowed answers.
+/// The way in which a classifier is restricted to the allowed answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerForm {
     /// By a JSON schema, which all three vendors have.
     #[default]
     Schema,
-    /// By being told so.
+    /// By instructions alone.
     Text,
 }
 
@@ -76,7 +76,7 @@ pub struct Classifier {
     form: AnswerForm,
     edits: BodyEdits,
     bounds: Bounds,
-    /// What is known of it; shared across reloads while nothing of it changes.
+    /// Its state; shared across reloads while its declaration stays the same.
     pub state: Arc<ClassifierState>,
 }
 
@@ -93,7 +93,7 @@ impl fmt::Debug for Classifier {
     }
 }
 
-/// What a classifier is made of; it is not printed, because the query of its URL may hold a credential.
+/// The declaration of a classifier. It has no `Debug`, because the query of its URL may hold a credential.
 pub struct Declaration {
     /// The vendor.
     pub kind: ClassifierType,
@@ -103,7 +103,7 @@ pub struct Declaration {
     pub model: Option<String>,
     /// The API key.
     pub key: Option<Secret>,
-    /// How answers are asked for.
+    /// The way in which answers are restricted.
     pub form: AnswerForm,
     /// Changes of the request.
     pub edits: BodyEdits,

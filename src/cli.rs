@@ -87,7 +87,7 @@ impl Cli {
     }
 }
 
-/// How a result is printed.
+/// The format of a result.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
     /// For people

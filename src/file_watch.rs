@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Identity, times and size of each file that the policy depends on; `None` for one that can't be looked at. Symlinks
-/// are followed, so the swap of a ConfigMap's directory shows as another file. A directory changes when a file in it
-/// comes or goes.
+/// Identity, times and size of each file that the policy depends on; `None` for one that cannot be read. Symlinks are
+/// followed, so the swap of a ConfigMap's directory shows as another file. A directory changes when a file in it comes
+/// or goes.
 pub(crate) type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Stamp {
     changed: (i64, i64),
 }
 
-/// Looks at each file.
+/// Reads the stamp of each file.
 pub(crate) fn stamps(files: &[PathBuf]) -> Stamps {
     files.iter().map(|file| (file.clone(), stamp(file))).collect()
 }

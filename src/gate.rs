@@ -64,7 +64,7 @@ impl Pass {
     }
 }
 
-/// How long the gate closes.
+/// The time for which the gate closes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SuspensionLength {
     /// As long as the answer asked for.
@@ -77,7 +77,7 @@ pub(crate) enum SuspensionLength {
 const BACK_OFF_CAP: Duration = Duration::from_secs(300);
 
 impl SuspensionLength {
-    /// After so many failed probes.
+    /// After this many failed probes.
     fn duration(self, level: u32) -> Duration {
         match self {
             Self::Asked(duration) => duration,
@@ -94,7 +94,7 @@ impl SuspensionLength {
 pub(crate) enum Trigger {
     /// This one does.
     AtOnce,
-    /// So many in a row do.
+    /// The number of failures in a row that close it.
     InARow(NonZeroU32),
 }
 
@@ -110,7 +110,7 @@ struct Inner {
     /// Grows with every closing and opening.
     epoch: u64,
     failures_in_a_row: u32,
-    /// How many probes in a row have failed.
+    /// The number of probes in a row that failed.
     level: u32,
     suspension: Option<Suspension>,
     probes_started: u64,
@@ -207,7 +207,7 @@ impl Gate {
         })
     }
 
-    /// Closes the gate for so long, whatever it was before.
+    /// Closes the gate for a duration, whatever its state was.
     pub(crate) fn close(&self, duration: Duration, now: Instant) {
         let mut inner = self.lock();
         inner.suspension = Some(Suspension { until: now + duration, probe: None });
@@ -224,7 +224,7 @@ impl Gate {
             Availability::ProbeDue => self.close(Duration::ZERO, now),
             Availability::Probing(until) => {
                 self.close(Duration::ZERO, now);
-                // Its probe is somebody else's: nobody here will tell how it went.
+                // The probe belongs to another router's state: its result is not reported here.
                 let _ = self.enter(now, until.saturating_duration_since(now));
             }
         }

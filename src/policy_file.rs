@@ -34,7 +34,7 @@ pub use status::{PolicyStatus, Refused, Status};
 /// A policy as it is written, with the problems found so far.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What the files say; the parts that were wrong are empty.
+    /// The files' content; parts with mistakes are empty.
     pub config: Config,
     /// SHA-256 in hex: of the file, or of what `sha256sum` prints of the files, without their directories.
     pub hash: String,
@@ -46,7 +46,7 @@ pub struct Loaded {
 pub struct Compiled {
     /// The policy.
     pub snapshot: Snapshot,
-    /// What its author should know all the same.
+    /// Warnings for its author.
     pub warnings: Problems,
 }
 

@@ -20,17 +20,17 @@ impl Secret {
     }
 }
 
-/// What stands for a secret that is not looked up.
+/// The placeholder of a secret that is not looked up.
 const ASSUMED: &str = "assumed";
 
 impl Secret {
-    /// Stands for a secret that is taken to be there.
+    /// Creates the placeholder of a secret that is assumed to exist.
     #[must_use]
     pub fn assumed() -> Self {
         Self(ASSUMED.to_owned())
     }
 
-    /// Returns whether it only stands for one.
+    /// Returns whether this is the placeholder of a secret that was not looked up.
     #[must_use]
     pub fn is_assumed(&self) -> bool {
         self.0 == ASSUMED

@@ -28,7 +28,7 @@ pub use tls::{Tls, TlsError, TlsFiles};
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
-/// How long a connection may be silent before Envoy is asked whether it still lives.
+/// The silence after which a connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Bounds of the service.
@@ -38,7 +38,7 @@ pub struct Bounds {
     pub max_streams: u32,
     /// Threads that serve Envoy's connections.
     pub threads: usize,
-    /// How long streams may go on after the signal to stop.
+    /// The time for which streams may continue after the signal to stop.
     pub drain_timeout: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! Telemetry: what the router tells of its work, in the log, in metrics, and of the last decisions. Never a prompt,
-//! never a credential.
+//! Telemetry: what the router reports of its work, in the log, in metrics, as spans and as recent decisions. Never a
+//! prompt, never a credential.
 
 mod json;
 mod lines;
@@ -65,14 +65,14 @@ impl Telemetry {
         self.recent.push(Arc::clone(decision));
     }
 
-    /// An answer's headers came back.
+    /// A response's headers came back.
     pub fn answered(&self, decision: &Arc<Decision>, status: u16, outcome: &Outcome, took: Duration) {
         self.log.answered(decision, status, outcome, took);
         self.metrics.answered(decision, outcome.label(), took);
         self.traces.ended(decision, Some((status, outcome)), took, &self.metrics.spans);
     }
 
-    /// An attempt ended without an answer: the client left, or the provider broke off.
+    /// An attempt ended without a response: the client left, or the provider broke off.
     pub fn unanswered(&self, decision: &Arc<Decision>, took: Duration) {
         decision.unanswered(took);
         self.metrics.ended(decision, NO_ANSWER);

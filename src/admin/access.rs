@@ -1,4 +1,4 @@
-//! Who may use the admin listener: pages under a name of this router only, and beyond this machine holders of its token.
+//! Access to the admin listener: pages are served under this router's names only, and other machines need its token.
 
 use std::fmt;
 use std::fs;
@@ -26,15 +26,15 @@ use crate::file_watch::{Stamps, stamps};
 /// A shorter token could be guessed.
 const MIN_TOKEN: usize = 16;
 
-/// What needs no token: whether the router lives and takes requests, for probes.
+/// Paths that need no token: liveness and readiness, for probes.
 const OPEN: [&str; 4] = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
 
-/// What a client of the admin listener must show.
+/// The requirements for a client of the admin listener.
 #[derive(Debug, Default)]
 pub struct Access {
     /// Names under which page and metrics may be read, besides addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// What everything but health asks for.
+    /// The token that everything except health checks requires.
     pub token: Option<Arc<Token>>,
 }
 
@@ -79,7 +79,7 @@ impl Token {
         }
     }
 
-    /// Hashes are compared, so how long it takes says nothing of the token.
+    /// Compares hashes, so that the time taken reveals nothing about the token.
     fn is(&self, shown: &[u8]) -> bool {
         **self.hash.load() == <[u8; 32]>::from(Sha256::digest(shown))
     }
@@ -117,7 +117,7 @@ fn hash_in(file: &Path) -> io::Result<[u8; 32]> {
     Ok(Sha256::digest(text).into())
 }
 
-/// Returns the token in a file, for whoever shows it.
+/// Returns the token in a file, for a client that presents it.
 ///
 /// # Errors
 /// The file can't be read, or what is in it can't be sent in a header.
@@ -168,7 +168,8 @@ pub(super) async fn with_own_host(State(access): State<Arc<Access>>, request: Re
 }
 
 impl Access {
-    /// Returns an address can't be made to mean another machine, which a name can.
+    /// Returns whether a host is one of this router's names. An address always means this machine; a name can be made
+    /// to mean it.
     fn is_own(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address = host.trim_start_matches('[').trim_end_matches(']');

@@ -1,4 +1,4 @@
-//! What the admin listener answers: gRPC, the page, metrics for Prometheus, whether the router lives and takes requests.
+//! The admin listener's routes: gRPC, the page, metrics for Prometheus, liveness and readiness.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::telemetry::Live;
 /// Source: the OpenMetrics specification.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the answers are made of.
+/// The state that the routes report.
 #[derive(Clone, Debug)]
 pub struct Watched {
     /// The gateway.

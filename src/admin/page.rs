@@ -1,4 +1,4 @@
-//! The page: what `status` and `decisions` tell, for people who would rather look. It changes nothing.
+//! The page: `status` and `decisions` in a browser. It changes nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use super::proto::{Classifier, Decision, GetStatusResponse, State, Target};
 use super::service::AdminService;
 use crate::routing::decision::STATEFUL;
 
-/// How many decisions it shows.
+/// The number of decisions that the page shows.
 const DECISIONS: usize = 50;
 
 /// Nothing but its own files, nowhere to send anything, and in nobody's frame.

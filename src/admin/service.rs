@@ -1,4 +1,4 @@
-//! Answers from the router's own state, and suspensions by hand; nothing here changes the policy.
+//! The admin service: the router's state, and suspensions by hand. Nothing here changes the policy.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -32,7 +32,7 @@ pub struct AdminService {
     gateway: Arc<Gateway>,
     policy: Arc<PolicyStatus>,
     started_at: SystemTime,
-    /// Of the fingerprints of credentials.
+    /// The salt of the fingerprints of credentials.
     salt: u64,
 }
 

@@ -8,7 +8,7 @@ use super::members::{Member, Members};
 use super::pieces::Edited;
 use super::{BodyEdits, ModelEdit};
 
-/// What becomes of one member.
+/// The edit of one member.
 enum Fate<'e> {
     Kept,
     Gone,

@@ -22,9 +22,9 @@ pub(crate) struct Members<'a> {
 pub(super) struct Member<'a> {
     /// Unescaped, so `"m\u006fdel"` is `model`.
     pub(super) key: Cow<'a, str>,
-    /// Where the key stands, with its quotes.
+    /// The range of the key, quotes included.
     pub(super) key_range: Range<usize>,
-    /// Where the value stands.
+    /// The range of the value.
     pub(super) value_range: Range<usize>,
 }
 

@@ -19,9 +19,9 @@ const MAX_HEADERS_BYTES: usize = 8 << 10;
 pub(super) struct Form<'a> {
     pub(super) text: &'a [u8],
     boundary: &'a str,
-    /// Where the first delimiter stands.
+    /// The position of the first delimiter.
     first: usize,
-    /// Where the model's value stands.
+    /// The range of the model's value.
     model: Option<Range<usize>>,
     /// Whether a part `stream` says so.
     pub(super) streamed: bool,
@@ -100,10 +100,10 @@ impl<'a> Form<'a> {
 
 /// A line that divides parts.
 struct Delimiter {
-    /// Where the part before it ends.
+    /// The end of the part before it.
     before: usize,
     start: usize,
-    /// Where the part after it begins.
+    /// The start of the part after it.
     end: usize,
     /// Whether it is the last.
     closes: bool,
@@ -209,7 +209,7 @@ fn parameter<'v>(value: &'v str, wanted: &str) -> Result<Option<&'v str>, ()> {
     Ok(found)
 }
 
-/// Returns where the quote stands that is not escaped.
+/// Returns the position of the quote that is not escaped.
 fn end_of_quote(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {

@@ -23,7 +23,7 @@ pub struct Edited<'a> {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
-    /// Where it stands in the body that came.
+    /// Its position in the original body.
     Kept(Range<usize>),
     New(Vec<u8>),
 }
@@ -79,7 +79,7 @@ impl<'a> Edited<'a> {
         Self { text, parts: Vec::with_capacity(3) }
     }
 
-    /// Creates all of it as it is.
+    /// Creates pieces of one text, unchanged.
     pub(super) fn unchanged(text: &'a [u8]) -> Self {
         Self { text, parts: vec![Part::Kept(0..text.len())] }
     }
@@ -94,7 +94,7 @@ impl<'a> Edited<'a> {
         }
     }
 
-    /// What is not in the text comes next.
+    /// Bytes that are not in the text come next.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         match self.parts.last_mut() {
             Some(Part::New(last)) => last.extend_from_slice(bytes),

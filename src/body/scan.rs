@@ -1,8 +1,8 @@
 //! Scanning a body at memory speed: one pass, no document, no allocation but the list of members.
 //!
-//! What it finds is what serde_json finds. Whatever it is not made for (a key with escapes, a second `model`, a mistake
-//! anywhere) it leaves to that parser, which accepts or says what is wrong: so nothing depends on its verdict but speed.
-//! `cargo bench --bench leaves -- read` has both side by side.
+//! What it finds is what serde_json finds. It leaves everything else (a key with escapes, a second `model`, any
+//! mistake) to that parser, which accepts it or reports what is wrong: only speed depends on the scan's verdict. `cargo
+//! bench --bench leaves -- read` has both side by side.
 
 mod block;
 mod walk;
@@ -30,9 +30,9 @@ pub(super) fn members(text: &[u8]) -> Option<Vec<Member<'_>>> {
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
-    /// Whether what was looked at of the text is ASCII.
+    /// Whether the inspected part of the text is ASCII.
     is_ascii: bool,
-    /// The block that was looked at last, and its number.
+    /// The block that was read last, and its number.
     block: Block,
     number: usize,
 }
@@ -85,7 +85,7 @@ impl<'a> Scan<'a> {
         Some(Member { key: Cow::Borrowed(key), key_range, value_range: start..self.at })
     }
 
-    /// Returns a key without escapes, with its quotes.
+    /// Reads a key without escapes and returns its range, quotes included.
     fn key(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         self.take(b'"')?;
@@ -151,14 +151,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Returns a key of an object inside, with the colon and up to its value.
+    /// Skips the key of a nested object and its colon, up to the value.
     fn inner_key(&mut self) -> Option<()> {
         self.take(b'"')?;
         self.string()?;
         self.colon()
     }
 
-    /// Returns what stands between a key and its value.
+    /// Skips the colon between a key and its value.
     fn colon(&mut self) -> Option<()> {
         self.skip_whitespace();
         self.take(b':')?;
@@ -166,7 +166,7 @@ impl<'a> Scan<'a> {
         Some(())
     }
 
-    /// Returns the rest of a string, its first quote taken. Each block of the text is looked at once.
+    /// Skips the rest of a string whose first quote has been read. Each block of the text is read once.
     fn string(&mut self) -> Option<()> {
         loop {
             let number = self.at / block::BYTES;
@@ -194,7 +194,7 @@ impl<'a> Scan<'a> {
         self.is_ascii &= !self.block.beyond_ascii;
     }
 
-    /// Returns what is no plain character of a string: true at its end.
+    /// Handles a character of a string that is not plain; returns true at the string's end.
     fn special(&mut self) -> Option<bool> {
         match self.next()? {
             b'"' => Some(true),

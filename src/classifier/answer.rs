@@ -7,7 +7,7 @@ use super::prompt::NONE;
 /// A longer text is no answer, whatever it mentions.
 const MAX_SENTENCE_CHARS: usize = 1_000;
 
-/// What an answer says.
+/// The outcome of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ParsedAnswer {
     /// The rule of this index.
@@ -18,7 +18,7 @@ pub(super) enum ParsedAnswer {
     Nothing,
 }
 
-/// Two names are the same when this is: case, and what stands between words, do not count.
+/// Two names are the same if their folded forms are: case and separators do not count.
 #[must_use]
 pub fn fold(text: &str) -> String {
     let separator = |character: char| character.is_whitespace() || matches!(character, '_' | '-');
@@ -26,7 +26,7 @@ pub fn fold(text: &str) -> String {
     words.join(" ")
 }
 
-/// By way of capitals, so that `ß` and `SS` are the same.
+/// Folds by way of capitals, so that `ß` and `SS` are the same.
 fn caseless(word: &str) -> String {
     word.to_uppercase().to_lowercase()
 }
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, names: &[Box<str>]) -> ParsedAnswer {
     }
 }
 
-/// Returns the text is a name, or `NONE`, and nothing else but what it is dressed in.
+/// Parses an answer that is a name or `NONE`, apart from quotes and punctuation around it.
 fn exact(text: &str, names: &[String]) -> ParsedAnswer {
     let dressing = |character: char| character.is_whitespace() || is_wrapping(character);
     let bare = text.trim_matches(|character: char| !character.is_alphanumeric());
@@ -108,7 +108,7 @@ fn only(text: &str, names: &[String]) -> ParsedAnswer {
     }
 }
 
-/// Replaces a name, where it stands by itself, with something that is no part of a name. Whether it was there.
+/// Replaces a name that stands alone with something that is no part of a name. Returns whether it was there.
 fn take_out(text: &mut String, name: &str) -> bool {
     let (mut from, mut found) = (0, false);
     while let Some(at) = text[from..].find(name).map(|at| from + at) {

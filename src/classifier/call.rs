@@ -27,12 +27,12 @@ pub(super) enum CallError {
     Refused(String),
 }
 
-/// What a classifier answered.
+/// A classifier's answer.
 #[derive(Clone, Default)]
 pub(super) struct Reply {
     /// Its words; `None` if there are none: it refused, or called a tool.
     pub(super) text: Option<String>,
-    /// The tokens of prompt and answer, where it tells.
+    /// The tokens of prompt and answer, where it reports them.
     pub(super) tokens: Option<(u64, u64)>,
 }
 

@@ -8,7 +8,7 @@ use crate::body::scan::Step;
 use crate::body::{BodyFacts, nests_too_deep};
 use query::Query;
 
-/// Where the content is.
+/// The place of the content.
 #[derive(Debug)]
 pub struct ContentPath {
     /// As the policy file spells it.
@@ -18,7 +18,7 @@ pub struct ContentPath {
 
 #[derive(Debug)]
 enum Way {
-    /// Where the APIs of OpenAI's shape have it: the first of these paths that leads to some text.
+    /// The paths of APIs of OpenAI's shape: the first one that leads to some text counts.
     Usual(Vec<Vec<Step>>),
     /// Names and indices only: walked without building a document.
     Plain(Vec<Step>),
@@ -43,7 +43,7 @@ impl ContentPath {
     /// Compiles a JSONPath.
     ///
     /// # Errors
-    /// What is wrong with it, or what of it is not supported.
+    /// The mistake, or the part that is not supported.
     pub fn parse(source: &str) -> Result<Self, String> {
         if source == USUAL {
             return Ok(Self::default());

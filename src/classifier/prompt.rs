@@ -1,4 +1,4 @@
-//! The prompt: what a classifier is told of the rules, and how a request is shown to it.
+//! The prompt: how the rules and a request are presented to a classifier.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ pub const WORDING: &str = include_str!("prompt.txt");
 /// The answer for a request that no rule fits.
 pub const NONE: &str = "NONE";
 
-/// Where the rules go in a wording; it must be there.
+/// The mark for the rules in a wording, which is required.
 pub const RULES_MARK: &str = "{rules}";
-/// Where the allowed answers go.
+/// The mark for the allowed answers.
 const ANSWERS_MARK: &str = "{answers}";
 
 /// Stands for what is left out of a long content.
@@ -25,7 +25,7 @@ pub struct Rules {
     pub names: Vec<Box<str>>,
     /// The message of the system.
     pub system: String,
-    /// Changes with anything that could change an answer or what it stands for.
+    /// Changes with anything that could change an answer or its meaning.
     pub(super) fingerprint: [u8; 32],
 }
 
@@ -49,7 +49,7 @@ impl Rules {
     }
 }
 
-/// Returns each mark is replaced once over, so that a rule may hold the text of another mark.
+/// Replaces each mark in one pass, so that a rule may contain the text of another mark.
 fn filled(wording: &str, rules: &str, answers: &str) -> String {
     let parts = wording.split(RULES_MARK).map(|part| part.replace(ANSWERS_MARK, answers));
     parts.collect::<Vec<_>>().join(rules)

@@ -24,10 +24,10 @@ pub(super) enum Failure {
     OverCapacity,
 }
 
-/// How long before the end of a request's time its call is given up.
+/// The time before a request's deadline at which its call is given up.
 const MARGIN: Duration = Duration::from_millis(5);
 
-/// Of an answer no more is kept.
+/// Longest prefix of an answer kept for diagnostics.
 const MAX_KEPT_CHARS: usize = 1_000;
 
 /// A request to be classified.
@@ -36,7 +36,7 @@ pub struct Question {
     rules: Arc<Rules>,
     /// As much of the content as the classifier is shown.
     shown: String,
-    /// What the decision is remembered by.
+    /// The key under which the decision is cached.
     key: [u8; 32],
 }
 
@@ -113,7 +113,7 @@ impl Question {
         Classification::of(verdict, reply, false, began)
     }
 
-    /// Returns one call, and as many more as failures that may pass allow.
+    /// Calls the classifier, and again after failures that may be temporary, up to `retries` times.
     async fn ask(&self, began: Instant, breaker: Breaker) -> Result<Arc<Decision>, Failure> {
         let Classifier { url, credential, bounds, state, .. } = &*self.classifier;
         let client = state.client(url).map_err(|why| Failure::Error(format!("TLS cannot be used: {why}")))?;

@@ -1,4 +1,4 @@
-//! What outlives a policy: a classifier's breaker, its permits, the decisions that it remembers, and its counters.
+//! The state that outlives a policy: a classifier's breaker, its permits, its cached decisions and its counters.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -21,7 +21,7 @@ use super::verdict::Verdict;
 use crate::gate::Availability;
 use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
 
-/// What makes a classifier the same one after a reload: its name, and that nothing of it has changed.
+/// The identity of a classifier across reloads: its name and its whole declaration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClassifierKey {
     /// Its name in the policy file.
@@ -37,15 +37,15 @@ pub struct Bounds {
     pub timeout: Duration,
     /// Calls at once; further requests go to the default.
     pub concurrency: NonZeroU32,
-    /// So many failures in a row suspend it.
+    /// The number of failures in a row that suspend it.
     pub suspend_after: NonZeroU32,
     /// For how long; zero means never.
     pub suspend: Duration,
-    /// How often a call is made again that failed and may go better.
+    /// The number of retries of a call that failed for a temporary reason.
     pub retries: u32,
-    /// How long a decision is remembered; zero means not at all.
+    /// The time for which a decision is cached; zero means not at all.
     pub cache_ttl: Duration,
-    /// At most so many decisions are.
+    /// The most decisions that are cached.
     pub cache_entries: u64,
     /// The characters of a content that are shown to it.
     pub max_content_chars: usize,
@@ -77,13 +77,13 @@ pub(super) struct Decision {
 /// Whether a classifier that has failed too often is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Breaker {
-    /// By the service.
+    /// The service asks.
     Obeyed,
-    /// By who wants an answer for each of his cases.
+    /// An evaluation asks, which needs an answer for each case.
     Ignored,
 }
 
-/// What is known of a classifier, kept while any snapshot names it.
+/// The state of a classifier, kept while any snapshot names it.
 #[derive(Debug)]
 pub struct ClassifierState {
     name: Arc<str>,
@@ -96,7 +96,7 @@ pub struct ClassifierState {
     verdicts: [AtomicU64; Verdict::LABELS.len()],
 }
 
-/// How often a classifier was asked, and with what result, since it became known.
+/// The counters of a classifier since it became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassifierCounts {
     /// Calls made.
@@ -149,7 +149,7 @@ impl ClassifierState {
         self.client.get_or_init(|| call::client(url)).as_ref().map_err(|why| &**why)
     }
 
-    /// Counts what came of a request.
+    /// Counts a request's verdict.
     pub(super) fn count(&self, verdict: &Verdict, shared: bool) {
         self.verdicts[verdict.index()].fetch_add(1, Ordering::Relaxed);
         self.shared.fetch_add(shared.into(), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A verdict: what came of classifying a request; every way in which that can fail has a name.
+//! A verdict: the outcome of classifying a request. Every failure mode has a name.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Classifier;
 use super::call::Reply;
 
-/// What came of a question. Every outcome but the first leaves the request to the policy's default.
+/// The outcome of a question. Every one but the first leaves the request to the policy's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The request fits the rule of this index.
@@ -70,18 +70,18 @@ impl Verdict {
     }
 }
 
-/// What came of classifying one request.
+/// The result of classifying one request.
 #[derive(Clone)]
 pub struct Classification {
     /// The outcome.
     pub verdict: Verdict,
-    /// How long the request waited for it.
+    /// The time that the request waited for it.
     pub took: Duration,
-    /// Whether it took no call of its own.
+    /// Whether it needed no call, because the verdict was cached or another request asked the same.
     pub shared: bool,
     /// The classifier's words; they may repeat the client's, so they are never logged.
     pub answer: Option<String>,
-    /// The tokens of prompt and answer, where the classifier tells.
+    /// The tokens of prompt and answer, where the classifier reports them.
     pub tokens: Option<(u64, u64)>,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Debug for Classification {
 }
 
 impl Classification {
-    /// Creates the request has no content: nobody is asked.
+    /// Creates the result for a request without content, for which no classifier is asked.
     #[must_use]
     pub fn content_missing(classifier: &Classifier) -> Self {
         let verdict = Verdict::ContentMissing;
@@ -109,7 +109,7 @@ impl Classification {
         Self { verdict: Verdict::None, took: Duration::ZERO, shared: false, answer: None, tokens: None }
     }
 
-    /// Creates what came of a question that began then.
+    /// Creates the result of a question that began at `began`.
     pub(super) fn of(verdict: Verdict, reply: Option<Reply>, shared: bool, began: Instant) -> Self {
         let Reply { text, tokens } = reply.unwrap_or_default();
         Self { verdict, took: began.elapsed(), shared, answer: text, tokens }

@@ -1,4 +1,4 @@
-//! What the subcommands share that ask a running router.
+//! The parts that subcommands share which ask a running router.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::admin::proto::admin_client::AdminClient;
 /// One line, below the header: names and numbers are to be read, and often copied.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// How long a router may take to answer.
+/// The time limit of a router's reply.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -15,7 +15,7 @@ use tonic::transport::{Certificate, Channel as Transport, ClientTlsConfig, Endpo
 use crate::address::ListenAddress;
 use crate::admin::token_in;
 
-/// Where the router is, and what it must be shown.
+/// The router's address, and the proof that it requires.
 #[derive(Debug, Args)]
 pub(super) struct Address {
     /// The router's admin listener: ADDRESS:PORT, unix:PATH, or https://NAME:PORT
@@ -25,7 +25,7 @@ pub(super) struct Address {
     proof: Proof,
 }
 
-/// What router and operator show each other.
+/// The proofs that router and operator show each other.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Proof {
     /// The authorities that an https:// router's certificate is checked against (PEM)

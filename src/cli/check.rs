@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// Take a secret that is not there for an error, as `serve` does
     #[arg(long)]
     strict: bool,
-    /// How the problems are printed
+    /// The format of the problems
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
     /// Tell what this policy would change in the running router at this admin listener, before it goes live

@@ -16,13 +16,13 @@ use crate::routing::decision::{NO_ANSWER, STATEFUL};
 pub(super) struct Arguments {
     #[command(flatten)]
     router: Address,
-    /// At most so many, newest first
+    /// The most decisions to list, newest first
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: u32,
     /// Only those of the request with this id, as Envoy's log has it (`request_id`)
     #[arg(long, value_name = "ID", default_value = "")]
     request: String,
-    /// How the answer is printed
+    /// The format of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Output,
 }

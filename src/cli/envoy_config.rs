@@ -78,7 +78,7 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 }
 
 impl Arguments {
-    /// Returns a flag without effect is a mistake.
+    /// Refuses a flag that has no effect.
     fn check(&self) -> Result<(), String> {
         let given = [
             ("--listen", self.listen.is_some(), self.output == Output::Bootstrap),

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// Exit with 1 if a smaller share of the cases, from 0 to 1, is sorted as expected
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     min_accuracy: f64,
-    /// How the report is printed
+    /// The format of the report
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
 }

@@ -16,7 +16,7 @@ use crate::dry_run::explain::{RawRequest, explain};
 use crate::gateway::router::Router;
 use crate::routing::api;
 
-/// How long a router may take, its classifier included.
+/// The time limit of a router's reply, its classifier included.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A longer request is no example.
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     /// Ask no classifier: show what it would be asked, and go on as if no rule fitted
     #[arg(long)]
     no_call: bool,
-    /// How the explanation is printed
+    /// The format of the explanation
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
 }
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// By the files of a policy, with nothing suspended.
+/// Explains by the files of a policy, with nothing suspended.
 fn offline(request: RawRequest, arguments: &Arguments) -> Result<ExplainResponse, String> {
     let request = match arguments.environment {
         Some(environment) => request.in_environment(api::Environment::from(environment).name()),
@@ -81,7 +81,7 @@ fn offline(request: RawRequest, arguments: &Arguments) -> Result<ExplainResponse
     Ok(ExplainResponse { text: explanation.to_string(), json: format!("{:#}", serde_json::json!(explanation)) })
 }
 
-/// By a running router.
+/// Explains by a running router.
 async fn live(router: &Address, request: Vec<u8>, arguments: &Arguments) -> Result<ExplainResponse, String> {
     let environment = arguments.environment.map(|environment| api::Environment::from(environment).name().to_owned());
     let asked = ExplainRequest { request, environment: environment.unwrap_or_default(), no_call: arguments.no_call };

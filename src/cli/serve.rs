@@ -27,7 +27,7 @@ use crate::server::reload::{self, Clusters, Source};
 use crate::server::{self, Bounds, Listener, Tls, TlsFiles};
 use crate::telemetry::{Json, LastLines, Lines, LogDecisions, Telemetry};
 
-/// How long the last spans may take.
+/// The time limit for exporting the last spans.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
@@ -85,7 +85,7 @@ pub(super) struct Arguments {
     /// How long open streams may go on after SIGTERM
     #[arg(long, env = "MODEL_ROUTER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     drain_timeout: Duration,
-    /// How often the policy file and the key files are looked at
+    /// How often the policy file and the key files are checked for changes
     #[arg(long, env = "MODEL_ROUTER_RELOAD_INTERVAL", value_name = "DURATION", default_value = "500ms", value_parser = positive_duration)]
     reload_interval: Duration,
     /// Keep Envoy's clusters in this directory's `clusters.yaml`, as the policy needs them, for an Envoy that follows it
@@ -306,7 +306,7 @@ impl SocketFile {
     /// Unless another router has put its own in the place: it may have started while this one drained.
     fn remove(self) {
         if identity(&self.path) == Some(self.identity) {
-            // Gone already is as good.
+            // Already removed: nothing to do.
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -18,7 +18,7 @@ use crate::admin::proto::{
 pub(super) struct Arguments {
     #[command(flatten)]
     router: Address,
-    /// How the answer is printed
+    /// The format of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: admin::Output,
 }
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// What the router tells.
+/// The router's status.
 struct Answers {
     status: GetStatusResponse,
     targets: Vec<Target>,

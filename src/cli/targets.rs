@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// Only those that are not ready
     #[arg(long)]
     not_ready: bool,
-    /// How the answer is printed
+    /// The format of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Output,
 }

@@ -1,4 +1,4 @@
-//! A serde deserializer over the YAML tree that places every error and goes on after it.
+//! A serde deserializer over the YAML tree that reports every error with its place and continues after it.
 //!
 //! serde stops at the first error; a policy file should be reported whole. So errors are recorded where they arise, and
 //! [`At`] is where they end: it holds `None` for a value that was wrong, and its parent is none the worse for it.
@@ -38,7 +38,7 @@ const AUTH: &str = "Auth";
 const AUTH_FORMS: &str =
     "`bearer`, `basic`, `passthrough`, `{ header: NAME }`, `{ query: NAME }` or `{ aws_sigv4: { region: REGION } }`";
 
-/// What decoding needs beside the value.
+/// The state of decoding beside the value.
 struct Context {
     report: RefCell<Report>,
     /// Keys that are known and not supported yet.

@@ -9,7 +9,7 @@ use super::problem::{PRINTED, Problem, Problems, Severity};
 
 /// The most characters of a line that are shown.
 const WIDTH: usize = 120;
-/// How many of them stand before the place when the line's start is left out.
+/// The number of characters shown before the place when the line's start is left out.
 const BEFORE: usize = 40;
 const CUT: char = '…';
 
@@ -27,7 +27,7 @@ pub(crate) struct Excerpt {
 pub struct Explained<'a>(pub(super) &'a Problems);
 
 impl Excerpt {
-    /// Creates the excerpt of a place; `None` if it stands for the whole file or its line may not be shown.
+    /// Creates the excerpt of a place; `None` if it means the whole file or its line may not be shown.
     pub(crate) fn of(mask: &Mask, line: usize, column: usize) -> Option<Self> {
         let (text, start) = mask.shown(line, column)?;
         if text.trim().is_empty() {
@@ -67,7 +67,7 @@ fn length(rest: &[char]) -> usize {
     end.unwrap_or(rest.len()).max(1)
 }
 
-/// Returns a terminal acts on control characters, and a tab has no width of its own.
+/// Replaces control characters, on which a terminal would act, and tabs, which have no fixed width.
 fn printable(letter: char) -> char {
     match letter {
         '\t' => ' ',

@@ -1,20 +1,20 @@
 //! Which lines of a policy file may be shown: never one with a secret in it.
 //!
 //! Two layers, because a file that is no YAML has no values to go by. What the parser sees below a key such as
-//! `api_key` is concealed by its text, wherever it stands. Whatever else looks as if it could hold a credential is
-//! judged line by line, and the whole line is kept back if in doubt.
+//! `api_key` is concealed by its text, wherever it is. Whatever else looks as if it could hold a credential is judged
+//! line by line, and the whole line is kept back if in doubt.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-/// What stands in the place of a secret.
+/// The text shown instead of a secret.
 const MASK: &str = "***";
 /// A shorter secret is only looked for as a whole word: it would be found everywhere.
 const DISTINCT: usize = 6;
 /// A credential has no more lines than this.
 const LINES_BACK: usize = 1000;
-/// So many lines after a bracket that a line leaves open may belong to it, whatever their indentation.
+/// The number of lines after an open bracket that may belong to it, whatever their indentation.
 const FLOW_LINES: usize = 6;
 
 /// A file's text, and what of it is secret.
@@ -27,7 +27,7 @@ pub(crate) struct Mask {
     has_secret_objects: bool,
 }
 
-/// Returns whether what stands below a key of this name may be a credential.
+/// Returns whether the value of a key of this name may be a credential.
 pub(crate) fn is_secret(key: &str) -> bool {
     let name: String =
         key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
@@ -37,7 +37,7 @@ pub(crate) fn is_secret(key: &str) -> bool {
         || strsim::osa_distance(&name, "apikey") <= 1
 }
 
-/// Returns whether a text names where a credential is rather than being one. `key` is what it stands under.
+/// Returns whether a text refers to a credential rather than being one. `key` is the key of which it is the value.
 pub(crate) fn is_reference(key: &str, text: &str) -> bool {
     match key {
         "env" => text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'),
@@ -48,7 +48,7 @@ pub(crate) fn is_reference(key: &str, text: &str) -> bool {
     }
 }
 
-/// Returns whether a text looks like a credential, or like a URL with one, wherever it stands.
+/// Returns whether a text looks like a credential, or like a URL with one, wherever it is.
 pub(crate) fn looks_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let url = |url: &str| url.split([' ', '"', '\'']).next().unwrap_or_default().contains(['@', '?', '#']);
@@ -64,7 +64,7 @@ impl Mask {
         Self { lines, texts: HashSet::new(), places: HashSet::new(), has_secret_objects }
     }
 
-    /// Returns whether what stands below a key of this name belongs to a Kubernetes Secret.
+    /// Returns whether the value of a key of this name belongs to a Kubernetes Secret.
     pub(crate) fn is_secret_object(&self, key: &str) -> bool {
         self.has_secret_objects && ["data", "stringData"].contains(&key)
     }
@@ -103,7 +103,7 @@ impl Mask {
         harmless.then_some((shown, mark))
     }
 
-    /// Returns where secrets stand in a line, in order and apart from each other.
+    /// Returns the positions of secrets in a line, in order and without overlap.
     fn secrets_in(&self, line: &str) -> Vec<Range<usize>> {
         let mut found: Vec<_> = self.texts.iter().flat_map(|text| occurrences(line, text)).collect();
         found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
@@ -167,7 +167,7 @@ fn occurrences(line: &str, text: &str) -> Vec<Range<usize>> {
     found.filter(|range| !range.is_empty() && (text.len() >= DISTINCT || is_word(range))).collect()
 }
 
-/// Every key of a line that may stand before a credential, by what follows its colon.
+/// Every key of a line that may have a credential as its value, by what follows its colon.
 fn secret_keys(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices(':').filter_map(|(colon, _)| {
         let before = line[..colon].trim_end().trim_end_matches("&quot;").trim_end_matches(['"', '\'', '\\']);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::excerpt::{Excerpt, Explained};
 use super::mask::Mask;
 
-/// How many problems are printed.
+/// The most problems that are printed.
 pub(crate) const PRINTED: usize = 100;
-/// How many problems are kept; the rest is only counted.
+/// The most problems that are kept; the rest are only counted.
 const KEPT: usize = 1000;
 
 /// Something about a policy file that its author should know.
@@ -24,9 +24,9 @@ pub struct Problem {
     pub line: usize,
     /// The column in characters, from 1; 0 for a problem of the file as a whole.
     pub column: usize,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// What would be right.
+    /// The correction.
     pub help: Option<String>,
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Report {
 #[derive(Debug)]
 struct File {
     name: Arc<str>,
-    /// What the paths in it are relative to.
+    /// The directory to which its paths are relative.
     directory: PathBuf,
     mask: Mask,
     /// Whether it is where secrets belong: a Kubernetes manifest, say.
@@ -170,7 +170,7 @@ impl Report {
         self.add(Severity::Warning, place, message.into(), help.into());
     }
 
-    /// A text of the file that is never to be shown, wherever it stands.
+    /// A text of the file that is never shown, wherever it appears.
     pub(crate) fn conceal(&mut self, place: Place, text: &str) {
         if let Some(file) = self.files.get_mut(place.file).filter(|_| !text.is_empty()) {
             file.mask.conceal(place.line, text);

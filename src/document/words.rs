@@ -1,15 +1,15 @@
-//! Words for messages: how values are shown, lists are told and near misses are found.
+//! Words for messages: how values are shown, lists are written and near misses are found.
 
 /// Longer values are cut, and not compared.
 const SHOWN: usize = 64;
-/// More alternatives than this are not told.
+/// The most alternatives that a message lists.
 const TOLD: usize = 8;
-/// A name is suggested if at most one in so many of its letters is wrong.
+/// A name is suggested if at most one in this many of its letters is wrong.
 const ONE_WRONG_IN: usize = 3;
 
 /// A shorter beginning of a name is no abbreviation of it.
 const ABBREVIATED: usize = 3;
-/// What others call our keys.
+/// Other names of our keys.
 const SYNONYMS: &[(&str, &str)] = &[
     ("base_url", "url"),
     ("cooldown", "suspend"),

@@ -13,9 +13,9 @@ use super::problem::{Place, Report};
 use super::words::shown;
 pub(crate) use scalar::{Meaning, Scalar};
 
-/// How deep lists and maps may be nested.
+/// The deepest nesting of lists and maps.
 const DEPTH: usize = 64;
-/// How many values a file may have, those that aliases repeat included.
+/// The most values of a file, those that aliases repeat included.
 const VALUES: usize = 2_000_000;
 
 /// A value and its place.
@@ -25,7 +25,7 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
-/// What a value is.
+/// The content of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Scalar(Scalar),

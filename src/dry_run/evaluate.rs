@@ -17,14 +17,14 @@ use crate::routing::snapshot::Snapshot;
 pub use case::Case;
 pub use report::Report;
 
-/// What came of one case.
+/// The result of one case.
 #[derive(Clone, Debug)]
 pub struct Result {
     /// The case.
     pub case: Case,
     /// The name of a rule, [`NONE`], or how the classification failed, in parentheses.
     pub said: String,
-    /// What there is to know of the call.
+    /// The result of the call.
     pub classification: Classification,
 }
 
@@ -64,8 +64,8 @@ pub fn rules<'s>(
     }
 }
 
-/// Shows every case to the classifier, so many at a time, though no more than it may be asked, and calls `progress` after
-/// each. In the order of the cases.
+/// Shows every case to the classifier, `concurrency` at a time but no more than its own limit, and calls `progress`
+/// after each. In the order of the cases.
 pub async fn evaluate(rules: &Intelligent, cases: Vec<Case>, concurrency: usize, progress: impl Fn()) -> Vec<Result> {
     let permits = Arc::new(Semaphore::new(concurrency.min(rules.classifier.concurrency())));
     let mut tasks = JoinSet::new();

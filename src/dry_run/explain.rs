@@ -26,20 +26,20 @@ use changes::Change;
 pub use rehearsal::rehearsal;
 pub use request::RawRequest;
 
-/// What became of a request, and why. No credential is in it.
+/// The explanation of a request. It contains no credential.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     /// Method, host and path of the request, and the length of its body.
     pub request: String,
-    /// Where it belongs; absent if nowhere.
+    /// The request's API, environment and policy; absent if there is none.
     pub route: Option<Routed>,
-    /// What was asked about it.
+    /// The question to the classifier.
     pub classification: Option<Asked>,
-    /// Where it could go, most wanted first.
+    /// The candidates in order.
     pub candidates: Vec<Candidate>,
-    /// What comes of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What of its body would change.
+    /// The changes of its body.
     pub body: Vec<Change>,
     /// Headers that would be set.
     pub set_headers: Vec<(String, String)>,
@@ -47,7 +47,7 @@ pub struct Explanation {
     pub removed_headers: Vec<String>,
 }
 
-/// Where a request belongs.
+/// The API, environment and policy of a request.
 #[derive(Debug, Serialize)]
 pub struct Routed {
     /// The API.
@@ -58,28 +58,28 @@ pub struct Routed {
     pub policy: &'static str,
 }
 
-/// What was asked about a request.
+/// The classification of a request.
 #[derive(Debug, Serialize)]
 pub struct Asked {
     /// The classifier.
     pub classifier: String,
     /// Its URL, without a query.
     pub url: String,
-    /// What was found in the request; absent if nothing was.
+    /// The content found in the request; absent if there was none.
     pub content: Option<String>,
     /// The whole request to the classifier.
     pub prompt: Option<Value>,
     /// Its words, as they came.
     pub answer: Option<String>,
-    /// What came of it: one of the labels of a verdict, or `not_asked`.
+    /// The label of the verdict, or `not_asked`.
     pub verdict: &'static str,
-    /// What was wrong, for `error`.
+    /// The error, for `error`.
     pub error: Option<String>,
     /// The rule that matched.
     pub rule: Option<String>,
-    /// How long it took.
+    /// The time it took.
     pub milliseconds: Option<u64>,
-    /// The tokens of prompt and answer, where it tells.
+    /// The tokens of prompt and answer, where it reports them.
     pub tokens: Option<(u64, u64)>,
 }
 
@@ -90,11 +90,11 @@ pub struct Candidate {
     pub model: String,
     /// The endpoint.
     pub endpoint: String,
-    /// `taken`, why it was passed over, or when it would be tried.
+    /// `taken`, the reason why it was skipped, or when it would be tried.
     pub fate: String,
 }
 
-/// What comes of a request.
+/// The outcome of a request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -110,7 +110,7 @@ pub enum Outcome {
         /// Its body.
         body: String,
     },
-    /// It belongs to no API and goes on as it is.
+    /// It belongs to no API and is forwarded unchanged.
     Unchanged,
 }
 
@@ -146,7 +146,7 @@ fn route(router: &Router, headers: &Event) -> Option<Route> {
     }
 }
 
-/// What Envoy was told.
+/// The action for Envoy.
 #[derive(Default)]
 struct Told {
     mutation: Mutation,

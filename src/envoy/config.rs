@@ -21,14 +21,14 @@ use crate::address::ListenAddress;
 use crate::routing::snapshot::Snapshot;
 pub use file::ClustersFile;
 
-/// Where Debian keeps the authorities that it trusts.
+/// The trusted authorities on Debian.
 pub const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Where clients connect in the shipped files.
+/// The client listener of the shipped files.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
-/// Where Envoy's own admin interface listens in the shipped files.
+/// The address of Envoy's admin interface in the shipped files.
 pub const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
 
-/// How the router is attached.
+/// The topology by which the router is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Topology {
     /// One filter and one route: a target that fails is suspended, the next request goes elsewhere
@@ -37,7 +37,7 @@ pub enum Topology {
     Failover,
 }
 
-/// What is written.
+/// The part of Envoy's configuration that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// A whole configuration, with a listener hardened for the open network
@@ -48,16 +48,16 @@ pub enum Output {
     Clusters,
 }
 
-/// What a configuration is written for, the policy apart.
+/// The settings of a configuration, except for the policy.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How the router is attached.
+    /// The topology by which the router is attached.
     pub topology: Topology,
-    /// Where the router listens.
+    /// The router's address.
     pub router: ListenAddress,
-    /// Where clients connect; for a whole configuration.
+    /// The client listener; for a whole configuration.
     pub listen: SocketAddr,
-    /// Where Envoy's admin interface listens; for a whole configuration.
+    /// The address of Envoy's admin interface; for a whole configuration.
     pub admin: SocketAddr,
     /// The file that Envoy reads the clusters from; `None` puts them into the configuration itself.
     pub clusters_file: Option<PathBuf>,

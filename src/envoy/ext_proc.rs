@@ -26,7 +26,7 @@ use crate::gateway::exchange::{Event, Exchange, Next};
 pub use service::{EnvoyService, Processor};
 use wire::ProcessingRequest;
 
-/// Returns the event of a request's headers, as if Envoy had sent them: for who explains a request.
+/// Builds the request-headers event that Envoy would have sent. Used by `explain`.
 #[must_use]
 pub fn request_headers(headers: &[(String, Vec<u8>)], end_of_stream: bool) -> Event {
     message::request_headers_of(headers, end_of_stream)
@@ -44,7 +44,7 @@ struct Answers {
     deadline: Option<Pin<Box<Sleep>>>,
     /// The answer to the exchange's question. Envoy waits for ours meanwhile, as long as its `message_timeout` is.
     classifying: Option<Classifying>,
-    /// Whether Envoy has been told the end.
+    /// Whether the stream's end was sent.
     ended: bool,
 }
 
@@ -90,7 +90,7 @@ impl Answers {
         Self { messages, exchange, held, ready: VecDeque::new(), deadline: None, classifying: None, ended: false }
     }
 
-    /// Returns the end of the stream, told once: all is well. What is not was said to the client, or Envoy has gone.
+    /// Ends the stream, once and with success: errors were reported to the client, or Envoy is gone.
     fn trailers(&mut self) -> Option<HeaderMap> {
         (!std::mem::replace(&mut self.ended, true))
             .then(|| HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]))

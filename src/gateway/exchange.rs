@@ -25,16 +25,16 @@ use request::{Admitted, Classifying};
 use response::Inspection;
 pub use response::ResponseHead;
 
-/// How long a full-duplex body may take. Envoy has no timer of its own there; it is the shipped listeners'
+/// The time limit of a full-duplex body, for which Envoy has no timer. It equals the shipped listeners'
 /// `request_timeout`.
 const BODY_TIME: Duration = Duration::from_secs(120);
 
-/// How Envoy's filter sends a request's body.
+/// The mode in which Envoy's filter sends a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyMode {
-    /// Whole, in one message, after the answer to the headers.
+    /// Whole, in one message, after the action for the headers.
     Buffered,
-    /// In chunks as it comes, without waiting for answers; these come in the order headers, body, trailers.
+    /// In chunks as it arrives, without waiting for actions, which must follow in the order headers, body, trailers.
     FullDuplex,
     /// In a way that the router does not serve.
     Other,
@@ -49,7 +49,7 @@ pub struct Incoming {
     pub unwanted: Vec<&'static str>,
     /// Whether the request has no body.
     pub end_of_stream: bool,
-    /// How its body will arrive.
+    /// The mode in which its body will arrive.
     pub body_mode: BodyMode,
 }
 
@@ -58,16 +58,16 @@ pub struct Incoming {
 pub enum Event {
     /// The request's headers have arrived.
     RequestHeaders(Incoming),
-    /// The request's body has come, or a chunk of it.
+    /// The request's body has arrived, or a chunk of it.
     RequestBody {
         /// The bytes.
         bytes: Bytes,
         /// Whether they are the last.
         end_of_stream: bool,
     },
-    /// An answer's headers have come.
+    /// A response's headers have arrived.
     ResponseHeaders(ResponseHead),
-    /// A chunk of an answer's body has come.
+    /// A chunk of a response's body has arrived.
     ResponseBody {
         /// The bytes.
         bytes: Bytes,
@@ -78,7 +78,7 @@ pub enum Event {
     Other(Phase),
     /// The [question](Exchange::question) has been answered.
     Classified(Classification),
-    /// What was awaited, within [`Exchange::deadline`], did not come.
+    /// What was awaited did not arrive within [`Exchange::deadline`].
     Late,
     /// The router holds as many bytes of bodies as it may.
     OverCapacity,
@@ -86,7 +86,7 @@ pub enum Event {
     TooLarge,
 }
 
-/// What a message was about, where that is all there is to know.
+/// The kind of a message, where nothing else of it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Headers of a request.
@@ -95,21 +95,21 @@ pub enum Phase {
     RequestBody,
     /// Trailers of a request.
     RequestTrailers,
-    /// Headers of an answer.
+    /// Headers of a response.
     ResponseHeaders,
-    /// A part of an answer's body.
+    /// A part of a response's body.
     ResponseBody,
-    /// Trailers of an answer.
+    /// Trailers of a response.
     ResponseTrailers,
 }
 
-/// What Envoy is told: one answer to each message, of its kind, unless the router answers the client itself. Only with
-/// [`BodyMode::FullDuplex`] may a message have no answer yet, or several.
+/// Our action for Envoy: one for each message, of its kind, unless the router replies to the client itself. Only with
+/// [`BodyMode::FullDuplex`] may a message have no action yet, or several.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// To request headers.
     RequestHeaders(Mutation),
-    /// To a buffered request body, which is replaced, or goes on as it came.
+    /// To a buffered request body, which is replaced, or is forwarded unchanged.
     RequestBody(Mutation, Option<Pieces>),
     /// Full duplex: to the headers and all of the body, which is replaced, and to the trailers if there were some.
     Request {
@@ -117,10 +117,10 @@ pub enum Action {
         mutation: Mutation,
         /// The body.
         body: Pieces,
-        /// Whether trailers await their answer.
+        /// Whether trailers await their action.
         trailers: bool,
     },
-    /// Full duplex: a chunk of the body goes on as it is.
+    /// Full duplex: forwards a chunk of the body unchanged.
     Chunk {
         /// The bytes.
         bytes: Bytes,
@@ -131,12 +131,12 @@ pub enum Action {
     ResponseHeaders(Mutation),
     /// To anything else: go on.
     Unchanged(Phase),
-    /// The answer's headers are held back, at most so long, until its start has come. Envoy sends chunks of the body
-    /// meanwhile, and its own timer must allow for it.
+    /// Holds the response's headers back until its start has arrived, for this long at most. Envoy sends chunks of the
+    /// body meanwhile, and its own timer must allow for it.
     Hold(Duration),
-    /// The answer comes later, or none is due.
+    /// Sends nothing: the action comes later, or none is due.
     Nothing,
-    /// Ends the request: Envoy sends this to the client and asks no provider.
+    /// Ends the request: Envoy sends this reply to the client and asks no provider.
     Reply(Reply),
 }
 
@@ -147,14 +147,14 @@ pub struct Mutation {
     pub set: Vec<(Cow<'static, str>, String)>,
     /// Names.
     pub remove: Vec<Cow<'static, str>>,
-    /// Makes Envoy match its routes again, which it does only if there is something else to change as well.
+    /// Makes Envoy match its routes again, which it does only if something else changes as well.
     pub clear_route_cache: bool,
-    /// What Envoy can write into its log: dynamic metadata, which its filter takes if it is told to.
+    /// Dynamic metadata that Envoy can write into its log, if its filter is configured to accept it.
     pub metadata: Option<Box<Metadata>>,
 }
 
-/// Whether the router has anything more to say on a stream. It ends a stream as soon as it has not: a stream left open
-/// would be one more thing whose loss cuts a client's answer.
+/// Whether the router has more to send on a stream. It ends a stream as soon as it has not: the loss of an open stream
+/// would cut a client's response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// More messages are expected.
@@ -243,7 +243,7 @@ impl Exchange {
         }
     }
 
-    /// Returns the attempt whose answer is awaited.
+    /// Returns the attempt whose response is awaited.
     #[must_use]
     pub fn attempt(&self) -> Option<&Attempt> {
         match &self.state {
@@ -350,7 +350,7 @@ impl Exchange {
 }
 
 impl Event {
-    /// Returns the answer that changes nothing; request headers still lose what could choose a cluster.
+    /// Returns the action that changes nothing; request headers still lose what could choose a cluster.
     fn unchanged(self) -> Action {
         match self {
             Self::RequestHeaders(_) => Action::RequestHeaders(headers::strip(private::ALL.to_vec())),
@@ -362,7 +362,7 @@ impl Event {
         }
     }
 
-    /// Returns the answer to a message that came after the one that mattered.
+    /// Returns the action for a message that came after the one that mattered.
     fn ignored(self) -> Action {
         match self {
             Self::RequestBody { .. } => Action::Nothing,
@@ -372,7 +372,7 @@ impl Event {
 }
 
 impl Exchange {
-    /// Envoy sends our answer to the client and asks no provider.
+    /// Refuses a request: Envoy sends our reply to the client and asks no provider.
     fn refuse(&self, head: &RequestHead, refusal: &Refusal) -> (Action, Next) {
         self.gateway.telemetry.refused(&RefusedRequest {
             request_id: head.request_id.as_deref(),

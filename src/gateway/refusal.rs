@@ -1,4 +1,5 @@
-//! A refusal: every answer that the router gives in the place of a provider, in the error shape of the API that the client speaks.
+//! Refusals: every reply that the router gives instead of a provider's response, in the error shape of the API that the
+//! client speaks.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub enum Refusal {
     UnknownModel {
         /// The model asked for; empty if none was.
         asked: String,
-        /// Those that there are.
+        /// The values that exist.
         served: Vec<String>,
     },
     /// Envoy asks for more attempts than the policy allows.
@@ -198,7 +199,7 @@ fn anthropic_type(status: StatusCode) -> &'static str {
     }
 }
 
-/// Source: `google.rpc.Code` and its mapping to HTTP.
+/// Returns the status name of Google's errors. Source: `google.rpc.Code` and its mapping to HTTP.
 fn google_status(status: StatusCode) -> &'static str {
     match status.as_u16() {
         403 => "PERMISSION_DENIED",

@@ -1,4 +1,4 @@
-//! The router: chooses a target for each attempt of a request, and learns from the answers.
+//! The router: chooses a target for each attempt of a request, and learns from the responses.
 
 mod attempts;
 mod models;
@@ -29,7 +29,7 @@ pub use attempts::NextTarget;
 use attempts::{Attempts, NextAttempt};
 pub use request_attempts::{Attempt, BROKEN_OFF, CandidateState, RequestAttempts};
 
-/// What all streams share.
+/// What all exchanges share: the live policy, and the attempts that wait.
 #[derive(Debug)]
 pub struct Router {
     snapshot: ArcSwap<Snapshot>,
@@ -38,7 +38,7 @@ pub struct Router {
     attempts: Attempts,
 }
 
-/// What is known of a request before its body.
+/// The facts of a request that are known before its body.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
     /// Its method.
@@ -49,31 +49,31 @@ pub struct RequestHead {
     pub path: String,
     /// Whether its scheme is `https`, as the client came to Envoy; `None` where that is not known.
     pub tls: Option<bool>,
-    /// What the body claims to be.
+    /// The declared content type of the body.
     pub content_type: Option<String>,
-    /// How the body is encoded.
+    /// The declared content encoding of the body.
     pub content_encoding: Option<String>,
-    /// How long the body claims to be.
+    /// The declared length of the body in bytes.
     pub content_length: Option<usize>,
     /// The environment header, which only Envoy sets.
     pub environment: Option<String>,
-    /// What all attempts of one request have in common; absent where Envoy can't be asked for another attempt.
+    /// The id that all attempts of one request share; absent where Envoy cannot be asked for another attempt.
     pub stream_id: Option<String>,
-    /// Which attempt this is, as Envoy counts; absent where it makes only one.
+    /// The attempt's number as Envoy counts it; absent where Envoy makes only one.
     pub attempt_count: Option<u32>,
-    /// Whether the start of an answer can be looked at before the client gets its headers.
+    /// Whether the start of a response can be inspected before the client gets its headers.
     pub response_can_be_held: bool,
-    /// The span that it belongs to, where it is traced.
+    /// The client's span, where the request is traced.
     pub parent: Option<Box<Parent>>,
     /// Envoy's id of the request, for the log.
     pub request_id: Option<String>,
     /// The other headers; once the request is admitted, only one that names its model. Never logged.
     pub headers: Vec<(Bytes, Bytes)>,
-    /// What the client speaks, as far as that is known.
+    /// The shape of the API that the client speaks, as far as that is known.
     pub shape: Shape,
 }
 
-/// Where a request belongs: its API and environment in one snapshot.
+/// The route of a request: its API and environment in one snapshot.
 #[derive(Clone, Debug)]
 pub struct Route {
     snapshot: Arc<Snapshot>,
@@ -81,11 +81,11 @@ pub struct Route {
     pub api: Arc<Api>,
     /// The environment.
     pub environment: Environment,
-    /// Which of the API's operations; `None` for what is kept at one account.
+    /// The index of the API's operation; `None` for a path that exists only at one account.
     operation: Option<usize>,
 }
 
-/// What is to be done with a request, decided by its head.
+/// The admission of a request, decided by its headers.
 #[derive(Debug)]
 pub enum Admission {
     /// Its first attempt: choose when the body is there.
@@ -94,11 +94,11 @@ pub enum Admission {
     Further(Box<Attempt>),
     /// It goes to the endpoint that keeps its state, or is refused if the policy names none.
     Pinned(Route),
-    /// The router answers itself.
+    /// The router replies itself.
     Reply(Reply),
     /// It is refused.
     Refuse(Refusal),
-    /// It is none of ours and goes on as it is.
+    /// It belongs to no API and is forwarded unchanged.
     Continue,
 }
 
@@ -116,17 +116,18 @@ impl Router {
         self.snapshot.load_full()
     }
 
-    /// Swaps the policy: requests that have begun keep the one that they began with.
+    /// Replaces the policy. Requests in flight keep the one with which they began.
     pub fn replace(&self, snapshot: Snapshot) {
         let replaced = self.snapshot.swap(Arc::new(snapshot));
         self.lock_replaced().push(replaced);
     }
 
-    /// Lets go of replaced policies that no request uses any more. To be called now and then where nobody waits: freeing
-    /// thousands of APIs takes milliseconds, and the last request that used them would spend them otherwise.
+    /// Frees replaced policies that no request uses any more. Call it regularly where nothing waits: freeing thousands
+    /// of APIs takes milliseconds, which the last request that used them would spend otherwise.
     ///
-    /// Not on a thread of low priority: what that holds while it gives memory back to the kernel, others wait for (p99.9 under
-    /// the reloads of `make bench-scenes`: 9 to 79 ms in four runs in the place of 5 to 7).
+    /// Do not call it on a thread of low priority: others wait for the locks that such a thread holds while it returns
+    /// memory to the kernel (p99.9 under the reloads of `make bench-scenes`: 9 to 79 ms in four runs instead of 5 to
+    /// 7).
     pub fn forget_replaced(&self) {
         let unused: Vec<_> = self.lock_replaced().extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect();
         drop(unused);
@@ -136,7 +137,7 @@ impl Router {
         self.replaced.lock().expect("no panic while the replaced policies are held")
     }
 
-    /// Says what is to be done with a request, and notes what it speaks.
+    /// Admits a request by its headers, and records the shape of the API that it speaks.
     pub fn admit(&self, head: &mut RequestHead, now: Instant) -> Admission {
         let headers = std::mem::take(&mut head.headers);
         let admission = self.admission(head, now);
@@ -190,11 +191,11 @@ impl Router {
         }
     }
 
-    /// Returns the attempt that has come to wait since the request's headers were here. Where Envoy itself saw an
-    /// answer break off, the end of that stream and the next attempt arrive at the same moment.
+    /// Returns the attempt that began to wait after the request's headers arrived. Where Envoy itself saw a response
+    /// break off, the end of that stream and the next attempt arrive at the same moment.
     ///
     /// # Errors
-    /// The request has had all its attempts.
+    /// The request has used all its attempts.
     pub fn waiting(&self, head: &RequestHead, now: Instant) -> Result<Option<Box<Attempt>>, Refusal> {
         let further = head.attempt_count.is_none_or(|count| count > 1);
         match head.stream_id.as_deref().filter(|_| further).and_then(|id| self.attempts.take(id, now)) {
@@ -204,7 +205,7 @@ impl Router {
         }
     }
 
-    /// Returns what has to be asked about a new request before its target can be chosen, if anything.
+    /// Returns the question that must be answered before a new request's target can be chosen, if there is one.
     #[must_use]
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
         match &route.policy().strategy {
@@ -221,7 +222,7 @@ impl Router {
         }
     }
 
-    /// Chooses the target of a request's first attempt, with what was asked about it.
+    /// Chooses the target of a request's first attempt, by its classification if there is one.
     ///
     /// # Errors
     /// The policy does not serve the model asked for, or every candidate is suspended.
@@ -290,7 +291,8 @@ fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environme
     Some(Route::new(snapshot, api, environment))
 }
 
-/// Sandbox if either says so: what is meant for trying out must never reach production by a missing second signal.
+/// Returns sandbox if either signal says so: a test request must never reach production because the second signal is
+/// missing.
 fn either(host: Environment, signal: Option<Environment>) -> Environment {
     match (host, signal) {
         (Environment::Sandbox, _) | (_, Some(Environment::Sandbox)) => Environment::Sandbox,

@@ -35,7 +35,7 @@ use limits::Bounds;
 use policies::Names;
 use providers::Provider;
 
-/// Compiles a file; the result may be used only if the report has no error.
+/// Compiles a configuration. The result may be used only if the report has no error.
 pub(super) fn compile(config: &Config, context: &mut Context<'_>, report: &mut Report) -> Apis {
     let providers = providers::providers(config.providers.as_ref().and_then(At::get), report);
     let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, context, report);

@@ -11,7 +11,7 @@ use crate::document::problem::{Place, Report};
 
 /// A larger policy file is a mistake.
 const FILE_BYTES: u64 = 16 * 1024 * 1024;
-/// How files of a directory that are policy files end.
+/// The extensions of policy files in a directory.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Joins the paths of a policy's files and directories as `MODEL_ROUTER_POLICY` does.

@@ -8,9 +8,9 @@ use crate::document::problem::{Place, Report};
 use crate::document::words::{all_of, nearest, shown};
 use crate::document::yaml::Node;
 
-/// What must stand in one file at least.
+/// Keys that at least one file must have.
 const NEEDED: [&str; 3] = ["providers", "endpoints", "apis"];
-/// What may stand in one file at most.
+/// Keys that at most one file may have.
 const KEYS: [&str; 6] = ["defaults", "unmatched", "providers", "endpoints", "classifiers", "apis"];
 
 /// Puts files together; there is at least one. `roots` are their trees.

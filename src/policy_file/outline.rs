@@ -11,21 +11,21 @@ use crate::routing::policy::{Limits, Policy, Strategy};
 use crate::routing::snapshot::Snapshot;
 use crate::secret::Secret;
 
-/// What things are set to, by their names.
+/// The settings, by name.
 pub type Outline = BTreeMap<String, String>;
 
 /// Something that is not the same in two outlines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What it is.
+    /// The name of the setting.
     pub name: String,
-    /// What it was; `None` where it was not there.
+    /// The old value; `None` if it is new.
     pub old: Option<String>,
-    /// What it becomes; `None` where it goes.
+    /// The new value; `None` if it is removed.
     pub new: Option<String>,
 }
 
-/// Returns the outline of a policy. Credentials are told by a fingerprint that means nothing without this salt, and is
+/// Returns the outline of a policy. Credentials are shown as a fingerprint that means nothing without this salt, and is
 /// too short to find a key by.
 #[must_use]
 pub fn outline(snapshot: &Snapshot, salt: &[u8]) -> Outline {

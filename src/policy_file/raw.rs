@@ -17,7 +17,7 @@ pub use classifier::{AnswerForm, Classifier};
 pub use policy::{AllSuspended, Common, Entry, Failover, Intelligent, NextOn, OtherModels, Rotation, Rule};
 pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
 
-/// Keys that later versions know; a file that uses them is told so.
+/// Keys that later versions know; using them is reported.
 pub(super) const LATER: &[&str] = &["semantic"];
 
 /// Where keys belong, for a file that has them in another place.
@@ -49,7 +49,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, title = "Policy of model-router")]
 pub struct Config {
-    /// Bounds for policies that set none of their own.
+    /// Bounds for policies that do not set them.
     pub defaults: Option<At<Defaults>>,
     /// What happens to a request that no API matches; `refuse` when absent.
     pub unmatched: Option<At<Unmatched>>,
@@ -67,9 +67,10 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Defaults {
-    /// How long a failing target is not chosen; `0s` is never. 30s when absent.
+    /// The duration of a failing target's suspension; `0s` means never. 30s when absent.
     pub suspend: Option<At<Interval>>,
-    /// The same for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when absent.
+    /// The duration for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when
+    /// absent.
     pub quota_suspend: Option<At<Interval>>,
     /// Failures in a row, of different requests, that suspend a target. 3 when absent.
     #[schemars(range(min = 1, max = 100))]
@@ -77,11 +78,11 @@ pub struct Defaults {
     /// Attempts for one request, the first included. 5 when absent.
     #[schemars(range(min = 1, max = 10))]
     pub attempts: Option<At<Count>>,
-    /// Until the answer's headers, when the request asked for a stream. 30s when absent.
+    /// The time limit until the response's headers, if the request asked for a stream. 30s when absent.
     pub first_byte_timeout: Option<At<Interval>>,
-    /// Until the answer's headers otherwise: they come after generation. 300s when absent.
+    /// The time limit until the response's headers otherwise: they follow generation. 300s when absent.
     pub request_timeout: Option<At<Interval>>,
-    /// Until the headers of the last attempt's answer. 600s when absent.
+    /// The time limit until the headers of the last attempt's response. 600s when absent.
     pub overall_timeout: Option<At<Interval>>,
 }
 
@@ -91,7 +92,7 @@ pub struct Defaults {
 pub enum Unmatched {
     /// 404.
     Refuse,
-    /// It goes on as it is.
+    /// It is forwarded unchanged.
     Continue,
 }
 
@@ -151,7 +152,7 @@ pub struct Endpoint {
     /// The base URL, without the operation: what an API's base path is replaced by.
     #[schemars(regex(pattern = "^[hH][tT][tT][pP][sS]?://[^/?#@]+[^?#@]*$"))]
     pub url: At<String>,
-    /// Where the credential comes from; local servers need none.
+    /// The source of the credential; local servers need none.
     pub api_key: Option<At<ApiKey>>,
     /// How the credential travels; as the provider's type has it when absent.
     pub auth: Option<At<Auth>>,
@@ -174,7 +175,7 @@ pub enum ApiKey {
     Value(At<Secret>),
 }
 
-/// How a credential travels.
+/// The form in which a credential is sent.
 // Its name is known to the decoder, which quotes nothing that stands below it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -183,7 +184,7 @@ pub enum Auth {
     Bearer,
     /// `authorization: Basic …`, of a key `user:password`.
     Basic,
-    /// The client's own credential goes on, and the endpoint has none.
+    /// The client's own credential is forwarded, and the endpoint has none.
     Passthrough,
     /// A header of this name.
     Header(At<String>),
@@ -193,7 +194,7 @@ pub enum Auth {
     AwsSigv4(At<AwsSigv4>),
 }
 
-/// What an AWS signature is for.
+/// The scope of an AWS signature.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct AwsSigv4 {
@@ -226,7 +227,7 @@ pub struct Api {
     /// Hosts of the sandbox.
     #[schemars(length(min = 1))]
     pub sandbox_hosts: Option<At<Vec<At<String>>>>,
-    /// What stands before every operation's path; the root when absent.
+    /// The prefix of every operation's path; the root when absent.
     #[schemars(regex(pattern = "^(/[^?#{}*]*)?$"))]
     pub base_path: Option<At<String>>,
     /// Its operations; those of its provider types that carry a model when absent.

@@ -21,16 +21,16 @@ const KEY_FILE_BYTES: u64 = 64 * 1024;
 pub struct Secrets {
     variables: HashMap<OsString, OsString>,
     missing: MissingSecrets,
-    /// Whether every reference counts as one to a secret that is there, and nothing is looked up.
+    /// Whether every secret is assumed to exist, so that nothing is looked up.
     assumed: bool,
 }
 
-/// What a secret that is not there means.
+/// How a missing secret is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MissingSecrets {
-    /// The file is right all the same: it is checked where the secrets are not.
+    /// As a warning: the file is checked on a machine that does not have the secrets.
     Warn,
-    /// The file cannot be used.
+    /// As an error: the file cannot be used.
     Refuse,
 }
 
@@ -46,7 +46,7 @@ impl Secrets {
         Self { variables: variables.into_iter().collect(), missing, assumed: false }
     }
 
-    /// Secrets that are taken to be there: neither the environment nor a file is looked at.
+    /// Creates secrets that are assumed to exist: neither the environment nor a file is read.
     #[must_use]
     pub fn assumed() -> Self {
         Self { variables: HashMap::new(), missing: MissingSecrets::Warn, assumed: true }
@@ -98,7 +98,7 @@ impl Secrets {
         if name.is_empty() || !name.bytes().all(legal) {
             return Err(Trouble::Malformed("expected the name of an environment variable, such as `OPENAI_KEY`"));
         }
-        // A key that was put in the place of the name is not printed: a key has lower-case letters.
+        // A key that was written instead of the name is not printed: a key has lower-case letters.
         let told = if name.bytes().any(|byte| byte.is_ascii_lowercase()) { "named here".into() } else { shown(name) };
         if self.assumed {
             return Ok(Secret::assumed().expose().to_owned());
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Secrets {
 const NO_HEADER: &str = "the key cannot stand in a header: it has a space, a line break or a character beyond ASCII";
 
 fn key_file(path: &Path, told: &str) -> Result<String, Trouble> {
-    // A key that was put in the place of the path is not printed: a path has a slash or a dot.
+    // A key that was written instead of the path is not printed: a path has a slash or a dot.
     let told = if told.contains(['/', '.']) { shown(told) } else { "named here".to_owned() };
     let bytes = read(path).map_err(|error| Trouble::Missing(format!("cannot read the key file {told}: {error}")))?;
     if bytes.len() as u64 > KEY_FILE_BYTES {

@@ -25,15 +25,15 @@ pub struct Api {
     pub base_path: String,
     /// The operations that belong to it.
     pub operations: Vec<Operation>,
-    /// What production requests go through; `None` refuses them.
+    /// The policy of production requests; `None` refuses them.
     pub production: Option<Policy>,
-    /// What sandbox requests go through; `None` refuses them.
+    /// The policy of sandbox requests; `None` refuses them.
     pub sandbox: Option<Policy>,
     /// Headers, in lower case, that pass although they are removed otherwise.
     pub forward_headers: Vec<String>,
 }
 
-/// Which list of targets a request is for.
+/// The environment of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
     /// Real work; what a request is for when nothing says otherwise.
@@ -48,7 +48,7 @@ pub enum Unmatched {
     /// It is answered with 404.
     #[default]
     Refuse,
-    /// It goes on as it is: the listener serves other things too.
+    /// It is forwarded unchanged: the listener serves other things too.
     Continue,
 }
 

@@ -14,10 +14,10 @@ pub use metadata::Metadata;
 pub use parent::Parent;
 pub use traced::Traced;
 
-/// The outcome of an attempt without an answer: the client left, or the provider broke off.
+/// The outcome of an attempt without a response: the client left, or the provider broke off.
 pub const NO_ANSWER: &str = "no_answer";
 
-/// The policy of a request that goes to the endpoint which keeps its state; nothing is learnt from its answer.
+/// The policy of a request that goes to the endpoint which keeps its state; nothing is learnt from its response.
 pub const STATEFUL: &str = "stateful_endpoint";
 
 /// The longest part of a client's own words that is kept.
@@ -28,7 +28,7 @@ const MAX_CLIENT_TEXT: usize = 128;
 pub struct Decision {
     /// When it was made.
     pub at: SystemTime,
-    /// The span that it belongs to and what else a span tells, where the request is traced.
+    /// The span that it belongs to and what a span reports besides, where the request is traced.
     pub traced: Option<Traced>,
     /// Envoy's id of the request.
     pub request_id: Option<Box<str>>,
@@ -44,78 +44,78 @@ pub struct Decision {
     pub model: Option<ModelName>,
     /// The endpoint.
     pub endpoint: Arc<str>,
-    /// Which attempt of its request it is, from 1.
+    /// The attempt's number within its request, from 1.
     pub attempt: u32,
     /// Whether it tries a target whose suspension is over.
     pub probe: bool,
-    /// What the attempt before came to: `gpt-4o@east: failed`.
+    /// The result of the previous attempt: `gpt-4o@east: failed`.
     pub after: Option<Box<str>>,
-    /// The candidates that came first and could not be had: `gpt-4o@east: suspended for 12 s; …`.
+    /// The earlier candidates that were not available: `gpt-4o@east: suspended for 12 s; …`.
     pub skipped: Option<Box<str>>,
-    /// What was asked about the request.
+    /// The classification of the request.
     pub classification: Option<Classified>,
     /// The version of the policy file.
     pub policy_version: u64,
-    /// How long the router had to wait for the request's body, and for what was asked about it.
+    /// The time for which the router waited for the request's body and its classification.
     pub waited: Duration,
-    /// How long it then took itself to read the body and to choose.
+    /// The time that the router then needed to read the body and to choose.
     pub worked: Duration,
-    /// Whether the log has a line of it.
+    /// Whether the log has a line for it.
     pub logged: AtomicBool,
-    /// What came of it, once that is known.
+    /// The attempt's result, once that is known.
     pub answer: OnceLock<AttemptResult>,
 }
 
-/// What was asked about a request.
+/// The classification of a request.
 #[derive(Debug)]
 pub struct Classified {
-    /// Who was asked.
+    /// The classifier that was asked.
     pub classifier: Option<Arc<str>>,
     /// The label of the verdict.
     pub verdict: &'static str,
     /// The rule that matched.
     pub rule: Option<Box<str>>,
-    /// What was wrong.
+    /// The error, if there was one.
     pub error: Option<Box<str>>,
-    /// How long it took.
+    /// The time it took.
     pub took: Duration,
-    /// Whether it took no call of its own.
+    /// Whether it needed no call, because the verdict was cached or another request asked the same.
     pub shared: bool,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptResult {
-    /// The answer's status; 0 if there was no answer.
+    /// The response's status; 0 if there was no response.
     pub status: u16,
     /// The label of its outcome, or that there was none.
     pub outcome: &'static str,
-    /// How long its headers took.
+    /// The time until its headers.
     pub took: Duration,
     /// Whether Envoy was asked for another attempt.
     pub goes_on: bool,
 }
 
 impl Decision {
-    /// Notes what came of it.
+    /// Records the attempt's result.
     pub fn answered(&self, status: u16, outcome: &Outcome, took: Duration, goes_on: bool) {
-        // There is one answer to an attempt, so nothing is there yet.
+        // There is one response to an attempt, so nothing is there yet.
         let _ = self.answer.set(AttemptResult { status, outcome: outcome.label(), took, goes_on });
     }
 
-    /// Notes that it ended without an answer.
+    /// Records that the attempt ended without a response.
     pub fn unanswered(&self, took: Duration) {
         let _ = self.answer.set(AttemptResult { status: 0, outcome: NO_ANSWER, took, goes_on: false });
     }
 
-    /// Why this target: what the classifier said, what the attempt before came to, which candidates could not be had, or
-    /// that it came first.
+    /// Returns why this target was chosen: the verdict, the result of the previous attempt, the candidates that were
+    /// not available, or that it came first.
     #[must_use]
     pub fn reason(&self) -> String {
         self.why().unwrap_or_else(|| "first choice".to_owned())
     }
 
-    /// Returns the same, unless it came first.
+    /// Returns the reason, unless the target came first.
     fn why(&self) -> Option<String> {
         let classified = self.classification.as_ref().map(|it| match &it.rule {
             Some(rule) => format!("{}: {rule}", it.verdict),

@@ -11,7 +11,7 @@ use crate::routing::provider::ProviderType;
 use crate::routing::suspension::EndpointState;
 use crate::secret::Secret;
 
-/// Where an endpoint is on the network: what Envoy's cluster needs of its URL.
+/// The network location of an endpoint: the part of its URL that Envoy's cluster needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Whether it is spoken to over TLS (`https`).
@@ -45,7 +45,7 @@ pub struct Endpoint {
     pub provider: &'static ProviderType,
     /// The Envoy cluster that serves it.
     pub cluster: String,
-    /// Where that cluster must lead.
+    /// The network location that the cluster must lead to.
     pub origin: Arc<Origin>,
     /// Host, and port where the URL gives one, for `:authority`.
     pub authority: String,
@@ -53,13 +53,13 @@ pub struct Endpoint {
     pub path: String,
     /// The operations that it has for requests that name a model, as paths below its own.
     pub operations: Vec<Operation>,
-    /// What proves to it who asks.
+    /// How the router authenticates to this endpoint.
     pub credential: Credential,
-    /// What is known of its availability; shared across reloads while URL and credential stay.
+    /// Its suspension state; shared across reloads while URL and credential stay the same.
     pub state: Arc<EndpointState>,
 }
 
-/// What proves to an endpoint who asks.
+/// How the router authenticates to an endpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Credential {
     /// Nothing: a server nearby that wants none.
@@ -74,7 +74,7 @@ pub enum Credential {
     AwsSigV4(AwsSigV4),
 }
 
-/// What an AWS signature is for.
+/// The scope of an AWS signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsSigV4 {
     /// The region, such as `us-east-1`.

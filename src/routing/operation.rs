@@ -15,14 +15,14 @@ pub struct Operation {
     pub path: PathPattern,
     /// The methods; never empty.
     pub methods: Vec<Method>,
-    /// How its requests look.
+    /// The form of its requests.
     pub form: RequestForm,
 }
 
-/// What the router has to know of an operation's requests.
+/// The form of an operation's requests, as far as the router needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestForm {
-    /// Where the model is.
+    /// The place of the model.
     pub model: ModelPlace,
     /// Whether the answer is a stream whatever the body says.
     pub streamed: bool,
@@ -30,7 +30,7 @@ pub struct RequestForm {
     pub multipart: bool,
 }
 
-/// Where a request names its model.
+/// The place in which a request names its model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelPlace {
     /// In the body: the top-level member `model` of a JSON object, or the part `model` of a form.

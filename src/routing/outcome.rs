@@ -1,4 +1,4 @@
-//! What an answer says of the target that gave it: one function decides (DESIGN: "Outcomes").
+//! Outcomes: what a response says about its target. One function decides.
 
 pub mod inspection;
 pub mod quota;
@@ -9,12 +9,12 @@ use crate::routing::outcome::inspection::ErrorFacts;
 use crate::routing::outcome::quota::Quota;
 use crate::routing::provider::{Fault, ProviderType};
 
-/// What a provider asks for is believed within these bounds: shorter would hammer, longer would lose a target to a
-/// typing error.
+/// The bounds of a wait that a provider asks for: shorter would hammer it, longer would lose a target to a typing
+/// error.
 const ASKED_FLOOR: Duration = Duration::from_secs(1);
 const ASKED_CAP: Duration = Duration::from_secs(600);
 
-/// Who made an answer, as far as Envoy's response attributes tell.
+/// The origin of a response, as far as Envoy's response attributes reveal it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The provider.
@@ -27,30 +27,30 @@ pub enum Origin {
     Envoy,
 }
 
-/// What an answer says.
+/// The outcome of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// 2xx.
     Served,
     /// 2xx, and the quota is used up with it.
     ServedLast {
-        /// When it is there again, where the answer says so.
+        /// When it is there again, where the response says so.
         reset: Option<Duration>,
     },
-    /// 3xx: returned as it is, says nothing.
+    /// 3xx: returned unchanged; says nothing about the target.
     Redirected,
-    /// The request's own fault: returned as it is, says nothing of the target.
+    /// The request's own fault: returned unchanged; says nothing about the target.
     RequestFault,
     /// The request is too long for the model: its own fault, though another model may take it.
     TooLong,
     /// The credential is refused or its account is empty: concerns every model of the endpoint.
     EndpointFault {
-        /// How long to wait, where the answer says so.
+        /// The wait that the response asks for, if it does.
         asked: Option<Duration>,
     },
     /// Over the rate limit.
     RateLimited {
-        /// How long to wait, where the answer says so.
+        /// The wait that the response asks for, if it does.
         asked: Option<Duration>,
     },
     /// The target is not there: nobody listens, or the provider does not know the model.
@@ -59,13 +59,13 @@ pub enum Outcome {
     Unsent,
     /// May be the target's fault or the request's.
     Failed {
-        /// How long to wait, where the answer says so.
+        /// The wait that the response asks for, if it does.
         asked: Option<Duration>,
     },
 }
 
 impl Outcome {
-    /// Reads an answer's status, what it says of its quota, and who made it.
+    /// Reads a response's status, what it says of its quota, and who made it.
     #[must_use]
     pub fn of(status: u16, quota: Quota, origin: Origin) -> Self {
         let asked = quota.wait();
@@ -84,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the same with what the answer's body says of itself: known codes say more than a status.
+    /// Refines the outcome by the response's body: known codes say more than a status.
     #[must_use]
     pub fn refined(self, facts: &ErrorFacts, provider: &ProviderType) -> Self {
         let fault = facts.codes.iter().find_map(|code| provider.fault(code));
@@ -98,8 +98,8 @@ impl Outcome {
         }
     }
 
-    /// Returns the same where the request went by the client's own credential: what that may do, and how often, says
-    /// nothing of the target.
+    /// Adjusts the outcome of a request with the client's own credential, whose permissions and limits say nothing
+    /// about the target.
     #[must_use]
     pub fn of_clients_own(self, status: u16) -> Self {
         match (self, status) {
@@ -122,7 +122,7 @@ impl Outcome {
         !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault | Self::TooLong)
     }
 
-    /// Returns how long the answer asks not to be bothered, within bounds.
+    /// Returns how long the response asks to wait, within bounds.
     #[must_use]
     pub fn asked(&self) -> Option<Duration> {
         let asked = match self {

@@ -23,32 +23,33 @@ use weighted::Weighted;
 /// A model at an endpoint: the unit that is chosen and suspended.
 #[derive(Debug)]
 pub struct Target {
-    /// What the body's `model` becomes.
+    /// The new value of the body's `model`.
     pub model: ModelName,
-    /// Where the request goes.
+    /// The endpoint that serves it.
     pub endpoint: Arc<Endpoint>,
-    /// What else changes in the body: models of one pool may refuse parameters that others take.
+    /// Further edits of the body: models of one pool may refuse parameters that others accept.
     pub edits: BodyEdits,
-    /// What is known of its availability; shared by all APIs and across reloads.
+    /// Its suspension state; shared by all APIs and across reloads.
     pub state: Arc<TargetState>,
 }
 
-/// How long and how often: every bound of a policy, each with its default in [`Limits::default`].
+/// The bounds of a policy: times and counts, each with its default in [`Limits::default`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a failing target is not chosen; zero means that nothing is ever suspended.
+    /// The duration of a failing target's suspension; zero means that nothing is ever suspended.
     pub suspend: Duration,
     /// The same for a target whose quota is used up; as `suspend` when absent.
     pub quota_suspend: Option<Duration>,
-    /// How many failures in a row, of different requests, suspend a target that no other candidate outdid.
+    /// The number of failures in a row, of different requests, that suspend a target when no other candidate served
+    /// them.
     pub suspend_after: NonZeroU32,
-    /// At most so many attempts for one request, the first included.
+    /// The most attempts for one request, the first included.
     pub attempts: NonZeroU32,
-    /// Until the answer's headers, when the request asked for a stream.
+    /// Until the response's headers, when the request asked for a stream.
     pub first_byte_timeout: Duration,
-    /// Until the answer's headers otherwise: they come after generation.
+    /// Until the response's headers otherwise: they come after generation.
     pub request_timeout: Duration,
-    /// Until the headers of the answer that the client gets, over all attempts.
+    /// Until the headers of the response that the client gets, over all attempts.
     pub overall_timeout: Duration,
 }
 
@@ -80,21 +81,22 @@ impl Default for Limits {
 pub struct Policy {
     /// The targets in the order of the policy file; never empty, none twice.
     pub targets: Vec<Target>,
-    /// Whose turn it is.
+    /// The order in which targets are tried.
     pub strategy: Strategy,
     /// Its bounds.
     pub limits: Limits,
-    /// What further attempts draw from.
+    /// The account from which further attempts are paid.
     pub budget: RetryBudget,
-    /// What happens to a request while every candidate is suspended.
+    /// The treatment of a request while every candidate is suspended.
     pub all_suspended: AllSuspended,
-    /// Whether a success is looked at until its first event: some errors come under a 200.
+    /// Whether the start of a successful response is inspected, up to its first event: some errors are returned with
+    /// status 200.
     pub inspect_first_event: bool,
-    /// Whether a request that is too long for one model goes on to the next candidate.
+    /// Whether a request that is too long for one model is tried at the next candidate.
     pub next_on_context_length: bool,
-    /// Whether clients are told which target served them, and at which attempt.
+    /// Whether response headers report which target served the request, and at which attempt.
     pub decision_headers: bool,
-    /// Where requests go that exist only at the account that made them; `None` refuses them.
+    /// The endpoint for requests that refer to state at one account; `None` refuses them.
     pub stateful: Option<Stateful>,
 }
 
@@ -107,17 +109,17 @@ pub struct Stateful {
     pub models: Vec<ModelName>,
 }
 
-/// What happens to a request while every candidate is suspended.
+/// The treatment of a request while every candidate is suspended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AllSuspended {
-    /// It is refused, and told when to come back.
+    /// It is refused with a `Retry-After`.
     #[default]
     Refuse,
-    /// The candidate whose suspension ends first is tried all the same.
+    /// The candidate whose suspension ends first is tried anyway.
     LeastBad,
 }
 
-/// What a policy says to one request.
+/// The candidates for one request.
 #[derive(Debug)]
 pub struct Candidates {
     /// Indices into the targets, most wanted first.
@@ -126,7 +128,7 @@ pub struct Candidates {
     pub limits: Limits,
 }
 
-/// The closed set of orders. A copy goes on from the same turn, by itself.
+/// The closed set of strategies. A copy continues from the same turn, independently.
 #[derive(Clone, Debug)]
 pub enum Strategy {
     /// One after the other.

@@ -13,19 +13,19 @@ pub use shape::Shape;
 pub struct ProviderType {
     /// The name in the policy file (`type: openai`).
     pub name: &'static str,
-    /// What its clients speak.
+    /// The API shape that its clients speak.
     pub shape: Shape,
     /// The operations that carry a model, below the root of the vendor's API.
     operations: &'static [Row],
     /// Starts of operations' paths that the URL of an endpoint may have as its end, the longest first.
     roots: &'static [&'static str],
-    /// How a credential travels unless the policy file says otherwise.
+    /// The form of its credential unless the policy file says otherwise.
     pub auth: DefaultAuth,
     /// Request headers in which a client may send a credential of its own, for `passthrough`.
     pub client_headers: &'static [&'static str],
     /// Query parameters of that kind.
     pub client_parameters: &'static [&'static str],
-    /// What a model's name begins with where a body repeats it although the path has it.
+    /// The prefix of a model's name where a body repeats the model of the path.
     pub body_prefix: &'static str,
     /// Top-level members of a body whose own objects repeat it as well.
     pub body_members: &'static [&'static str],
@@ -48,7 +48,7 @@ struct Row {
     multipart: bool,
 }
 
-/// How a credential travels.
+/// The form in which a credential is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultAuth {
     /// `authorization: Bearer …`.
@@ -68,7 +68,7 @@ pub enum Fault {
     Length,
 }
 
-/// The path of the list of models, which the router answers itself.
+/// The path of the list of models, which the router responses itself.
 const MODELS: &str = "/models";
 
 impl ProviderType {
@@ -194,7 +194,7 @@ pub fn is_credential_parameter(name: &str) -> bool {
     CREDENTIAL_PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name.trim()))
 }
 
-/// Answer headers that tell of the endpoint's account; removed before the client sees the answer.
+/// Response headers that reveal the endpoint's account; removed before the client sees the response.
 pub const RESPONSE_HEADERS_REMOVED: &[&str] = &["set-cookie", "openai-organization"];
 
 #[cfg(test)]

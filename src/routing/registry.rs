@@ -8,7 +8,7 @@ use crate::classifier::{Bounds, ClassifierKey, ClassifierState};
 use crate::model_name::ModelName;
 use crate::routing::suspension::{EndpointState, TargetState};
 
-/// What makes an endpoint the same one after a reload: its name, and that URL and credential have not changed.
+/// The identity of an endpoint across reloads: its name, URL and credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointKey {
     /// The endpoint's name in the policy file.
@@ -51,13 +51,12 @@ impl Registry {
     }
 }
 
-/// Returns the value that is still used somewhere, or a new one. Entries that nobody uses any more are dropped on the
-/// way.
+/// Returns the value that a snapshot still uses, or a new one. Unused entries are dropped on the way.
 fn live_or<K: Clone + Eq + Hash, V>(map: &mut HashMap<K, Weak<V>>, key: &K, new: impl FnOnce() -> V) -> Arc<V> {
     if let Some(live) = map.get(key).and_then(Weak::upgrade) {
         return live;
     }
-    // Before it would grow, so that each entry is looked at a few times in all.
+    // Before it would grow, so that each entry is visited only a few times in all.
     if map.len() == map.capacity() {
         map.retain(|_, value| value.strong_count() > 0);
     }

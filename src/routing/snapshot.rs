@@ -16,11 +16,11 @@ pub struct Snapshot {
     pub hash: String,
     /// A hash over [`hash`](Self::hash) and every secret that the policy refers to, as it was resolved. Never shown.
     pub fingerprint: [u8; 32],
-    /// How its requests name the clusters of endpoints.
+    /// The form in which its requests name the clusters of endpoints.
     pub cluster_names: ClusterNames,
 }
 
-/// How requests name the clusters of endpoints.
+/// The form in which requests name the clusters of endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClusterNames {
     /// As the policy file does.

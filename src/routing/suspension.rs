@@ -1,4 +1,4 @@
-//! Health: which targets and endpoints may be chosen, and what answers do to that.
+//! Suspension: which targets and endpoints may be chosen, and how responses change that.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
 use crate::model_name::ModelName;
 use crate::routing::outcome::Outcome;
 
-/// What is known of an endpoint: whether it accepts its credential.
+/// The state of an endpoint: whether it accepts its credential.
 #[derive(Debug)]
 pub struct EndpointState {
     /// The endpoint's name in the policy file.
@@ -20,7 +20,7 @@ pub struct EndpointState {
     gate: Gate,
 }
 
-/// What is known of a target, kept while any snapshot names it.
+/// The state of a target, kept while any snapshot names it.
 #[derive(Debug)]
 pub struct TargetState {
     /// The model's name.
@@ -34,16 +34,16 @@ pub struct TargetState {
     suspensions: AtomicU64,
 }
 
-/// How often a target was chosen, and with what result, since it became known.
+/// The counters of a target since it became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Attempts sent to it.
     pub dispatched: u64,
-    /// Answers with a status of 2xx.
+    /// Responses with a status of 2xx.
     pub served: u64,
-    /// Answers, and connections without one, that speak against it.
+    /// Responses and failed connections counted as its failures.
     pub failed: u64,
-    /// How often it was suspended, by itself.
+    /// Its suspensions, those of its endpoint not included.
     pub suspensions: u64,
 }
 
@@ -54,7 +54,7 @@ impl TargetState {
         Self { model, endpoint, gate: Gate::default(), dispatched, served, failed, suspensions }
     }
 
-    /// Returns one that stands as this one does now, and goes its own way from there.
+    /// Returns an independent copy with the current suspension state, for dry runs.
     #[must_use]
     pub fn copied(&self, now: Instant) -> Self {
         let endpoint = EndpointState::new(Arc::clone(&self.endpoint.name));
@@ -70,7 +70,8 @@ impl TargetState {
         self.endpoint.gate.availability(now).or_worse(self.gate.availability(now))
     }
 
-    /// Takes the target for one attempt, or says why it can't be had. `lease` bounds how long a probe keeps others out.
+    /// Takes the target for one attempt, or says why it is not available. `lease` bounds how long a probe keeps others
+    /// out.
     ///
     /// # Errors
     /// The availability that keeps the target from being taken.
@@ -100,7 +101,7 @@ impl TargetState {
         Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
     }
 
-    /// Takes the target out for so long, by hand; at the end it is probed as after any suspension.
+    /// Suspends the target by hand for a duration, after which it is probed as after any suspension.
     pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
         self.gate.close(duration, now);
         let (model, endpoint, suspended_ms) = (self.model.as_str(), &*self.endpoint.name, millis(duration));
@@ -128,7 +129,7 @@ impl TargetState {
         }
     }
 
-    /// The quota is used up; a suspension that is under way already stays as it is.
+    /// Suspends a target whose quota is used up. A suspension that is under way stays as it is.
     fn exhausted(&self, length: SuspensionLength, now: Instant) {
         if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
             self.failed(pass, Trigger::AtOnce, length, now);
@@ -153,7 +154,7 @@ impl EndpointState {
         Self { name, gate: Gate::default() }
     }
 
-    /// Takes the endpoint out for so long, by hand.
+    /// Suspends the endpoint by hand for a duration.
     pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
         self.gate.close(duration, now);
         warn!(endpoint = &*self.name, suspended_ms = millis(duration), reason, "endpoint suspended by hand");
@@ -191,10 +192,10 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How failures suspend a target.
+/// The rules by which failures suspend a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuspensionRules {
-    /// How long a failing target is suspended; zero means never.
+    /// The duration of a failing target's suspension; zero means never.
     pub suspend: Duration,
     /// The same for a target whose quota is used up; as `suspend` when absent.
     pub quota_suspend: Option<Duration>,
@@ -226,14 +227,14 @@ impl Dispatch {
         self.pass.is_probe() || self.endpoint_pass.is_probe()
     }
 
-    /// Leaves open what came of it; the answer is what is held against the target, should another one serve.
+    /// Leaves the result open. Returns the failure to confirm if another target serves the request.
     #[must_use]
     pub fn doubt(self, rules: &SuspensionRules) -> Option<PendingFailure> {
         let length = SuspensionLength::Growing(rules.suspend);
         (!rules.suspend.is_zero()).then(|| PendingFailure { target: Arc::clone(&self.target), pass: self.pass, length })
     }
 
-    /// Tells the target what came of it. The answer is what is held against it, should another candidate serve.
+    /// Records the outcome at the target. Returns the failure to confirm if another candidate serves the request.
     pub fn settle(self, outcome: &Outcome, rules: &SuspensionRules, now: Instant) -> Option<PendingFailure> {
         let target = &self.target;
         match outcome {
@@ -251,7 +252,7 @@ impl Dispatch {
             Outcome::RateLimited { .. } | Outcome::ServedLast { .. } => rules.quota_suspend.unwrap_or(rules.suspend),
             _ => rules.suspend,
         };
-        // Zero means never, whatever the answer asks for.
+        // Zero means never, whatever the response asks for.
         if suspend.is_zero() {
             return None;
         }
@@ -284,7 +285,7 @@ impl Drop for Dispatch {
 }
 
 impl PendingFailure {
-    /// Another candidate served the request on which this one failed: so it was not the request's fault.
+    /// Suspends the target: another candidate served the request, so the failure was not the request's fault.
     pub fn confirm(self, now: Instant) {
         self.target.failed(self.pass, Trigger::AtOnce, self.length, now);
     }

@@ -33,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 pub(super) type Connection = Box<dyn Io>;
 
 impl Connected for Connection {
-    /// Who it is does not matter: whoever can connect may.
+    /// The peer does not matter: whoever can connect is allowed to.
     type ConnectInfo = ();
 
     fn connect_info(&self) {}

@@ -17,7 +17,7 @@ use crate::address::ListenAddress;
 /// Whoever can open the socket can read provider keys out of the router's answers.
 const SOCKET_MODE: u32 = 0o600;
 
-/// How soon after an error a connection is accepted again.
+/// The pause after a failed accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// A bound listener.
@@ -83,7 +83,8 @@ impl Listener {
     }
 }
 
-/// Returns a socket that nobody serves is a leftover and may be replaced; anything else at the path may not.
+/// Refuses a path at which something other than an unused socket exists: such a socket is a leftover and may be
+/// replaced.
 async fn refuse_if_served(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

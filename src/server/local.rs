@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
 
-/// After so many writes that found room, the kernel is no longer asked for it: where bodies queue, to ask each time anew costs
-/// more than to be woken once too often.
+/// After this many writes that found room, the kernel is no longer asked for it: where bodies queue, asking each time
+/// costs more than to be woken once too often.
 const CALM_WRITES: u32 = 256;
 
 /// A connected unix socket.

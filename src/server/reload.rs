@@ -1,4 +1,4 @@
-//! The policy's files, followed: polled, compiled as a whole, swapped at once, or refused and left alone.
+//! Reload: the policy's files are polled, compiled as a whole, and swapped at once or refused.
 
 mod clusters;
 
@@ -17,10 +17,10 @@ use crate::policy_file::{self, Compiled, MissingSecrets, PolicyStatus, Problems,
 use crate::routing::registry::Registry;
 pub use clusters::Clusters;
 
-/// By how much a new policy's thread gives way to those that serve requests: a tenth of their share.
+/// The niceness of the thread that compiles a new policy: a tenth of the share of the threads that serve requests.
 const LOW_PRIORITY: i32 = 10;
 
-/// Where a policy comes from, and what became of the last change there.
+/// The source of a policy: its files, and the secrets that they refer to.
 #[derive(Debug)]
 pub struct Source {
     paths: Vec<PathBuf>,
@@ -83,7 +83,7 @@ impl Source {
                 continue;
             }
             if reading.files != files {
-                // What has come to be depended on was not looked at before it was read. The next look decides.
+                // New dependencies were not stamped before they were read. The next poll decides.
                 files = reading.files;
                 continue;
             }
@@ -132,12 +132,12 @@ impl Source {
     }
 }
 
-/// Works on a thread of its own and of low priority: requests come first, and a new policy can wait for them. `None`: no
-/// thread could be started.
+/// Runs work on a thread of low priority: requests come first, and a new policy can wait. Returns `None` if no thread
+/// could be started.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (tell, told) = oneshot::channel();
     let work = move || {
-        // Linux lowers the calling thread alone. Where it may not be, it works as it is.
+        // Linux lowers only the calling thread. Where that is not permitted, the work runs at normal priority.
         let _ = rustix::process::nice(LOW_PRIORITY);
         // Nobody waits for it where the service has stopped meanwhile.
         let _ = tell.send(work());
@@ -146,7 +146,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     told.await.ok()
 }
 
-/// Says what was odd about a policy that is applied all the same.
+/// Logs the warnings of a policy that is applied anyway.
 pub fn log_warnings(warnings: &Problems) {
     for warning in warnings.iter() {
         warn!("policy: {warning}");

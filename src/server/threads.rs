@@ -26,8 +26,8 @@ use crate::envoy::ext_proc::EnvoyService;
 /// Connections that wait for their thread; Envoy opens few and keeps them.
 const MAX_WAITING: usize = 256;
 
-/// Serves the connections of Envoy's listener on so many threads, each on that with the least to do; on each connection so
-/// many streams at once.
+/// Assigns each connection of Envoy's listener to the least loaded of `threads` threads, and allows `max_streams`
+/// concurrent streams on each connection.
 ///
 /// # Errors
 /// A thread could not be started.
@@ -134,7 +134,7 @@ impl Thread {
     }
 }
 
-/// How a thread serves its connections.
+/// The way in which a thread serves its connections.
 #[derive(Clone)]
 struct Serving {
     service: EnvoyService,

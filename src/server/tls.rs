@@ -20,7 +20,7 @@ use tracing::{error, info};
 
 use crate::file_watch::stamps;
 
-/// How long a client may take to say who it is.
+/// The time limit of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The files of a listener, all in PEM.
@@ -49,7 +49,7 @@ impl fmt::Display for TlsError {
     }
 }
 
-/// What connections are made with; follows its files.
+/// The TLS configuration of new connections, which follows its files.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,

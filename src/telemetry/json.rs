@@ -1,7 +1,7 @@
 //! A line of the log as JSON, in the shape that `tracing-subscriber` gives it.
 //!
-//! Its own formatter makes a line out of a hundred small writes, each checked to be text: an eighth of what the router did for
-//! a request (`make bench-leaves`, "a line of the log"). Spans are not told; none is ours.
+//! Its own formatter makes a line out of a hundred small writes, each checked to be text: an eighth of what the router
+//! did for a request (`make bench-leaves`, "a line of the log"). Spans are omitted: the router creates none.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// A line as a decision has it; a longer one makes room.
 const LINE_BYTES: usize = 640;
 
-/// The prefix of fields by which libraries that write to the crate `log` tell where they wrote.
+/// The prefix of fields in which libraries that use the crate `log` report the source location.
 const OF_LOG: &str = "log.";
 
 /// Formats events as JSON.
@@ -49,7 +49,7 @@ where
 struct Fields<'l> {
     line: &'l mut String,
     any: bool,
-    /// Where a library that writes to the crate `log` wrote.
+    /// The source location of a library that uses the crate `log`.
     target: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Lines on their way to standard error: a thread of its own writes them, many at a time.
+//! Log lines on their way to standard error: a dedicated thread writes them, many at a time.
 //!
 //! A reader that stalls or goes away must not hold up a request: beyond a bound lines are dropped, and counted in a line when
 //! there is room again. The thread is woken once for all that comes within [`PAUSE`], not for each line.
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What may wait to be written, in bytes.
+/// The most bytes that wait to be written.
 const MAX_WAITING: usize = 8 << 20;
 
-/// How long lines are gathered while they keep coming; the last ones wait for nothing.
+/// The time for which lines are gathered while more arrive. The last ones do not wait.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the last lines may take when the service stops.
+/// The time limit for writing the last lines when the service stops.
 const LAST: Duration = Duration::from_secs(1);
 
-/// Where lines are put. Each `write` is taken for whole lines.
+/// A log sink that never blocks. Each `write` must contain only complete lines.
 #[derive(Clone, Debug)]
 pub struct Lines(Arc<Shared>);
 
@@ -73,7 +73,7 @@ impl Shared {
             std::mem::swap(&mut text, &mut waiting.text);
             let (dropped, ended) = (std::mem::take(&mut waiting.dropped), waiting.ended);
             drop(waiting);
-            // Nobody reads: there is nobody to tell either.
+            // Nobody reads standard error, so the failure cannot be reported either.
             let _ = out.write_all(&text).and_then(|()| out.flush());
             if dropped > 0 {
                 tracing::warn!(lines = dropped, "the log's reader was too slow: lines were dropped");

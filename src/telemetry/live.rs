@@ -16,7 +16,7 @@ use crate::routing::policy::Strategy;
 use crate::routing::snapshot::Snapshot;
 use crate::routing::suspension::TargetState;
 
-/// What is read.
+/// The state that the metrics of the moment are read from.
 #[derive(Debug)]
 pub struct Live {
     /// The targets and classifiers of the live policy.
@@ -29,7 +29,7 @@ pub struct Live {
     pub applied_at: SystemTime,
     /// Whether its files have changes that were refused.
     pub refused: bool,
-    /// How many changes were refused since the start.
+    /// The number of changes refused since the start.
     pub refusals: u64,
 }
 

@@ -16,11 +16,11 @@ use super::Live;
 use crate::model_name::ModelName;
 use crate::routing::decision::Decision;
 
-/// Seconds until an answer's headers: generation takes from tenths of a second to minutes.
+/// Seconds until a response's headers: generation takes from tenths of a second to minutes.
 const ANSWER_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 /// Seconds of work on a decision: from microseconds to what a large body takes.
 const DECISION_SECONDS: [f64; 10] = [0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0];
-/// Seconds of a small model's short answer, up to the longest that anybody would wait for one.
+/// Seconds of a small model's short response, up to the longest that anybody would wait for one.
 const CLASSIFIER_SECONDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 const BODY_BYTES: [f64; 8] = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6];
 
@@ -82,7 +82,7 @@ struct SpanLabels {
     result: &'static str,
 }
 
-/// What became of spans.
+/// Counters of exported and dropped spans.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spans(Family<SpanLabels, Counter>);
 

@@ -23,18 +23,18 @@ struct Ended {
     decision: Arc<Decision>,
     traced: Traced,
     took: Duration,
-    /// The answer's status, and what it says of the target; `None` if there was none.
+    /// The response's status, and what it says of the target; `None` if there was none.
     answer: Option<(u16, Answer)>,
 }
 
-/// What an answer says of a target.
+/// The outcome of a response for its target.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     label: &'static str,
     is_failure: bool,
 }
 
-/// Where ended attempts go. Off until there is an exporter.
+/// The queue of ended attempts. Off until there is an exporter.
 #[derive(Debug, Default)]
 pub(super) struct Traces {
     waiting: OnceLock<mpsc::Sender<Ended>>,

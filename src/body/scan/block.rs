@@ -1,11 +1,11 @@
-//! A block of text: where in 64 bytes those stand that are special in a JSON string.
+//! A block of text: the positions, within 64 bytes, of those that are special in a JSON string.
 
 use wide::{CmpEq, CmpLt, i8x16};
 
 /// Bytes in a block.
 pub(super) const BYTES: usize = 64;
 
-/// What is known of a block.
+/// The facts of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Block {
     /// A bit for each byte, the first one lowest: a quote, a backslash or a control character.

@@ -16,7 +16,7 @@ pub(crate) enum Step {
     FromEnd(usize),
 }
 
-/// Where steps lead, as far as the scan can say.
+/// The result of following steps, as far as the scan can decide it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Walked<'a> {
     /// To this value.

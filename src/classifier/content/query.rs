@@ -84,7 +84,7 @@ fn text_of(value: &Value) -> Option<String> {
     text::of(raw.get())
 }
 
-/// Returns what stands in the parentheses of each filter.
+/// Returns the text in the parentheses of each filter.
 fn filters(source: &str) -> impl Iterator<Item = &str> {
     let after = source.match_indices("?(").map(|(at, mark)| &source[at + mark.len()..]);
     after.map(|inside| inside.rsplit_once(")]").map_or(inside, |(inside, _)| inside))

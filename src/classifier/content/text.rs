@@ -26,7 +26,7 @@ fn unescaped(value: &str) -> Option<String> {
     Some(text)
 }
 
-/// Returns the character that an escape stands for, and the escape's length.
+/// Returns the character that an escape encodes, and the escape's length.
 fn escaped(escape: &str) -> Option<(char, usize)> {
     let character = match escape.as_bytes().get(1)? {
         b'b' => '\u{8}',

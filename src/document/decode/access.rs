@@ -1,4 +1,4 @@
-//! How serde walks lists, maps, structs and enums.
+//! Serde's access to lists, maps, structs and enums.
 
 use std::vec;
 
@@ -107,7 +107,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     }
 }
 
-/// What stands for a key that is not in the file: nothing to an `Option`, a mistake to an `At`.
+/// The value of a key that is not in the file: nothing for an `Option`, a mistake for an `At`.
 #[derive(Clone, Copy)]
 pub(super) struct Missing<'de> {
     key: &'de str,

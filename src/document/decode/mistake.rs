@@ -1,4 +1,4 @@
-//! What serde is told of a value that could not be decoded.
+//! The error that serde gets for a value that could not be decoded.
 
 use std::fmt;
 

@@ -2,14 +2,14 @@
 
 use crate::document::words::shown;
 
-/// A scalar as it stands in the file; a quoted one is text whatever it looks like.
+/// A scalar as written in the file; a quoted one is text whatever it looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) quoted: bool,
 }
 
-/// What a scalar means.
+/// The meaning of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Meaning<'a> {
     Nothing,

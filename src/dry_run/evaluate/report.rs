@@ -1,4 +1,4 @@
-//! What an evaluation comes to: accuracy, confusions, misses, and what it cost.
+//! The report of an evaluation: accuracy, confusion, misses and cost.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -17,17 +17,17 @@ const SHOWN_CHARS: usize = 100;
 pub struct Report {
     /// The cases.
     pub cases: usize,
-    /// Those that the classifier sorted as expected.
+    /// The cases that the classifier sorted as expected.
     pub right: usize,
     /// The share of them, from 0 to 1.
     pub accuracy: f64,
-    /// How often what was said of what was expected.
+    /// The confusion matrix: counts of answers by expected rule.
     pub confusion: BTreeMap<String, BTreeMap<String, usize>>,
     /// The cases that went wrong.
     pub misses: Vec<Miss>,
-    /// How long the calls took.
+    /// The latencies of the calls.
     pub latency: Latency,
-    /// The tokens of all prompts and of all answers, where the classifier tells.
+    /// The tokens of all prompts and of all answers, where the classifier reports them.
     pub prompt_tokens: u64,
     /// See `prompt_tokens`.
     pub answer_tokens: u64,
@@ -40,7 +40,7 @@ pub struct Miss {
     pub line: usize,
     /// The rule that it fits.
     pub expected: String,
-    /// What was said, or how it failed.
+    /// The answer, or the failure.
     pub said: String,
     /// The beginning of the request.
     pub request: String,

@@ -1,4 +1,4 @@
-//! What changes in a body, member by member.
+//! The changes of a body, member by member.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! A rehearsal: the live policy for a request that is not really sent.
+//! A rehearsal: a copy of the live policy for a request that is not really sent.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,8 +8,8 @@ use crate::routing::api::{Api, Apis};
 use crate::routing::policy::{Policy, Target};
 use crate::routing::snapshot::Snapshot;
 
-/// Returns a router of its own for what is tried out. Whose turn it is and what is suspended are as in the live one at
-/// the moment; what comes of a request there stays there. Classifiers are the same ones: they are really asked.
+/// Returns a separate router for a dry run. Turns and suspensions start as they are in the live router, and a request's
+/// outcome stays in the copy. Classifiers are shared: they are really asked.
 #[must_use]
 pub fn rehearsal(live: &Snapshot, now: Instant) -> Router {
     let apis = live.apis.iter().map(|api| copied_api(api, now)).collect();

@@ -21,7 +21,7 @@ impl RawRequest {
     /// after the empty line, whatever `content-length` says of it.
     ///
     /// # Errors
-    /// What is wrong, and what would be right.
+    /// The mistake, and its correction.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         const EXPECTED: &str =
             "expected a request such as `POST /v1/chat/completions HTTP/1.1`, headers, an empty line and the body";

@@ -95,7 +95,7 @@ fn show_prompt(f: &mut fmt::Formatter<'_>, prompt: &Value) -> fmt::Result {
     line(f, "with", rest)
 }
 
-/// Returns the name stands before the first only.
+/// Puts the name before the first line only.
 fn list<T: Display>(f: &mut fmt::Formatter<'_>, name: &str, items: impl IntoIterator<Item = T>) -> fmt::Result {
     let names = std::iter::once(name).chain(std::iter::repeat(""));
     items.into_iter().zip(names).try_for_each(|(item, name)| line(f, name, item))

@@ -17,7 +17,7 @@ use blocks::{Block, Blocks};
 /// Clusters of the shipped files' own.
 const RESERVED: [&str; 2] = ["attempt", "model-router"];
 
-/// What a clusters' file says first.
+/// The header of a file of clusters.
 const HEAD: &str = "\
 # clusters: where the endpoints of the policy file are. One cluster per endpoint, and the endpoint's name is the
 # cluster's.
@@ -39,7 +39,7 @@ pub(super) struct Cluster<'a> {
     /// Under which name it is counted, if not its own.
     counted_as: Option<&'a str>,
     origin: &'a Origin,
-    /// What Envoy signs requests for.
+    /// The scopes for which Envoy signs requests.
     signature: Option<&'a AwsSigV4>,
 }
 

@@ -55,7 +55,7 @@ fn above(lines: &[&str], block: usize) -> Vec<usize> {
     above
 }
 
-/// Where a line's key begins, and its dash, if it is an item's first line.
+/// The position of a line's key, and of its dash if it is an item's first line.
 #[derive(Clone, Copy)]
 struct Column {
     dash: Option<usize>,
@@ -78,7 +78,7 @@ impl Column {
     }
 }
 
-/// Returns the text with what its aliases stand for, where that is not in it.
+/// Returns the text with the definitions of its aliases, where they are missing.
 fn with_aliases(text: &str, whole: &[&str]) -> String {
     let mut filled = String::new();
     for line in text.lines() {

@@ -1,10 +1,10 @@
-//! Which requests of a listener belong to the router: the base paths of a policy.
+//! The routes of a listener that belong to the router: the base paths of a policy.
 
 use super::template::END;
 use super::text::{indented, scalar};
 use crate::routing::api::{Api, Apis, HostPattern};
 
-/// How the block with the route begins.
+/// The first line of the block with the route.
 const PLACE: &str = "# -- COPY into the virtual host";
 const EVERYTHING: &str = "- match: { prefix: / }\n";
 

@@ -16,7 +16,7 @@ const ADMIN: &str = "socket_address: { address: 127.0.0.1, port_value: 9901 }";
 const ROUTER: &str = "socket_address: { address: 127.0.0.1, port_value: 18000 }";
 const CLUSTERS_FILE: &str = "path: envoy/clusters.yaml\n      watched_directory: { path: envoy }\n";
 
-/// What a block that is to be copied begins with; in the same line follows where it goes.
+/// The mark of a block to copy; its destination follows in the same line.
 pub(super) const COPY: &str = "# -- COPY";
 /// The line after it.
 pub(super) const END: &str = "# -- end of COPY --\n";

@@ -16,7 +16,7 @@ pub(super) fn scalar(text: &str) -> String {
     serde_json::Value::from(text).to_string() // a string of JSON is one of YAML
 }
 
-/// Every line that is not empty, so many spaces further to the right.
+/// Indents every line that is not empty by this many spaces.
 pub(super) fn indented(text: &str, spaces: usize) -> String {
     let line = |line: &str| if line == "\n" { line.to_owned() } else { format!("{}{line}", " ".repeat(spaces)) };
     text.split_inclusive('\n').map(line).collect()

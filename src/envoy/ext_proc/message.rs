@@ -22,7 +22,7 @@ use crate::routing::outcome::Origin;
 use crate::routing::outcome::inspection;
 use crate::routing::outcome::quota::{self, Quota};
 
-/// Lands in `%RESPONSE_CODE_DETAILS%`, by which Envoy's configuration tells our answers from its own.
+/// The value of `%RESPONSE_CODE_DETAILS%` by which Envoy's configuration tells our replies from its own.
 const REPLY_DETAILS: &str = "model_router";
 
 /// Under which Envoy's log finds what was decided: `%DYNAMIC_METADATA(model_router:model)%`.
@@ -37,7 +37,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The name under which Envoy sends attributes.
 const ATTRIBUTES: &str = "envoy.filters.http.ext_proc";
 
-/// Response flags of Envoy's own answers, as the attribute `response.flags` has them. Source: the order of Envoy's
+/// Response flags of Envoy's own replies, as the attribute `response.flags` has them. Source: the order of Envoy's
 /// `CoreResponseFlag`; 4, 32 and 64 were seen on 1.36 to 1.40.
 mod flag {
     /// No host of the cluster can be used, because its name does not resolve, say.
@@ -48,7 +48,7 @@ mod flag {
     pub(super) const OVERFLOW: f64 = 128.0;
 }
 
-/// Returns what a message tells; `None` for a kind that this version does not know.
+/// Returns the event of a message; `None` for a kind that this version does not know.
 pub(super) fn event(message: ProcessingRequest) -> Option<Event> {
     let config = message.protocol_config.unwrap_or_default();
     let response_can_be_held = config.response_body_mode == BodySendMode::Streamed as i32
@@ -149,7 +149,7 @@ fn tls(scheme: &[u8]) -> Option<bool> {
     }
 }
 
-/// Returns a header's name; what is no text is no name of ours.
+/// Returns a header's name, or an empty text if it is not UTF-8.
 fn name(header: &HeaderValue) -> &str {
     std::str::from_utf8(&header.key).unwrap_or_default()
 }
@@ -159,13 +159,13 @@ fn value(header: HeaderValue) -> Bytes {
     if header.raw_value.is_empty() { header.value } else { header.raw_value }
 }
 
-/// Returns what is not UTF-8 in a value can't match anything of ours.
+/// Returns a value as text. Bytes that are not UTF-8 are replaced: they cannot match anything that we know.
 fn text(header: &HeaderValue) -> String {
     let value = if header.raw_value.is_empty() { &header.value } else { &header.raw_value };
     String::from_utf8_lossy(value).into_owned()
 }
 
-/// Returns who made an answer. `response.code_details` is `via_upstream` for a provider's; flags and details differ
+/// Returns who made a response. `response.code_details` is `via_upstream` for a provider's; flags and details differ
 /// between versions of Envoy in the rest of their text, so only stable parts are compared.
 fn origin(attributes: &[Field]) -> Origin {
     let kind = |name| attributes.iter().find(|it| it.name == name)?.value.as_ref()?.kind.as_ref();
@@ -183,11 +183,11 @@ fn origin(attributes: &[Field]) -> Origin {
     }
 }
 
-/// Our answer in Envoy's words: one message, or, full duplex, none or several; each as gRPC frames it.
+/// Our action in Envoy's words: one message, or, full duplex, none or several; each as gRPC frames it.
 pub(super) fn responses(answer: Action, out: &mut VecDeque<Bytes>) {
     let (response, metadata) = match answer {
         Action::Nothing => return,
-        // No answer, only more time for it. Envoy grants it where `max_message_timeout` allows.
+        // No action, only more time for it. Envoy grants it where `max_message_timeout` allows.
         Action::Hold(duration) => {
             let duration = duration + HOLD_MARGIN;
             let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
@@ -256,7 +256,7 @@ fn chunks(mut body: Pieces, end_of_stream: bool, out: &mut VecDeque<Bytes>) {
     }
 }
 
-/// Envoy goes on with what it has. Each kind of message wants its own kind of answer; any other resets the request.
+/// Envoy continues with what it has. Each kind of message needs its own kind of reply; any other resets the request.
 fn unchanged(phase: Phase) -> Response {
     match phase {
         Phase::RequestHeaders => Response::RequestHeaders(PartResponse::default()),

@@ -25,17 +25,17 @@ use crate::gateway::exchange::Exchange;
 
 const PROCESS: &str = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
-/// What a gRPC message has beside the body that it carries.
+/// The size of a gRPC message beside the body that it carries.
 const MESSAGE_OVERHEAD_BYTES: usize = 8 << 20;
 
-/// What Envoy's filter calls. Messages are bounded a little above the longest body.
+/// The service that Envoy's filter calls. Messages are bounded a little above the longest body.
 #[derive(Clone, Debug)]
 pub struct Processor {
     gateway: Arc<Gateway>,
 }
 
 impl Processor {
-    /// Creates what all streams share.
+    /// Creates a processor from what all streams share.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>) -> Self {
         Self { gateway }
@@ -141,7 +141,8 @@ impl Body for Reply {
         }
     }
 
-    /// Returns an error of another service is all in its headers, and gRPC wants the stream to end with these.
+    /// Returns whether a response consists of headers only, as another service's error does; gRPC ends the stream with
+    /// these.
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Content::Answers(_) => false,

@@ -16,7 +16,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::body::Pieces;
 
-/// What Envoy tells.
+/// A message from Envoy.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ProcessingRequest {
     #[prost(oneof = "Request", tags = "2, 3, 4, 5, 6, 7")]
@@ -27,7 +27,7 @@ pub(super) struct ProcessingRequest {
     pub(super) protocol_config: Option<ProtocolConfiguration>,
 }
 
-/// The kinds of what Envoy tells.
+/// The kinds of messages from Envoy.
 #[derive(Clone, PartialEq, prost::Oneof)]
 #[allow(clippy::enum_variant_names)] // as Envoy has them
 pub(super) enum Request {
@@ -59,7 +59,7 @@ pub(super) struct HeaderMap {
     pub(super) headers: Vec<HeaderValue>,
 }
 
-/// What one filter is told of a request: an entry of a map, which on the wire is a list and needs no hashing.
+/// The attributes of a request for one filter: an entry of a map, which is a list on the wire and needs no hashing.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Attributes {
     #[prost(bytes = "bytes", tag = "1")]
@@ -117,7 +117,7 @@ pub(super) struct HttpBody {
     pub(super) end_of_stream: bool,
 }
 
-/// What Envoy is told.
+/// A message to Envoy.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ProcessingResponse {
     #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 7")]
@@ -129,7 +129,7 @@ pub(super) struct ProcessingResponse {
     pub(super) override_message_timeout: Option<protobuf::Duration>,
 }
 
-/// The kinds of what Envoy is told. Headers and bodies share a type: their fields have the same numbers.
+/// The kinds of messages to Envoy. Headers and bodies share a type: their fields have the same numbers.
 #[derive(Clone, PartialEq, prost::Oneof)]
 #[allow(clippy::enum_variant_names)] // as Envoy has them
 pub(super) enum Response {
@@ -220,12 +220,13 @@ pub(super) fn metadata<'n, 'f>(namespace: &str, fields: impl IntoIterator<Item =
     out.into()
 }
 
-/// Returns how long a field of so many bytes is with its key, which is one byte: all numbers are below 16.
+/// Returns the length of a field with this many bytes, its key included. The key is one byte: all field numbers are
+/// below 16.
 fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }
 
-/// The key and the length of a field of so many bytes.
+/// Writes the key and the length of a field.
 fn put_head(number: u32, bytes: usize, out: &mut Vec<u8>) {
     encode_key(number, WireType::LengthDelimited, out);
     encode_varint(bytes as u64, out);
@@ -242,7 +243,7 @@ const MAX_COPIED: usize = 16 << 10;
 /// `HttpBody.end_of_stream`: field 2, a varint, which says true.
 const END_OF_STREAM: &[u8] = &[2 << 3, 1];
 
-/// What stands before each message of gRPC: a flag and the length.
+/// The prefix of each gRPC message: a flag and the length.
 const FRAME_HEAD_BYTES: usize = 5;
 
 /// Appends a message as gRPC frames it.
@@ -254,7 +255,7 @@ pub(super) fn push(message: &ProcessingResponse, out: &mut VecDeque<Bytes>) {
     out.push_back(frame.freeze());
 }
 
-/// The same for an answer to a request's body, with the body in the place of the client's, or as a part of it.
+/// The same for an answer to a request's body, with the body instead of the client's, or as a part of it.
 pub(super) fn push_with_body(
     message: &ProcessingResponse,
     common: &CommonResponse,
@@ -262,7 +263,7 @@ pub(super) fn push_with_body(
     out: &mut VecDeque<Bytes>,
 ) {
     let (message, common) = (message.encode_to_vec(), common.encode_to_vec());
-    // From outside in: what stands in a message beside the field that goes on inwards, and that field's number.
+    // From outside in: the fields of a message beside the nested one, and the nested field's number.
     let (request_body, response, body_mutation) = ((&*message, 3), (&[][..], 1), (&*common, 3));
     let whole = (&[][..], 1);
     let streamed_response = (&[][..], 3);

@@ -1,4 +1,4 @@
-//! Which headers change on the way: what is taken from a request, what it gets, what an answer loses.
+//! Headers: those removed from a request, those added to it, and those removed from a response.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::operation::ModelPlace;
 use crate::routing::provider;
 
-/// Envoy's own header that bounds the time until an attempt's answer headers. It does so without a retry policy too,
+/// Envoy's own header that bounds the time until an attempt's response headers. It does so without a retry policy too,
 /// and unlike the route's timeout it does not cut a stream that has begun.
 pub(super) const TIME_LIMIT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
@@ -20,7 +20,7 @@ pub fn unwanted_request_header(name: &str) -> Option<&'static str> {
     private::ALL.iter().chain(provider::CLIENT_HEADERS_REMOVED).copied().find(|unwanted| *unwanted == name)
 }
 
-/// Returns whether an answer's header of this name must not reach the client; gives the name as a constant.
+/// Returns whether a response's header of this name must not reach the client; gives the name as a constant.
 #[must_use]
 pub fn unwanted_response_header(name: &str) -> Option<&'static str> {
     let private = private::ALL.iter().chain(&private::SERVED);
@@ -34,7 +34,7 @@ pub(super) fn less_forwarded(mut unwanted: Vec<&'static str>, api: &Api) -> Vec<
     unwanted
 }
 
-/// Returns those of an answer's headers that the client must not see. A redirection may repeat the path that was asked
+/// Returns those of a response's headers that the client must not see. A redirection may repeat the path that was asked
 /// for, with a key in its query.
 pub(super) fn unseen(unwanted: Vec<&'static str>, api: &Api, endpoint: Option<&Endpoint>) -> Vec<&'static str> {
     let mut unwanted = less_forwarded(unwanted, api);
@@ -64,7 +64,7 @@ pub(super) fn clients_own(mutation: &mut Mutation, route: &Route) -> Vec<Cow<'st
     later
 }
 
-/// Returns those that requests of a policy may go to.
+/// Returns the endpoints to which a policy's requests may go.
 fn endpoints(route: &Route) -> impl Iterator<Item = &Endpoint> {
     let policy = route.policy();
     let stateful = policy.stateful.iter().map(|stateful| &*stateful.endpoint);
@@ -84,7 +84,7 @@ pub(super) fn send(
     mutation.remove.retain(|name| name != private::CLUSTER);
     mutation.set.push((private::CLUSTER.into(), route.cluster(endpoint).into_owned()));
     if head.tls != Some(endpoint.origin.tls) {
-        // HTTP/2 tells it to the provider, and Envoy would tell the client's.
+        // HTTP/2 sends the scheme to the provider, and Envoy would send the client's.
         mutation.set.push((":scheme".into(), endpoint.origin.scheme().to_owned()));
     }
     change(mutation, ":authority", &head.authority, endpoint.authority.as_str().into());
@@ -97,7 +97,7 @@ pub(super) fn send(
     mutation.clear_route_cache = true;
 }
 
-/// Sets a header to what it is not yet: Envoy's work for one that stays as it is can be saved.
+/// Sets a header unless it has the value already, which saves Envoy's work for it.
 fn change(mutation: &mut Mutation, name: &'static str, is: &str, to: Cow<'_, str>) {
     if is != to {
         mutation.set.push((name.into(), to.into_owned()));
@@ -105,7 +105,7 @@ fn change(mutation: &mut Mutation, name: &'static str, is: &str, to: Cow<'_, str
 }
 
 fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
-    // What a client sends in the place of another endpoint's credential is not this one's to see.
+    // A header that carries another endpoint's credential must not reach this endpoint when the client sends it.
     for other in endpoints(route) {
         if let Credential::Header(name, _) = &other.credential
             && !provider::CLIENT_HEADERS_REMOVED.contains(&&**name)
@@ -127,13 +127,13 @@ fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
     }
 }
 
-/// Returns what an answer loses, and whether Envoy is asked for another attempt.
+/// Returns the mutation of a response: the headers that it loses, and the request for another attempt.
 pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
     let set = if retry { vec![(private::RETRY.into(), "1".to_owned())] } else { Vec::new() };
     Mutation { set, remove: remove.into_iter().map(Cow::Borrowed).collect(), ..Mutation::default() }
 }
 
-/// Returns what the client is told of who served it.
+/// Returns the headers that report the decision to the client.
 pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
     if !attempt.request.route.policy().decision_headers {
         return Vec::new();

@@ -11,7 +11,7 @@ pub(super) fn is_identity(encoding: &str) -> bool {
     encoding.trim().eq_ignore_ascii_case("identity")
 }
 
-/// What a body is by its content type.
+/// The format of a body, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyKind {
     /// JSON, or not said.
@@ -47,13 +47,12 @@ pub(super) fn is_json(content_type: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Returns what the operation of an admitted request needs.
+/// Returns the form of an admitted request's operation.
 pub(super) fn form_of(route: &Route) -> Option<&RequestForm> {
     route.operation().map(|operation| &operation.form)
 }
 
-/// Returns what is known of a whole request: its model may be elsewhere than in the body, and then the body may be
-/// anything.
+/// Reads the facts of a complete request. Where its model is not in the body, the body may be anything.
 pub(super) fn facts<'b>(head: &'b RequestHead, body: &'b [u8], route: &Route) -> Result<BodyFacts<'b>, Refusal> {
     let Some(form) = form_of(route) else { return BodyFacts::read(body).map_err(Refusal::Body) };
     let elsewhere = form.model != ModelPlace::Body;
@@ -71,7 +70,7 @@ pub(super) fn facts<'b>(head: &'b RequestHead, body: &'b [u8], route: &Route) ->
     Ok(facts)
 }
 
-/// Returns what becomes of the model in a body: where another place names it, a body that repeats it must agree.
+/// Returns the edit of the model in a body. Where the model is named elsewhere, a body that repeats it must agree.
 pub(super) fn model_edit<'t>(target: &'t Target, route: &Route) -> ModelEdit<'t> {
     let model = target.model.as_str();
     match (form_of(route).map(|form| &form.model), target.endpoint.provider.body_prefix) {

@@ -36,9 +36,9 @@ pub(super) struct Classifying {
     route: Route,
 }
 
-/// Where a request goes, with which body; or what must be known before that.
+/// The destination of a request and its body, or the question that must be answered first.
 enum Choice {
-    /// `None`: the body goes on as it came, if there is one.
+    /// `None`: the body is forwarded unchanged, if there is one.
     Sent(Sent, Option<Pieces>),
     Ask(Route, Question),
 }
@@ -139,7 +139,7 @@ impl Exchange {
         (action, Next::More)
     }
 
-    /// Returns what can be refused before the body is sent.
+    /// Returns the refusal that the headers alone decide, before the body is sent.
     fn refusal_of_head(
         &self,
         head: &RequestHead,
@@ -209,7 +209,7 @@ impl Exchange {
         self.decide(whole, Admitted::Classified(route, classification), now)
     }
 
-    /// Returns the request is whole: ask what must be asked first, else choose, edit, send.
+    /// Decides on a complete request: asks the classifier if the policy needs it, else chooses, edits and sends.
     fn decide(&mut self, whole: Whole, admitted: Admitted, now: Instant) -> (Action, Next) {
         if let (Some(body), Admitted::First(_)) = (&whole.body, &admitted) {
             self.gateway.telemetry.body(body.len());
@@ -289,7 +289,7 @@ impl Exchange {
         Ok(Choice::Sent(Sent::Target(attempt), changed))
     }
 
-    /// Tells of a decision.
+    /// Completes a decision's times and reports it.
     fn decided(&self, mut decision: Decision, now: Instant) -> Arc<Decision> {
         decision.waited = now.saturating_duration_since(self.began.unwrap_or(now));
         decision.worked = now.elapsed();
@@ -325,7 +325,7 @@ impl Exchange {
     }
 }
 
-/// Returns the body refers to something at one account: its own model stays, if that account's provider has it.
+/// Pins a request whose body refers to state at one account. It keeps its own model, if that account's provider has it.
 fn pinned(route: Route, facts: &BodyFacts<'_>, key: &str) -> Result<Sent, Refusal> {
     let Some(stateful) = &route.policy().stateful else {
         return Err(Refusal::Stateful { what: key.to_owned() });

@@ -1,4 +1,4 @@
-//! The answer half of an exchange: what it says of the target, and whether the client gets it.
+//! The response half of an exchange: what it says of the target, and whether the client gets it.
 
 use std::time::{Duration, Instant};
 
@@ -10,32 +10,32 @@ use crate::routing::outcome::inspection::{BodyFormat, ErrorFacts, MAX_BYTES, Sta
 use crate::routing::outcome::quota::Quota;
 use crate::routing::outcome::{Origin, Outcome};
 
-/// How long an error's body may take. It comes with its headers, as a rule; without it the status decides.
+/// The time limit of an error's body, which usually arrives with its headers. Without it the status decides.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 
 /// The longest that headers are held back: below `max_message_timeout` (60 s) of the shipped Envoy files.
 const MAX_HOLD: Duration = Duration::from_secs(50);
 
-/// The headers of an answer.
+/// The headers of a response.
 #[derive(Debug)]
 pub struct ResponseHead {
     /// Its status.
     pub status: u16,
-    /// What it says of the target's quota.
+    /// The target's quota, as the headers report it.
     pub quota: Quota,
-    /// Who made it.
+    /// The origin of the response.
     pub origin: Origin,
-    /// Those headers present that the client must not see.
+    /// The headers present that the client must not see.
     pub unwanted: Vec<&'static str>,
     /// Whether it has no body.
     pub end_of_stream: bool,
-    /// What it calls itself where a header says so, as AWS does.
+    /// The error type in a header, as AWS sends it.
     pub error_type: Option<String>,
-    /// What its body is, where that can be read.
+    /// The format of its body, if the router can read it.
     pub kind: Option<BodyFormat>,
 }
 
-/// An answer whose headers are held back while its start is looked at.
+/// A response whose headers are held back while its start is inspected.
 #[derive(Debug)]
 pub(super) struct Inspection {
     head: RequestHead,
@@ -65,7 +65,7 @@ impl Exchange {
         }
         let looked_at = attempt.request.route.policy().inspect_first_event && answer.kind.is_some();
         if answer.end_of_stream && outcome.is_served() && looked_at {
-            // An answer that can be read and has nothing to read.
+            // A response that can be read and has nothing to read.
             outcome = Outcome::Failed { asked: None };
         }
         let time_limit = self.inspection_time(&head, &attempt, &answer, &outcome, begun, now);
@@ -87,7 +87,7 @@ impl Exchange {
         }
     }
 
-    /// Returns how long the start of an answer may be waited for; `None` if it is not looked at.
+    /// Returns the longest wait for the start of a response; `None` if it is not inspected.
     fn inspection_time(
         &self,
         head: &RequestHead,
@@ -140,7 +140,7 @@ impl Exchange {
         }
     }
 
-    /// Returns the start did not come in time: an error's status decides, a success that stalls is a failure.
+    /// Decides when the start of a response is late: an error's status decides, and a success that stalls is a failure.
     pub(super) fn on_late_response(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Action, Next) {
         if inspection.answer.status < 400 {
             inspection.outcome = Outcome::Failed { asked: None };
@@ -148,7 +148,7 @@ impl Exchange {
         (Action::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
     }
 
-    /// Tells the target, and says what becomes of the answer: the client gets it, or the next candidate is tried.
+    /// Settles the attempt and decides on the response: the client gets it, or the next candidate is tried.
     fn conclude(&self, inspection: Inspection, now: Instant) -> Mutation {
         let Inspection { head, attempt, answer, mut outcome, begun, .. } = inspection;
         if attempt.target().endpoint.credential.is_clients() {
@@ -171,7 +171,7 @@ impl Exchange {
         if goes_on {
             let mut mutation = headers::answer(unwanted, true);
             if answer.status < 400 {
-                // For Envoy's log; the outer route discards the answer.
+                // For Envoy's log; the outer route discards the response.
                 mutation.set.push((":status".into(), "503".to_owned()));
             }
             mutation.metadata = Some(Box::new(Metadata::of("outcome", outcome.label())));
@@ -189,7 +189,7 @@ impl Inspection {
         self.outcome.refined(facts, self.attempt.target().endpoint.provider)
     }
 
-    /// Returns an error under a 200 has no status to go by.
+    /// Returns the outcome of an error under a 200, which has no status to go by.
     fn refine_bad(&self, facts: &ErrorFacts) -> Outcome {
         Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
     }

@@ -1,4 +1,4 @@
-//! The attempts that Envoy has been asked for and that have not arrived yet.
+//! Attempts that Envoy has been asked for and that have not arrived yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use super::Attempt;
 use crate::model_name::ModelName;
 
-/// More waiting attempts than this, and no further one is asked for: the client gets the answer that there is.
+/// The most waiting attempts. At the bound no further one is asked for, and the client gets the response that there is.
 const MAX_WAITING: usize = 16_384;
 
-/// Envoy asks again within milliseconds; what has not arrived by then never will (the client left).
+/// Envoy asks again within milliseconds. An attempt that has not arrived by then never will: the client left.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// What an attempt finds that Envoy makes after an earlier one.
+/// The entry that a further attempt finds.
 #[derive(Debug)]
 pub(super) enum NextAttempt {
-    /// Its target, chosen already.
+    /// An attempt whose target is chosen.
     Attempt(Box<Attempt>),
-    /// Envoy asks by itself where an answer breaks off, and the request had no further attempt.
+    /// No attempt is left. Envoy asks by itself when a response breaks off.
     UsedUp,
 }
 
@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 impl Attempts {
-    /// Takes what waits under an id.
+    /// Takes the entry of an id.
     pub(super) fn take(&self, id: &str, now: Instant) -> Option<NextAttempt> {
         let mut waiting = self.lock();
         waiting.sweep(now);
@@ -77,7 +77,7 @@ pub(super) struct Reserved<'a> {
 }
 
 impl Reserved<'_> {
-    /// Lets a chosen attempt wait, and names its target.
+    /// Stores a chosen attempt and returns its target.
     pub(super) fn choose(self, id: String, next: Box<Attempt>, now: Instant) -> NextTarget {
         let target = next.target();
         let named = NextTarget { model: target.model.clone(), endpoint: Arc::clone(&target.endpoint.name) };
@@ -85,7 +85,7 @@ impl Reserved<'_> {
         named
     }
 
-    /// Lets it wait.
+    /// Stores the entry.
     pub(super) fn put(self, id: String, next: NextAttempt, now: Instant) {
         self.attempts.lock().by_id.insert(id, (now, next));
     }
@@ -98,7 +98,7 @@ impl Drop for Reserved<'_> {
 }
 
 impl Waiting {
-    /// Now and then drops those that never arrived, which frees their probes.
+    /// Drops, from time to time, the attempts that never arrived, which frees their probes.
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= MAX_AGE) {
             self.swept = Some(now);

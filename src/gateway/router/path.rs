@@ -9,7 +9,7 @@ use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::operation::ModelPlace;
 use crate::routing::provider::is_credential_parameter;
 
-/// All but RFC 3986's unreserved characters: AWS signs a path with `%3A` in the place of `:`, and it means the same to
+/// All but RFC 3986's unreserved characters: AWS signs a path with `%3A` instead of `:`, and it means the same to
 /// everyone else.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

@@ -1,4 +1,4 @@
-//! A request: one request's way through its candidates, attempt by attempt.
+//! The attempts of one request: its way through the candidates.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,52 +15,52 @@ use crate::routing::suspension::{Availability, Dispatch, PendingFailure};
 /// The outcome of an attempt whose response broke off while its headers were held.
 pub const BROKEN_OFF: &str = "broken_off";
 
-/// What a request keeps from its first attempt to its last.
+/// The state that a request keeps from its first attempt to its last.
 #[derive(Debug)]
 pub struct RequestAttempts {
-    /// Where it belongs.
+    /// The request's route.
     pub route: Route,
     limits: Limits,
-    /// How long an attempt of its own may take, and until when all of them.
+    /// The time limit of each attempt.
     attempt_limit: Duration,
     deadline: Instant,
     /// The candidates, as indices into the policy's targets.
     order: Vec<usize>,
-    /// How far into the order it has come.
+    /// The position in the order.
     position: usize,
-    /// The candidates that were passed over since the last one was taken, with the reason.
+    /// The candidates skipped since the last one was taken, each with the reason.
     skipped: Vec<(usize, Availability)>,
-    /// The target of the attempt before, and what came of it.
+    /// The target and the outcome of the previous attempt.
     after: Option<(usize, &'static str)>,
     /// The attempts begun.
     attempts: u32,
-    /// What was asked about the request before its candidates were known; no attempt asks again.
+    /// The classification of the request; no attempt asks again.
     pub classification: Option<Classification>,
-    /// What the failed attempts hold against their targets, should another one serve.
+    /// Failures that are confirmed against their targets if another one serves the request.
     pending_failures: Vec<PendingFailure>,
 }
 
-/// One attempt of a request: a target taken.
+/// One attempt: a target that was taken.
 #[derive(Debug)]
 pub struct Attempt {
-    /// The request's way so far.
+    /// The request's attempts so far.
     pub request: RequestAttempts,
-    /// How long until it must have brought headers.
+    /// The time limit for the response's headers.
     pub time_limit: Duration,
-    /// What was decided, once the attempt has arrived.
+    /// The decision, once the attempt has arrived.
     pub decision: Option<Arc<Decision>>,
     target: usize,
     dispatch: Dispatch,
 }
 
-/// What became of a candidate.
+/// The state of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CandidateState {
-    /// It could not be had.
+    /// It was not available.
     Skipped(Availability),
-    /// It serves this attempt.
+    /// It was taken for this attempt.
     Taken,
-    /// It is tried when those before it fail.
+    /// It comes later in the order.
     Behind,
 }
 
@@ -104,10 +104,10 @@ impl RequestAttempts {
         })
     }
 
-    /// Takes the next candidate that can be had.
+    /// Takes the next candidate that is available.
     ///
     /// # Errors
-    /// The request itself: none is left.
+    /// Nothing is left: returns the request.
     pub(super) fn next(mut self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
         self.skipped.clear();
         while let Some(&target) = self.order.get(self.position) {
@@ -123,7 +123,7 @@ impl RequestAttempts {
     /// Takes the candidate whose suspension ends first: there is none that is not suspended.
     ///
     /// # Errors
-    /// The request itself: there is no candidate at all.
+    /// There is no candidate at all: returns the request.
     pub(super) fn least_bad(self, now: Instant) -> Result<Box<Attempt>, Box<Self>> {
         let remaining = |&(_, availability): &(usize, Availability)| remaining(availability, now);
         let Some(&(target, _)) = self.skipped.iter().min_by_key(|passed| remaining(passed)) else {
@@ -155,7 +155,7 @@ impl RequestAttempts {
         self.next(now).map_err(|request| request.route.policy().budget.give_back()).ok()
     }
 
-    /// Returns how long until the first of the candidates that were passed over may be tried again.
+    /// Returns how long until the first of the candidates that were skipped may be tried again.
     pub(super) fn until_available(&self, now: Instant) -> Duration {
         self.skipped.iter().map(|&(_, availability)| remaining(availability, now)).min().unwrap_or_default()
     }
@@ -164,7 +164,7 @@ impl RequestAttempts {
 fn remaining(availability: Availability, now: Instant) -> Duration {
     match availability {
         Availability::Suspended(until) => until.saturating_duration_since(now),
-        // Its probe may succeed at any moment.
+        // A probe is due or under way, which may succeed at any moment.
         _ => Duration::ZERO,
     }
 }
@@ -176,13 +176,13 @@ impl Attempt {
         &self.request.route.policy().targets[self.target]
     }
 
-    /// Returns which attempt of its request it is, from 1.
+    /// Returns the attempt's number within its request, from 1.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.request.attempts
     }
 
-    /// Returns who was asked about the request.
+    /// Returns the name of the classifier that was asked about the request.
     #[must_use]
     pub fn classifier(&self) -> Option<Arc<str>> {
         match &self.request.route.policy().strategy {
@@ -221,18 +221,18 @@ impl Attempt {
         all.map(|(target, fate)| (&targets[target], fate))
     }
 
-    /// Returns the target of the attempt before, and what came of it.
+    /// Returns the target and the outcome of the previous attempt.
     pub fn after(&self) -> Option<(&Target, &'static str)> {
         self.request.after.map(|(target, outcome)| (&self.request.route.policy().targets[target], outcome))
     }
 
-    /// Returns the candidates that came before and could not be had, with the reason.
+    /// Returns the earlier candidates that were not available, each with the reason.
     pub fn skipped(&self) -> impl Iterator<Item = (&Target, Availability)> {
         let targets = &self.request.route.policy().targets;
         self.request.skipped.iter().map(|&(target, availability)| (&targets[target], availability))
     }
 
-    /// Returns what came of it is not known; if another target serves, this one failed.
+    /// Gives up an attempt whose result is not known. If another target serves the request, this one failed.
     pub(super) fn abandon(self) -> RequestAttempts {
         let Self { mut request, dispatch, target, .. } = self;
         request.after = Some((target, BROKEN_OFF));
@@ -240,7 +240,8 @@ impl Attempt {
         request
     }
 
-    /// Tells the target what came of it; when it served, those that failed before it are told so.
+    /// Records the outcome at the target. If it served the request, the targets that failed before it are confirmed as
+    /// failing.
     pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> RequestAttempts {
         let Self { mut request, dispatch, target, .. } = self;
         request.after = Some((target, outcome.label()));

@@ -138,7 +138,7 @@ fn shadow(draft: &Draft<'_>, claim: &Claim, groups: &Groups<'_>) -> Option<usize
     let mut by = None;
     for (host, base_path) in draft.spots() {
         let path = format!("{base_path}{}", claim.path());
-        // What stands behind a placeholder cannot be told from here.
+        // What a placeholder matches is not known here.
         let known = path.find("/{").map_or(path.len(), |at| at);
         let ends = path[..known].match_indices('/').map(|(at, _)| at).chain([known]).rev();
         let longer = ends.filter(|end| *end > base_path.len());

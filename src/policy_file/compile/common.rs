@@ -1,4 +1,4 @@
-//! What a policy does beside choosing: budget, inspection, what is told to clients.
+//! What a policy does beside choosing: retry budget, inspection, decision headers.
 
 use crate::document::decode::At;
 use crate::document::problem::Report;

@@ -41,7 +41,7 @@ pub(super) fn credential(
     match form {
         Auth::Passthrough => Some(Credential::Passthrough),
         Auth::AwsSigv4(signature) => sigv4(signature, report).map(Credential::AwsSigV4),
-        // A secret that is not there has been told of, and is an error where that matters.
+        // A missing secret has already been reported.
         keyed => match key {
             Some(key) => with_key(keyed, &key, raw.api_key.as_ref().map_or(auth.place, |key| key.place), report),
             None => Some(Credential::None),

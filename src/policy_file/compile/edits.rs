@@ -27,7 +27,7 @@ pub(super) fn edits(at: &At<raw::Edits>, report: &mut Report) -> BodyEdits {
     edits
 }
 
-/// The keys edited so far: each may be named once, because it would depend on the order what comes of it.
+/// The keys edited so far: each may be named once, because the result would depend on the order.
 struct Keys<'r> {
     seen: HashMap<String, (Place, &'static str)>,
     report: &'r mut Report,

@@ -42,7 +42,7 @@ impl<'a, T> Declared<'a, T> {
 pub(super) struct CompiledEndpoint<'a> {
     pub(super) endpoint: Option<(EndpointKey, Arc<Endpoint>)>,
     pub(super) provider: Option<&'a str>,
-    /// The environment that it is reserved for, and where that stands.
+    /// The environment that it is reserved for, and the place that says so.
     pub(super) reserved: Option<(Environment, Place)>,
 }
 
@@ -153,7 +153,7 @@ fn sorted<'a, T>(declared: &Declared<'a, T>) -> Vec<&'a str> {
     names.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Returns whether a name may stand in a header; if not, that is reported.
+/// Returns whether a name can be part of a header; if not, that is reported.
 fn header_safe(place: Place, what: &str, name: &str, report: &mut Report) -> bool {
     let safe = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
     if !safe {

@@ -1,4 +1,4 @@
-//! Intelligent policies: rules that a classifier can tell apart, and their targets.
+//! Intelligent policies: rules that a classifier can distinguish, and their targets.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ fn wording<'a>(prompt: Option<&'a At<String>>, report: &mut Report) -> Option<&'
     Some(text)
 }
 
-/// Reports names that an answer could not tell apart.
+/// Reports rule names that an answer could not distinguish.
 fn told_apart(rules: &[At<Rule>], report: &mut Report) {
     let mut seen = HashMap::new();
     for name in rules.iter().filter_map(|rule| Some(&rule.get()?.name)) {

@@ -120,7 +120,7 @@ pub(super) fn built_in(place: Place, api: &str, endpoints: &[&Endpoint], report:
     let Some((first, rest)) = endpoints.split_first() else { return Vec::new() };
     let common = |one: &&Operation| rest.iter().all(|endpoint| endpoint.operations.iter().any(|other| other == *one));
     let claims: Vec<_> = first.operations.iter().filter(common).collect();
-    let alike = rest.iter().all(|other| other.provider.shape == first.provider.shape); // else that is told
+    let alike = rest.iter().all(|other| other.provider.shape == first.provider.shape); // otherwise that is reported
     if let Some(other) = rest.first().filter(|_| alike && claims.is_empty() && !first.operations.is_empty()) {
         let message = format!("the endpoints of API {} have no operation in common", shown(api));
         report.error_with(place, message, nothing_in_common(first, other));

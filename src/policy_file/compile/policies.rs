@@ -262,7 +262,7 @@ fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Re
     weights
 }
 
-/// Returns the weight; 1 in the place of one that was wrong, so that nothing more is said about it.
+/// Returns the weight; 1 instead of one that was wrong, so that nothing more is said about it.
 fn weight(at: &At<raw::Weight>, report: &mut Report) -> u32 {
     match at.get() {
         Some(raw::Weight(weight)) if *weight > HEAVIEST => {

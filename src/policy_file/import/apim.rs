@@ -133,7 +133,7 @@ fn api<'a>(
     draft.endpoints.extend(endpoints.into_parts(&vendor.name, name, &draft.endpoints, report));
 }
 
-/// What is told there by the key that a client has, and here by Envoy or not at all.
+/// Reports an environment that is decided there by the client's key, and here by Envoy or not at all.
 fn told(name: &Node, environment: &str, has_policy: bool, report: &mut Report) {
     let api = shown(name.text().unwrap_or_default());
     match (environment, has_policy) {

@@ -158,7 +158,7 @@ fn side<'a>(
     side
 }
 
-/// Puts together what the same policies decide on. What none decides on is told.
+/// Groups the routes that the same policies decide on. Routes without a policy are reported.
 fn groups<'a>(
     api: &Object<'a>,
     sides: &[Side<'a>; 2],

@@ -8,7 +8,7 @@ use super::tree::{map, text};
 use crate::document::problem::{Place, Report};
 use crate::document::yaml::Node;
 
-/// How a credential travels.
+/// The form in which a credential is sent.
 #[derive(Clone, Copy)]
 pub(super) enum Form<'a> {
     /// In a header of this name, which it is the whole value of.
@@ -84,7 +84,7 @@ fn authorization(
     }
 }
 
-/// Returns what base64 stands for; it is concealed like what it was made of.
+/// Returns the decoded value of base64 text, which is concealed like the text.
 pub(super) fn decoded(text: &str, what: &str, place: Place, report: &mut Report) -> Option<String> {
     let letters: String = text.split_whitespace().collect();
     match STANDARD.decode(letters).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {

@@ -1,4 +1,4 @@
-//! A draft: our own policy file as a tree, and what is told of each part of it.
+//! A draft: our own policy file as a tree, with comments on its parts.
 
 use crate::document::problem::Place;
 use crate::document::yaml::{Node, Value};

@@ -19,22 +19,22 @@ pub struct Classifier {
     pub url: At<String>,
     /// The model; `azure_openai` has it in the URL.
     pub model: Option<At<String>>,
-    /// Where the credential comes from; local servers need none.
+    /// The source of the credential; local servers need none.
     pub api_key: Option<At<ApiKey>>,
     /// Until a request goes to the default, whatever the classifier does. 3s when absent.
     pub timeout: Option<At<Interval>>,
     /// Calls at once; further requests go to the default. 256 when absent.
     #[schemars(range(min = 1, max = 10_000))]
     pub concurrency: Option<At<Count>>,
-    /// How often a call is made again, within `timeout`, that failed and may go better. 0 when absent.
+    /// The number of retries, within `timeout`, of a call that failed for a temporary reason. 0 when absent.
     #[schemars(range(max = 3))]
     pub retries: Option<At<Count>>,
     /// Failures in a row that suspend it. 5 when absent.
     #[schemars(range(min = 1, max = 100))]
     pub suspend_after: Option<At<Count>>,
-    /// How long it is not asked then; `0s` is never. 30s when absent.
+    /// The time for which it is not asked then; `0s` means never. 30s when absent.
     pub suspend: Option<At<Interval>>,
-    /// How long a decision is remembered; `0s` is not at all. 10m when absent.
+    /// The time for which a decision is cached; `0s` means not at all. 10m when absent.
     pub cache: Option<At<Interval>>,
     /// The most decisions that are remembered. 10000 when absent.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -42,19 +42,19 @@ pub struct Classifier {
     /// The most characters of a content that it is shown: of a longer one head and tail. 8000 when absent.
     #[schemars(range(min = 100, max = 1_000_000))]
     pub max_content: Option<At<Count>>,
-    /// How it is made to keep to the allowed answers; `schema` when absent.
+    /// The way in which it is restricted to the allowed answers; `schema` when absent.
     pub answer: Option<At<AnswerForm>>,
     /// Changes of the request to it, for servers that refuse or need some keys.
     pub body: Option<At<Edits>>,
 }
 
-/// How a classifier is made to keep to the allowed answers.
+/// The way in which a classifier is restricted to the allowed answers.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerForm {
     /// By a JSON schema (`response_format`).
     Schema,
-    /// By being told so, for servers that have no schemas.
+    /// By instructions alone, for servers without schemas.
     Text,
 }
 

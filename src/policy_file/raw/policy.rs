@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use super::{Count, Edits, Interval, Target};
 use crate::document::decode::{At, SHORT_FORM};
 
-/// What happens to a request while every candidate is suspended.
+/// The treatment of a request while every candidate is suspended.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AllSuspended {
@@ -19,7 +19,7 @@ pub enum AllSuspended {
     LeastBad,
 }
 
-/// What is the request's own fault and goes on to the next candidate all the same.
+/// Which of the request's own faults are tried at the next candidate anyway.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NextOn {
@@ -53,10 +53,10 @@ macro_rules! policy {
         #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
         #[schemars(deny_unknown_fields)]
         pub struct $name {
-            /// How long a failing target is not chosen; `0s` is never. 30s when absent.
+            /// The duration of a failing target's suspension; `0s` means never. 30s when absent.
             pub suspend: Option<At<Interval>>,
-            /// The same for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when
-            /// absent.
+            /// The duration for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend`
+            /// when absent.
             pub quota_suspend: Option<At<Interval>>,
             /// Failures in a row, of different requests, that suspend a target. 3 when absent.
             #[schemars(range(min = 1, max = 100))]
@@ -64,25 +64,26 @@ macro_rules! policy {
             /// Attempts for one request, the first included. 5 when absent.
             #[schemars(range(min = 1, max = 10))]
             pub attempts: Option<At<Count>>,
-            /// Until the answer's headers, when the request asked for a stream. 30s when absent.
+            /// The time limit until the response's headers, if the request asked for a stream. 30s when absent.
             pub first_byte_timeout: Option<At<Interval>>,
-            /// Until the answer's headers otherwise: they come after generation. 300s when absent.
+            /// The time limit until the response's headers otherwise: they follow generation. 300s when absent.
             pub request_timeout: Option<At<Interval>>,
-            /// Until the headers of the last attempt's answer. 600s when absent.
+            /// The time limit until the headers of the last attempt's response. 600s when absent.
             pub overall_timeout: Option<At<Interval>>,
             /// Further attempts for a hundred requests, beyond a reserve for sudden outages. 100 when absent.
             #[schemars(range(max = 1000))]
             pub retry_budget_percent: Option<At<Count>>,
-            /// What happens to a request while every candidate is suspended; `refuse` when absent.
+            /// The treatment of a request while every candidate is suspended; `refuse` when absent.
             pub all_suspended: Option<At<AllSuspended>>,
-            /// Whether a success is looked at until its first event: some errors come under a 200. No when absent.
+            /// Whether the start of a successful response is inspected, up to its first event: some errors are returned
+            /// with status 200. No when absent.
             pub inspect_first_event: Option<At<bool>>,
-            /// What is the request's own fault and goes on to the next candidate all the same.
+            /// Which of the request's own faults are tried at the next candidate anyway.
             pub next_on: Option<At<Vec<At<NextOn>>>>,
-            /// Whether clients are told which target served them. Yes when absent.
+            /// Whether response headers report which target served the request. Yes when absent.
             pub decision_headers: Option<At<bool>>,
-            /// Where requests go that exist only at the account that made them: files, batches, stored responses.
-            /// They are refused when absent.
+            /// The endpoint for requests that refer to state at one account: files, batches, stored responses. Such
+            /// requests are refused when absent.
             pub stateful_endpoint: Option<At<String>>,
             $($own)*
         }
@@ -126,7 +127,7 @@ policy! {
         /// One for each primary model.
         #[schemars(length(min = 1))]
         pub entries: At<Vec<At<Entry>>>,
-        /// What becomes of requests for a model that is no entry's primary; `refuse` when absent.
+        /// What happens to requests for a model that is no entry's primary; `refuse` when absent.
         pub other_models: Option<At<OtherModels>>,
     }
 }
@@ -177,19 +178,19 @@ pub struct Entry {
     pub primary: At<Target>,
     /// Tried in this order when it fails.
     pub fallbacks: Option<At<Vec<At<Target>>>>,
-    /// How long a failing target is not chosen; `0s` is never. The policy's when absent.
+    /// The duration of a failing target's suspension; `0s` means never. The policy's when absent.
     pub suspend: Option<At<Interval>>,
     /// The same for a target whose quota is used up. The policy's when absent.
     pub quota_suspend: Option<At<Interval>>,
-    /// Until the answer's headers, when the request asked for a stream. The policy's when absent.
+    /// The time limit until the response's headers, if the request asked for a stream. The policy's when absent.
     pub first_byte_timeout: Option<At<Interval>>,
-    /// Until the answer's headers otherwise. The policy's when absent.
+    /// The time limit until the response's headers otherwise. The policy's when absent.
     pub request_timeout: Option<At<Interval>>,
-    /// Until the headers of the last attempt's answer. The policy's when absent.
+    /// The time limit until the headers of the last attempt's response. The policy's when absent.
     pub overall_timeout: Option<At<Interval>>,
 }
 
-/// What becomes of requests for a model that is no entry's primary.
+/// What happens to requests for a model that is no entry's primary.
 #[derive(Clone, Debug)]
 pub enum OtherModels {
     /// `refuse`, or the name of an endpoint, which serves any model of its provider's list.

@@ -1,4 +1,4 @@
-//! Values with a form of their own: durations, weights, operations, secrets.
+//! Values with their own syntax: durations, weights, operations, secrets.
 
 use std::fmt;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub enum Operation {
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PathMethods {
-    /// The path; `{…}` stands for one segment.
+    /// The path; `{…}` matches one segment.
     #[schemars(regex(pattern = "^/"))]
     pub path: At<String>,
     /// The methods; `POST` when absent.

@@ -15,7 +15,7 @@ impl HostPattern {
     /// Reads a pattern; case does not matter.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// The mistake, and its correction.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let lower = text.to_ascii_lowercase();
         let (below, host) = match lower.strip_prefix("*.") {

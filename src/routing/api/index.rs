@@ -27,25 +27,25 @@ struct Entry {
     environment: Environment,
 }
 
-/// What the index says of a request.
+/// The index's result for a request.
 #[derive(Debug)]
 pub enum Match<'a> {
     /// It is an operation of this API.
     Operation {
         /// The API.
         api: &'a Arc<Api>,
-        /// The environment that the host stands for.
+        /// The environment that the host belongs to.
         environment: Environment,
-        /// Which of its operations.
+        /// The index of the operation.
         operation: usize,
     },
     /// It is below the base path of these APIs, which share host and base path, but an operation of none.
     Other {
         /// The APIs.
         apis: Vec<&'a Arc<Api>>,
-        /// The environment that the host stands for.
+        /// The environment that the host belongs to.
         environment: Environment,
-        /// What follows the base path.
+        /// The path after the base path.
         operation: &'a str,
     },
     /// No API is at that host and path.
@@ -110,7 +110,7 @@ fn insert(paths: &mut Paths, api: &Arc<Api>, environment: Environment) {
     paths.entry(api.base_path.clone()).or_default().push(entry);
 }
 
-/// Returns the longest base path wins; an operation that its APIs lack is not looked for under a shorter one.
+/// Finds the API by the longest base path. An operation that its APIs lack is not searched under a shorter one.
 fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str) -> Option<Match<'a>> {
     let slashes = path.rmatch_indices('/').map(|(slash, _)| slash);
     let (split, entries) =

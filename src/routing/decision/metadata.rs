@@ -1,4 +1,4 @@
-//! What Envoy is told of a decision or an outcome, for its own log.
+//! What Envoy is given of a decision or an outcome, for its own log.
 
 /// Named texts, kept together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

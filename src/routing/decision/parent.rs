@@ -1,4 +1,4 @@
-//! The span that a client says its request belongs to. Source: W3C Trace Context, `traceparent`.
+//! The client's span, to which a request belongs. Source: W3C Trace Context, `traceparent`.
 
 /// A span of the client's, or of Envoy's where that traces as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

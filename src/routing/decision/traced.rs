@@ -1,4 +1,4 @@
-//! What a span tells beside the decision, noted only where a request is traced. Source: OpenTelemetry's semantic
+//! What a span reports beside the decision; recorded only where a request is traced. Source: OpenTelemetry's semantic
 //! conventions for generative AI.
 
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::routing::operation::Operation;
 pub struct Traced {
     /// The span that it belongs to.
     pub parent: Parent,
-    /// Where the attempt is served.
+    /// The origin that serves the attempt.
     pub origin: Arc<Origin>,
     /// Whose API it speaks, by `gen_ai.provider.name`.
     pub provider: &'static str,
-    /// What is asked for, by `gen_ai.operation.name`, where that has a name for it.
+    /// The operation's name by `gen_ai.operation.name`, if the convention has one.
     pub operation: Option<&'static str>,
 }
 
 impl Traced {
-    /// Of an attempt at this endpoint.
+    /// Creates the facts of an attempt at this endpoint.
     #[must_use]
     pub fn new(parent: Parent, operation: Option<&Operation>, endpoint: &Endpoint) -> Self {
         let operation = operation.and_then(|operation| operation_name(operation.path.as_str()));
@@ -46,7 +46,7 @@ fn provider_name(kind: &'static str) -> &'static str {
     }
 }
 
-/// By the end of an operation's path.
+/// Returns the conventional name of an operation, by the end of its path.
 fn operation_name(path: &str) -> Option<&'static str> {
     const NAMES: [(&str, &str); 11] = [
         ("/chat/completions", "chat"),

@@ -14,7 +14,7 @@ pub const MODEL: &str = "{model}";
 pub struct PathPattern {
     text: String,
     segments: Vec<Segment>,
-    /// Which segment is the model's.
+    /// The index of the model's segment.
     model: Option<usize>,
 }
 
@@ -29,7 +29,7 @@ impl PathPattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// The mistake, and its correction.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let Some(path) = text.strip_prefix('/') else {
             return Err(PatternError::new("expected a path that starts with `/`, such as `/chat/completions`"));

@@ -1,4 +1,4 @@
-//! Looking at the start of an answer: errors that look like success, and error codes that say more than a status.
+//! Looking at the start of a response: errors that look like success, and error codes that say more than a status.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::routing::outcome::quota;
 
-/// More of an answer than this is never looked at.
+/// The longest prefix of a response that is inspected.
 pub const MAX_BYTES: usize = 64 << 10;
 
-/// What an answer's content type lets us read.
+/// The format of a response's body, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFormat {
     /// Server-sent events.
@@ -18,30 +18,30 @@ pub enum BodyFormat {
     Json,
 }
 
-/// What the start of a successful answer says.
+/// The verdict on the start of a successful response.
 #[derive(Debug, PartialEq)]
 pub enum Start {
-    /// Too little has come to tell.
+    /// Too little has arrived to decide.
     Undecided,
-    /// A real answer.
+    /// A real response.
     Good,
-    /// An error in a success's clothes.
+    /// An error returned with a 2xx status.
     Bad(ErrorFacts),
 }
 
-/// What an error says of itself; empty where it does not.
+/// The facts that an error states; empty where it states none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorFacts {
     /// Its code and its type, as providers spell them.
     pub codes: Vec<String>,
     /// Whether its message is about a request that is too large for the model's limits.
     pub too_large: bool,
-    /// How long it asks to wait.
+    /// The wait that it asks for.
     pub wait: Option<Duration>,
 }
 
 impl BodyFormat {
-    /// By content type; `None` for what can't be read.
+    /// Returns the format by content type; `None` for one that cannot be read.
     #[must_use]
     pub fn of(content_type: &str) -> Option<Self> {
         match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
@@ -51,8 +51,8 @@ impl BodyFormat {
         }
     }
 
-    /// Judges the bytes that have come so far; `ended` says that they are all. What is longer than [`MAX_BYTES`] is an
-    /// answer.
+    /// Judges the bytes that have come so far; `ended` says that they are all. What is longer than [`MAX_BYTES`] is a
+    /// response.
     #[must_use]
     pub fn judge(self, seen: &[u8], ended: bool) -> Start {
         let judged = match self {
@@ -63,8 +63,7 @@ impl BodyFormat {
     }
 }
 
-/// Returns the first event that is not a comment decides. A stream that ends before it, or begins with its end, is
-/// empty.
+/// Judges by the first event that is not a comment. A stream that ends before it, or begins with its end, is empty.
 fn judge_events(seen: &[u8], ended: bool) -> Start {
     let text = String::from_utf8_lossy(seen).replace("\r\n", "\n").replace('\r', "\n");
     let mut blocks: Vec<_> = text.split("\n\n").collect();
@@ -115,7 +114,7 @@ fn error_in(value: &Value) -> Option<ErrorFacts> {
 }
 
 impl ErrorFacts {
-    /// Reads the body of an answer whose status says that it is an error.
+    /// Reads the body of a response whose status says that it is an error.
     #[must_use]
     pub fn read(body: &[u8]) -> Self {
         let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::default() };

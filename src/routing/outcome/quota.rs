@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-/// What an answer's headers say of its target's quota.
+/// The target's quota, as a response's headers report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// How long to wait, where the answer says so outright (`Retry-After`, `retry-after-ms`).
+    /// The wait that the response asks for explicitly (`Retry-After`, `retry-after-ms`).
     pub retry_after: Option<Duration>,
-    /// How long until what is used up is there again; zero where that is not said. `None`: nothing is used up.
+    /// The time until a used-up quota is available again; zero if the response does not say. `None` if nothing is used
+    /// up.
     pub exhausted: Option<Duration>,
 }
 

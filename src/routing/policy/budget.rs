@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What one attempt costs, in the unit of the account.
+/// The price of one attempt, in the unit of the account.
 const ATTEMPT: u64 = 1_000;
 
-/// The most that can be saved up: attempts that a sudden outage may take at once.
+/// The most attempts that can be saved up, for a sudden outage.
 pub const RESERVE: u64 = 500;
 
 /// An account that each request pays into and each further attempt draws from.
@@ -22,19 +22,19 @@ impl Clone for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Creates a budget of so many percent: at 20, a hundred requests may have twenty further attempts, beyond the
-    /// reserve of [`RESERVE`] with which it begins.
+    /// Creates a budget in percent: at 20, a hundred requests may have twenty further attempts, beyond the initial
+    /// reserve of [`RESERVE`].
     #[must_use]
     pub fn percent(percent: u32) -> Self {
         Self { per_request: u64::from(percent) * ATTEMPT / 100, balance: (RESERVE * ATTEMPT).into() }
     }
 
-    /// A request has come.
+    /// Pays in for a request.
     pub fn pay_in(&self) {
         self.change(|balance| Some((balance + self.per_request).min(RESERVE * ATTEMPT)));
     }
 
-    /// Takes one attempt out; false if the account does not have it.
+    /// Takes out the price of one attempt; returns false if the balance is too low.
     #[must_use]
     pub fn draw(&self) -> bool {
         self.change(|balance| balance.checked_sub(ATTEMPT))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Candidates, Limits};
 
-/// Which targets serve which model, in which order.
+/// The targets of each model, in order.
 #[derive(Clone, Debug)]
 pub struct Failover {
     entries: HashMap<Box<str>, Entry>,
@@ -33,8 +33,7 @@ impl Failover {
         self.entries.iter().map(|(model, entry)| (Some(&**model), entry)).chain(others)
     }
 
-    /// Returns the entry of the model asked for, as it stands: a fallback has no turns. `None`: nothing serves that
-    /// model.
+    /// Returns the entry of the model asked for, as it is: a fallback has no turns. `None`: nothing serves that model.
     pub(super) fn candidates(&self, requested: Option<&str>) -> Option<Candidates> {
         let entry = requested.and_then(|model| self.entries.get(model)).or(self.other_models.as_ref())?;
         Some(Candidates { order: entry.order.clone(), limits: entry.limits })

@@ -6,12 +6,12 @@ use crate::body::BodyFacts;
 use crate::classifier::content::ContentPath;
 use crate::classifier::{Classification, Classifier, Question, Rules};
 
-/// Rules, who applies them, and to what.
+/// Rules, the classifier that applies them, and the content that it is shown.
 #[derive(Clone, Debug)]
 pub struct Intelligent {
-    /// Who decides.
+    /// The classifier that decides.
     pub classifier: Arc<Classifier>,
-    /// What of a request is shown to it.
+    /// The part of a request that the classifier is shown.
     pub content: Arc<ContentPath>,
     /// The rules.
     pub rules: Arc<Rules>,
@@ -21,7 +21,7 @@ pub struct Intelligent {
     pub default: usize,
 }
 
-/// What has to be known of a request before its candidates are.
+/// What must be known of a request before its candidates are known.
 #[derive(Debug)]
 pub enum Classify {
     /// The classifier's answer.
@@ -31,7 +31,7 @@ pub enum Classify {
 }
 
 impl Intelligent {
-    /// Returns what there is to be asked about a request with this body.
+    /// Returns the question for a request with this body, or the classification if there is nothing to ask.
     #[must_use]
     pub fn ask(&self, body: &BodyFacts<'_>, scope: &str) -> Classify {
         match self.content.find(body) {

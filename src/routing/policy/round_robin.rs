@@ -40,7 +40,7 @@ impl RoundRobin {
             (start..count).chain(0..start)
         };
         let taken = |last| ring(last).find(|&index| available[index]);
-        // Where nobody is available no turn is taken, and the ring is as it stands.
+        // Where no target is available no turn is taken, and the ring stays as it is.
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).unwrap_or_else(|last| last);
         ring(last).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-/// How many sets of available targets keep a cycle of their own.
+/// The number of sets of available targets that keep their own cycle.
 const CYCLES_KEPT: usize = 32;
 
 /// Weights and the cycles in progress.
@@ -42,8 +42,8 @@ impl Weighted {
         &self.weights
     }
 
-    /// First what has a share and is not available, to be passed over; then the one whose turn it is, and the others in
-    /// the order in which their turns are due; then those of weight 0.
+    /// First the targets that have a share and are not available, which are skipped; then the one whose turn it is, and
+    /// the others in the order in which their turns are due; then those of weight 0.
     pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
         let credit = self.take_turn(available);
         let mut order: Vec<_> = (0..self.weights.len()).collect();
@@ -67,7 +67,7 @@ impl Weighted {
         credit
     }
 
-    /// Takes the cycle of this set out of the list, or a new one in the place of the one that was unused longest.
+    /// Takes the cycle of this set out of the list, or a new one instead of the one that was unused longest.
     fn take_cycle(&self, cycles: &mut Vec<Cycle>, available: &[bool]) -> Cycle {
         if let Some(position) = cycles.iter().rposition(|cycle| cycle.available == available) {
             return cycles.remove(position);

@@ -1,6 +1,6 @@
 //! The shape of a vendor's API: what a client must speak.
 
-/// What a client speaks. Requests and answers are not translated from one to another.
+/// The shape of the API that a client speaks. Requests and responses are not translated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// OpenAI's API, and all that follow it.

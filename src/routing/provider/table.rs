@@ -32,7 +32,7 @@ const OPENAI_OPERATIONS: &[Row] = &[
     form("/images/variations"),
 ];
 
-/// What OpenAI's API keeps between requests. Source: OpenAI's API reference.
+/// Paths of state that OpenAI's API keeps between requests. Source: OpenAI's API reference.
 const OPENAI_STATEFUL: &[&str] = &[
     "/assistants",
     "/batches",
@@ -48,7 +48,7 @@ const OPENAI_STATEFUL: &[&str] = &[
     "/vector_stores",
 ];
 
-/// What an earlier request left at its account, in OpenAI's Responses API.
+/// Members that refer to an earlier request's state, in OpenAI's Responses API.
 const OPENAI_MEMBERS: &[&str] = &["previous_response_id", "conversation"];
 
 /// Source: OpenAI's "Error codes" and API reference.
@@ -62,7 +62,7 @@ const OPENAI_FAULTS: &[(&str, Fault)] = &[
     ("string_above_max_length", Fault::Length),
 ];
 
-/// What the other rows differ from.
+/// The defaults from which the other rows differ.
 const OPENAI: ProviderType = ProviderType {
     name: "openai",
     shape: Shape::OpenAi,
@@ -79,7 +79,7 @@ const OPENAI: ProviderType = ProviderType {
     openai_url: None,
 };
 
-/// Source: Mistral's API reference, and answers of its API (`type`, and `code` as a number).
+/// Source: Mistral's API reference, and responses of its API (`type`, and `code` as a number).
 const MISTRAL: ProviderType = ProviderType {
     name: "mistral",
     operations: &[
@@ -125,7 +125,7 @@ const AZURE_OPENAI: ProviderType = ProviderType {
     ..OPENAI
 };
 
-/// Source: answers of Azure OpenAI and of Azure AI Foundry.
+/// Source: responses of Azure OpenAI and of Azure AI Foundry.
 const AZURE_FAULTS: &[(&str, Fault)] = &[
     ("DeploymentNotFound", Fault::Target),
     ("unknown_model", Fault::Target),

@@ -1,4 +1,4 @@
-//! The exporter: takes ended attempts off the queue and sends them to a collector, apart from all requests.
+//! The exporter: a task that takes ended attempts from the queue and sends them to a collector.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::telemetry::metrics;
 
 /// Spans in one message.
 const BATCH: usize = 512;
-/// How long a span waits for others: in that time the queue takes what 40 000 attempts a second make.
+/// The time for which a span waits for others: meanwhile the queue holds the spans of 40 000 attempts a second.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a collector may take.
+/// The time limit of an export.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The queue's other end.

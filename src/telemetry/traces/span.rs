@@ -76,7 +76,7 @@ fn attributes(decision: &Decision) -> Vec<KeyValue> {
     attributes
 }
 
-/// Returns what OpenTelemetry's conventions have names for, beside the model.
+/// Returns the attributes for which OpenTelemetry's conventions have names, except the model.
 fn conventional(Traced { origin, provider, operation, .. }: &Traced) -> Vec<KeyValue> {
     let mut attributes = vec![
         text("gen_ai.provider.name", provider),
@@ -87,7 +87,7 @@ fn conventional(Traced { origin, provider, operation, .. }: &Traced) -> Vec<KeyV
     attributes
 }
 
-/// Returns what was passed over, a candidate each, and what a classifier said.
+/// Returns what was skipped, a candidate each, and what a classifier said.
 fn events(decision: &Decision, at: u64) -> Vec<Event> {
     let event = |name: &str, attributes| Event {
         time_unix_nano: at,

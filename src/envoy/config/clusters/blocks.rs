@@ -1,4 +1,4 @@
-//! What clusters have in common: explained and named where it stands first, referred to from there on.
+//! Blocks that clusters have in common: explained and named at their first use, referred to afterwards.
 
 use std::collections::HashSet;
 use std::path::Path;

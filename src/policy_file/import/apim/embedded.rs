@@ -25,7 +25,7 @@ pub(super) fn json(key: &str, node: &Node, report: &mut Report) -> Option<Node> 
     Some(tree)
 }
 
-/// Returns the quotes that are at the edge of a value become double ones; apostrophes stay.
+/// Turns the single quotes around a value into double ones and leaves apostrophes alone.
 fn double_quoted(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let before = |at: usize| letters[..at].iter().rev().find(|letter| !letter.is_whitespace());

@@ -206,7 +206,7 @@ fn told_if_missing(missing: bool, place: Place, reference: &Reference, report: &
     }
 }
 
-/// Returns a name that may stand in a header.
+/// Returns a name that can be part of a header.
 fn slug(name: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' };
     let name: String = name.trim().chars().map(letter).collect();

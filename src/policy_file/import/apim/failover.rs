@@ -38,7 +38,7 @@ pub(super) fn policy(
     }
     let place = entries.first()?.place;
     let mut policy = vec![("entries", list(place, entries))];
-    // A request for another model goes on unchanged there.
+    // There, a request for another model is forwarded unchanged.
     policy.extend(context.endpoints.default(environment).map(|endpoint| ("other_models", endpoint)));
     Some(map(place, vec![("failover", map(place, policy))]))
 }

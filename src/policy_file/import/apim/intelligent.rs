@@ -47,7 +47,7 @@ pub(super) fn policy(
     Some(map(place, vec![("intelligent", map(place, entries))]))
 }
 
-/// Returns a rule; one that says nothing is left out there, and here with a warning.
+/// Returns a rule. A rule without content is ignored by API Manager, and skipped here with a warning.
 fn rule(rule: &Node, context: &mut Context<'_, '_>, report: &mut Report) -> Option<Node> {
     honoured(rule, &RULE, "this rule", &[], report);
     let is_there = |key: &str| rule.get(key).and_then(Node::text).is_some_and(|text| !text.is_empty());

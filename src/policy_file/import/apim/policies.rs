@@ -1,4 +1,4 @@
-//! The policies that are attached to an API or to an operation, and the one of ours that they become.
+//! The policies attached to an API or an operation, and the policy of ours that they become.
 
 use super::{Context, embedded, failover, intelligent, turns};
 use crate::document::problem::{Place, Report};
@@ -33,7 +33,7 @@ pub(super) struct Attached<'a> {
     config: Node,
 }
 
-/// Returns the policies of a request flow that pick models. Others are told of.
+/// Returns the policies of a request flow that pick models. Others are reported.
 pub(super) fn attached<'a>(flows: Option<&'a Node>, report: &mut Report) -> Vec<Attached<'a>> {
     let mut attached = Vec::new();
     let Some(flows) = flows else { return attached };

@@ -60,7 +60,7 @@ fn targets(policy: &Object<'_>, kind: &str, name: &str) -> bool {
     text("kind") == Some(kind) && text("name") == Some(name)
 }
 
-/// Tells of what stands in the manifests and has no effect.
+/// Reports objects in the manifests that have no effect.
 pub(super) fn unused(objects: &Objects<'_>, used: &Used<'_>, report: &mut Report) {
     objects.of(Kind::ApiPolicy).for_each(|policy| fields(policy, report));
     if report.has_errors() {

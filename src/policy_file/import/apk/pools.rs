@@ -141,7 +141,7 @@ fn backend<'a>(
     None
 }
 
-/// Returns a weight, and what it reads; a missing one is 1, which is told.
+/// Returns the weight and its text. A missing weight defaults to 1, with a warning.
 fn weight(item: &Node, report: &mut Report) -> (Option<Node>, Option<String>) {
     match item.get("weight") {
         Some(weight) => (Some(weight.clone()), weight.text().map(str::to_owned)),

@@ -77,7 +77,7 @@ fn rewrites<'a>(rule: &'a Node, told: &str, report: &mut Report) -> Vec<&'a Node
     rewrites
 }
 
-/// Returns what a match takes. Requests that carry no model are left out, which is told.
+/// Returns the operations of a match. Those that carry no model are left out and reported.
 fn operation(one: &Node, told: &str, rewrites: &[&Node], report: &mut Report) -> Option<Operation> {
     let all = "the rule takes requests with any";
     honoured(one, &["path", "method"], told, &[("headers", all), ("queryParams", all)], report);
@@ -112,7 +112,7 @@ fn operation(one: &Node, told: &str, rewrites: &[&Node], report: &mut Report) ->
     Some(Operation::One { path, method: method.to_owned() })
 }
 
-/// A path goes on as it comes, below the path of the Backend: another one is an error.
+/// A path is forwarded unchanged, below the path of the Backend: another one is an error.
 fn rewritten(path: &str, rewrites: &[&Node], report: &mut Report) {
     for node in rewrites {
         let to = node.text().unwrap_or_default();
@@ -148,7 +148,7 @@ fn pattern(regex: &str) -> Option<String> {
     Some(segments.join("/"))
 }
 
-/// Returns the segments of a path; a `/` between brackets is none of its own.
+/// Returns the segments of a path; a `/` between brackets does not separate segments.
 fn split(regex: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth) = (Vec::new(), 0, 0_i32);
     for (at, letter) in regex.char_indices() {

@@ -63,7 +63,7 @@ fn reference(source: &Node, key: &str, report: &mut Report) -> Option<Reference>
     Some(Reference { variable: variable(&[name, key]), told })
 }
 
-/// Returns the Secret of a reference; `None` in it, which is told, if it is not among the manifests.
+/// Returns the Secret of a reference; the inner `None`, which is reported, if it is not among the manifests.
 fn secret<'o, 'a>(
     source: &Node,
     from: &Object<'_>,

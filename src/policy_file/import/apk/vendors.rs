@@ -63,7 +63,7 @@ pub(super) fn provider(used: &UsedVendor<'_>, report: &mut Report) -> Option<Par
     Some(Part { name: vendor.name_node.clone(), value, origin: vendor.origin(report), secret: None })
 }
 
-/// The place of the model comes with the provider's type: what says otherwise is told.
+/// The place of the model comes with the provider's type; deviations are reported.
 fn request_model(model: &Node, report: &mut Report) {
     let text = |key| model.get(key).and_then(Node::text);
     if text("in").is_some_and(|place| place != "Body")
