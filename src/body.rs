@@ -24,7 +24,7 @@ const MAX_MESSAGE_CHARS: usize = 200;
 pub struct BodyEdits {
     /// Keys that go.
     pub remove: Vec<String>,
-    /// Old and new keys; where the new one is there already, the old one goes.
+    /// Old and new keys; where the new one is already defined, the old one goes.
     pub rename: Vec<(String, String)>,
     /// Keys and values as JSON text; added when absent, replaced otherwise.
     pub set: Vec<(String, String)>,

@@ -27,7 +27,7 @@ impl Availability {
 
     /// In words: why a request that came now was sent elsewhere.
     #[must_use]
-    pub fn told(self, now: Instant) -> String {
+    pub fn describe(self, now: Instant) -> String {
         match self {
             Self::Suspended(until) => format!("suspended for {} s", until.saturating_duration_since(now).as_secs() + 1),
             Self::Probing(_) => "being probed".into(),

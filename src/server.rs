@@ -42,7 +42,7 @@ pub struct Bounds {
     pub drain_timeout: Duration,
 }
 
-/// Serves until `stop` resolves, then drains: health says NOT_SERVING, connections are told to go away, and streams
+/// Serves until `stop` resolves, then drains: health says NOT_SERVING, connections get a GOAWAY, and streams
 /// end by themselves within the bound.
 ///
 /// # Errors

@@ -75,7 +75,9 @@ impl Admin for AdminService {
         let most = if limit == 0 { usize::MAX } else { limit as usize };
         let is_meant = |decision: &Decision| decision.request_id.as_deref() == Some(&*request_id);
         let recent = self.gateway.telemetry.recent(|decision| request_id.is_empty() || is_meant(decision), most);
-        Ok(Response::new(ListDecisionsResponse { decisions: recent.iter().map(|decision| told(decision)).collect() }))
+        Ok(Response::new(ListDecisionsResponse {
+            decisions: recent.iter().map(|decision| to_message(decision)).collect(),
+        }))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
@@ -164,7 +166,7 @@ impl AdminService {
 
     /// Returns the last decisions, newest first.
     pub(super) fn decisions(&self, most: usize) -> Vec<proto::Decision> {
-        self.gateway.telemetry.recent(|_| true, most).iter().map(|decision| told(decision)).collect()
+        self.gateway.telemetry.recent(|_| true, most).iter().map(|decision| to_message(decision)).collect()
     }
 
     /// Returns the targets of an endpoint, or one of them.
@@ -230,7 +232,7 @@ fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
     }
 }
 
-fn told(decision: &Decision) -> proto::Decision {
+fn to_message(decision: &Decision) -> proto::Decision {
     let (answer, classification) = (decision.answer.get().copied(), decision.classification.as_ref());
     let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
     proto::Decision {

@@ -20,9 +20,9 @@ pub(super) enum CallError {
     /// It took too long.
     Timeout,
     /// It may go better at once.
-    Passing(String),
+    Temporary(String),
     /// It will not.
-    SuspensionLength(String),
+    Permanent(String),
     /// It is this content that the classifier would not take; others may go well.
     Refused(String),
 }
@@ -72,8 +72,7 @@ pub(super) async fn call(
 ) -> Result<Reply, CallError> {
     let mut request = client.post(url.clone()).header("content-type", "application/json").body(body);
     if let Some((name, value)) = credential {
-        let mut value =
-            http::HeaderValue::from_str(value).map_err(|_| CallError::SuspensionLength("the key".into()))?;
+        let mut value = http::HeaderValue::from_str(value).map_err(|_| CallError::Permanent("the key".into()))?;
         value.set_sensitive(true);
         request = request.header(name, value);
     }
@@ -82,7 +81,7 @@ pub(super) async fn call(
 }
 
 async fn read(request: reqwest::RequestBuilder) -> Result<Reply, CallError> {
-    let lost = |error: reqwest::Error| CallError::Passing(chain(&error.without_url()));
+    let lost = |error: reqwest::Error| CallError::Temporary(chain(&error.without_url()));
     let mut response = request.send().await.map_err(lost)?;
     let status = response.status();
     if status != StatusCode::OK {
@@ -91,11 +90,11 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Reply, CallError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(lost)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(CallError::SuspensionLength(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
+            return Err(CallError::Permanent(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
         }
         body.extend_from_slice(&chunk);
     }
-    reply(&body).ok_or_else(|| CallError::SuspensionLength("an answer that is no chat completion".into()))
+    reply(&body).ok_or_else(|| CallError::Permanent("an answer that is no chat completion".into()))
 }
 
 fn of_status(status: StatusCode) -> CallError {
@@ -106,9 +105,11 @@ fn of_status(status: StatusCode) -> CallError {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
             CallError::Refused(text)
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => CallError::Passing(text),
-        _ if status.is_server_error() => CallError::Passing(text),
-        _ => CallError::SuspensionLength(text),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => {
+            CallError::Temporary(text)
+        }
+        _ if status.is_server_error() => CallError::Temporary(text),
+        _ => CallError::Permanent(text),
     }
 }
 

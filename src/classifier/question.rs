@@ -130,7 +130,7 @@ impl Question {
                     turn.answered();
                     return self.read(reply);
                 }
-                Err(CallError::Passing(_)) if retries > 0 => {
+                Err(CallError::Temporary(_)) if retries > 0 => {
                     turn.failed(bounds);
                     retries -= 1;
                 }
@@ -140,7 +140,7 @@ impl Question {
                     }
                     return Err(match trouble {
                         CallError::Timeout => Failure::Timeout,
-                        CallError::Passing(why) | CallError::SuspensionLength(why) | CallError::Refused(why) => {
+                        CallError::Temporary(why) | CallError::Permanent(why) | CallError::Refused(why) => {
                             Failure::Error(why)
                         }
                     });

@@ -73,7 +73,7 @@ pub(super) struct Arguments {
     /// Requests in flight, until their answers' headers; further ones get 503
     #[arg(long, env = "MODEL_ROUTER_MAX_REQUESTS_IN_FLIGHT", value_name = "COUNT", default_value_t = 20_000)]
     max_requests_in_flight: usize,
-    /// Bytes of request bodies held at once; further ones get 503
+    /// Bytes of request bodies held in memory at once; further ones get 503
     #[arg(long, env = "MODEL_ROUTER_MAX_BODY_BYTES_IN_FLIGHT", value_name = "BYTES", default_value_t = 1 << 30)]
     max_body_bytes_in_flight: usize,
     /// Requests at once on one connection; Envoy has a connection for each of its threads

@@ -46,8 +46,8 @@ struct Target {
 
 pub(super) fn suspend(arguments: Suspend) -> ExitCode {
     let Suspend { target, duration, reason } = arguments;
-    let told = format!("{} is suspended for {}", target.name(), humantime::format_duration(duration));
-    done(&target, &told, async {
+    let message = format!("{} is suspended for {}", target.name(), humantime::format_duration(duration));
+    done(&target, &message, async {
         let mut admin = admin::connect(&target.router).await?;
         let (endpoint, model) = (target.endpoint.clone(), target.model.clone());
         let duration = prost_types::Duration::try_from(duration).ok();
@@ -58,8 +58,8 @@ pub(super) fn suspend(arguments: Suspend) -> ExitCode {
 
 pub(super) fn resume(arguments: Resume) -> ExitCode {
     let Resume { target } = arguments;
-    let told = format!("{} is back", target.name());
-    done(&target, &told, async {
+    let message = format!("{} is back", target.name());
+    done(&target, &message, async {
         let mut admin = admin::connect(&target.router).await?;
         let (endpoint, model) = (target.endpoint.clone(), target.model.clone());
         let answer = admin.resume(ResumeRequest { endpoint, model }).await;
@@ -69,17 +69,17 @@ pub(super) fn resume(arguments: Resume) -> ExitCode {
 
 /// Does it, and prints what has come of it.
 #[allow(clippy::print_stdout)] // It is the result.
-fn done(target: &Target, told: &str, what: impl Future<Output = Result<(), String>>) -> ExitCode {
+fn done(target: &Target, message: &str, what: impl Future<Output = Result<(), String>>) -> ExitCode {
     let result = async {
         what.await?;
         match target.output {
-            Output::Text => Ok(told.to_owned()),
+            Output::Text => Ok(message.to_owned()),
             Output::Json => Ok(format!("{:#}", target.json().await?)),
         }
     };
     match runtime().and_then(|runtime| runtime.block_on(result)) {
-        Ok(told) => {
-            println!("{told}");
+        Ok(message) => {
+            println!("{message}");
             ExitCode::SUCCESS
         }
         Err(problem) => fail(problem),

@@ -58,7 +58,7 @@ struct Decoder<'a> {
     secret: bool,
 }
 
-/// Decodes a whole tree. Keys in `later` are known and not supported yet; of those in `elsewhere` it is told where they
+/// Decodes a whole tree. Keys in `later` are known and not supported yet; for those in `elsewhere` the message says where they
 /// belong.
 pub(crate) fn decode<T: for<'de> Deserialize<'de>>(
     node: &Node,

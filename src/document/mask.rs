@@ -118,7 +118,7 @@ impl Mask {
     }
 
     /// Returns whether the line is of a document with Kubernetes data, in a file with Secrets. All of such a document
-    /// is kept back: where its values begin and end is not to be told while a bracket, a quote or a space is wrong.
+    /// is kept back: where its values begin and end is not known while a bracket, a quote or a space is wrong.
     fn is_inside_object(&self, index: usize) -> bool {
         if !self.has_secret_objects {
             return false;

@@ -216,7 +216,7 @@ impl Report {
     }
 
     /// Returns a place, for a message about another one: the file is named if it is another.
-    pub(crate) fn told(&self, place: Place, from: Place) -> String {
+    pub(crate) fn locate(&self, place: Place, from: Place) -> String {
         let Place { file, line, column } = place;
         match self.files.get(file) {
             Some(other) if file != from.file => format!("{}:{line}:{column}", other.name),

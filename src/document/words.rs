@@ -3,7 +3,7 @@
 /// Longer values are cut, and not compared.
 const SHOWN: usize = 64;
 /// The most alternatives that a message lists.
-const TOLD: usize = 8;
+const LISTED: usize = 8;
 /// A name is suggested if at most one in this many of its letters is wrong.
 const ONE_WRONG_IN: usize = 3;
 
@@ -37,15 +37,15 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// "`a`, `b` or `c`".
 pub(crate) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    told(names, "or")
+    joined(names, "or")
 }
 
 /// "`a`, `b` and `c`".
 pub(crate) fn all_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    told(names, "and")
+    joined(names, "and")
 }
 
-fn told<'a>(names: impl IntoIterator<Item = &'a str>, join: &str) -> String {
+fn joined<'a>(names: impl IntoIterator<Item = &'a str>, join: &str) -> String {
     let shown: Vec<_> = names.into_iter().map(shown).collect();
     match shown.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} {join} {last}", rest.join(", ")),
@@ -60,7 +60,7 @@ pub(crate) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     if let Some(near) = nearest(name, known.iter().copied()).or_else(|| completed(name, &known)) {
         return Some(format!("did you mean {}?", shown(near)));
     }
-    (1..=TOLD).contains(&known.len()).then(|| format!("expected {}", any_of(known)))
+    (1..=LISTED).contains(&known.len()).then(|| format!("expected {}", any_of(known)))
 }
 
 /// Returns the known name that was probably meant.

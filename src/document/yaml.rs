@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the key as text, unless it cannot be one or is there already.
+    /// Returns the key as text, unless it cannot be one or is already defined.
     fn key(&mut self, key: Node, seen: &mut HashMap<String, Place>) -> Option<Node> {
         let place = key.place;
         let Value::Scalar(Scalar { text, quoted }) = key.value else {
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, anchor: usize, place: Place, depth: usize) -> Option<Node> {
         let Some(node) = self.anchors.get(&anchor) else {
-            self.report.error(place, "an alias cannot stand inside the value that it repeats");
+            self.report.error(place, "an alias cannot be inside the value that it repeats");
             return None;
         };
         let (size, height) = node.extent();

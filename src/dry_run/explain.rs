@@ -120,21 +120,21 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
     let headers = ext_proc::request_headers(&request.headers, !request.has_body);
     let route = route(&router, &headers);
     let mut exchange = Exchange::new(Arc::new(Gateway { router, telemetry: Arc::default(), capacity }));
-    let mut told = Told::default();
-    let mut next = told.note(exchange.on(headers, Instant::now()));
+    let mut recorded = Recorded::default();
+    let mut next = recorded.note(exchange.on(headers, Instant::now()));
     if next == Next::More && request.has_body {
         let whole = Event::RequestBody { bytes: request.body.clone().into(), end_of_stream: true };
-        next = told.note(exchange.on(whole, Instant::now()));
+        next = recorded.note(exchange.on(whole, Instant::now()));
     }
     let mut asked = None;
     if let Some(question) = exchange.question() {
         let seen = (question.content().to_owned(), question.request());
         let classification = if ask { question.answer().await } else { Classification::not_asked() };
         asked = Some((seen, ask));
-        next = told.note(exchange.on(Event::Classified(classification), Instant::now()));
+        next = recorded.note(exchange.on(Event::Classified(classification), Instant::now()));
     }
     let attempt = if next == Next::More { exchange.attempt() } else { None };
-    told.explained(request, route.as_ref(), attempt, asked)
+    recorded.explained(request, route.as_ref(), attempt, asked)
 }
 
 /// Returns where the request belongs, even if it is refused.
@@ -148,13 +148,13 @@ fn route(router: &Router, headers: &Event) -> Option<Route> {
 
 /// The action for Envoy.
 #[derive(Default)]
-struct Told {
+struct Recorded {
     mutation: Mutation,
     body: Option<Bytes>,
     reply: Option<(u16, String)>,
 }
 
-impl Told {
+impl Recorded {
     fn note(&mut self, (answer, next): (Action, Next)) -> Next {
         match answer {
             Action::RequestHeaders(mutation) => self.add(mutation),
@@ -249,7 +249,7 @@ fn candidates(attempt: &Attempt) -> Vec<Candidate> {
         endpoint: target.endpoint.name.to_string(),
         fate: match fate {
             CandidateState::Taken => "taken".to_owned(),
-            CandidateState::Skipped(availability) => format!("passed over: {}", availability.told(Instant::now())),
+            CandidateState::Skipped(availability) => format!("passed over: {}", availability.describe(Instant::now())),
             CandidateState::Behind => "if those before it fail".to_owned(),
         },
     };

@@ -63,7 +63,7 @@ fn skipped(attempt: &Attempt, now: Instant) -> Option<Box<str>> {
     let mut text = String::new();
     for (target, availability) in attempt.skipped() {
         let separator = if text.is_empty() { "" } else { "; " };
-        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, availability.told(now));
+        let _ = write!(text, "{separator}{}@{}: {}", target.model, target.endpoint.name, availability.describe(now));
     }
     (!text.is_empty()).then(|| text.into())
 }

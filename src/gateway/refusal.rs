@@ -177,7 +177,7 @@ impl Refusal {
                     asked => format!("there is no model `{asked}`; there are {served}"),
                 }
             }
-            Self::AttemptsUsedUp => "no provider gave an answer that could be passed on".into(),
+            Self::AttemptsUsedUp => "no provider gave a response that could be returned".into(),
             Self::Late => "the request's body did not come in time".into(),
             Self::OverCapacity => "too many requests at once; try again in a second".into(),
             Self::BodyMode => {

@@ -94,11 +94,11 @@ pub(super) fn text(path: &Path, bytes: Vec<u8>, report: &mut Report) -> Option<T
         return None;
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (told, directory) = (path.display().to_string(), path.parent().unwrap_or(Path::new("")));
+    let (full_name, directory) = (path.display().to_string(), path.parent().unwrap_or(Path::new("")));
     match String::from_utf8(bytes) {
-        Ok(text) => Some(Text { file: report.add_file(&told, directory, &text), text, name }),
+        Ok(text) => Some(Text { file: report.add_file(&full_name, directory, &text), text, name }),
         Err(error) => {
-            let file = report.add_file(&told, directory, "");
+            let file = report.add_file(&full_name, directory, "");
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             report.error(end_of(valid, file), "this is not UTF-8");
             None

@@ -41,7 +41,7 @@ pub(super) fn merge(files: Vec<Config>, roots: &[Node], report: &mut Report) -> 
 fn once<T>(kept: &mut Option<At<T>>, found: Option<At<T>>, key: &str, report: &mut Report) {
     match (&kept, found) {
         (Some(first), Some(second)) => {
-            let first = report.told(first.place, second.place);
+            let first = report.locate(first.place, second.place);
             let message = format!("`{key}` is given already, at {first}");
             report.error_with(second.place, message, "give it in one file, for all".to_owned());
         }
@@ -55,7 +55,7 @@ fn names<T>(maps: Vec<At<Named<T>>>, what: &str, report: &mut Report) -> Option<
     let mut seen: HashMap<String, Place> = HashMap::new();
     for (place, name, _) in maps.iter().filter_map(At::get).flat_map(Named::iter) {
         if let Some(first) = seen.get(name) {
-            let message = format!("{what} {} is there already, at {}", shown(name), report.told(*first, place));
+            let message = format!("{what} {} is already defined at {}", shown(name), report.locate(*first, place));
             report.error_with(place, message, "names are shared by all files; give this one another".to_owned());
             continue;
         }

@@ -166,9 +166,12 @@ mod tests {
         let outline = |pairs: &[(&str, &str)]| pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect();
         let (old, new) =
             (outline(&[("a", "1"), ("b", "1"), ("c", "1")]), outline(&[("b", "2"), ("c", "1"), ("d", "1")]));
-        let told: Vec<_> = differences(&old, &new).into_iter().map(|it| (it.name, it.old, it.new)).collect();
+        let changed: Vec<_> = differences(&old, &new).into_iter().map(|it| (it.name, it.old, it.new)).collect();
         let one = || Some("1".to_owned());
-        assert_eq!(told, [("a".into(), one(), None), ("b".into(), one(), Some("2".into())), ("d".into(), None, one())]);
+        assert_eq!(
+            changed,
+            [("a".into(), one(), None), ("b".into(), one(), Some("2".into())), ("d".into(), None, one())]
+        );
         assert_eq!(differences(&new, &new), []);
     }
 }

@@ -279,7 +279,7 @@ pub struct Target {
 pub struct Edits {
     /// Keys that go.
     pub remove: Option<At<Vec<At<String>>>>,
-    /// Old keys with their new names; where the new one is there already, the old one goes.
+    /// Old keys with their new names; where the new one is already defined, the old one goes.
     pub rename: Option<At<Named<String>>>,
     /// Keys and values, added when absent and replaced otherwise.
     pub set: Option<At<Named<Json>>>,

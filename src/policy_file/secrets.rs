@@ -99,13 +99,13 @@ impl Secrets {
             return Err(Trouble::Malformed("expected the name of an environment variable, such as `OPENAI_KEY`"));
         }
         // A key that was written instead of the name is not printed: a key has lower-case letters.
-        let told = if name.bytes().any(|byte| byte.is_ascii_lowercase()) { "named here".into() } else { shown(name) };
+        let label = if name.bytes().any(|byte| byte.is_ascii_lowercase()) { "named here".into() } else { shown(name) };
         if self.assumed {
             return Ok(Secret::assumed().expose().to_owned());
         }
         match self.variables.get(OsStr::new(name)).map(|value| value.to_str()) {
-            None => Err(Trouble::Missing(format!("the environment variable {told} is not set"))),
-            Some(Some("")) => Err(Trouble::Missing(format!("the environment variable {told} is empty"))),
+            None => Err(Trouble::Missing(format!("the environment variable {label} is not set"))),
+            Some(Some("")) => Err(Trouble::Missing(format!("the environment variable {label} is empty"))),
             Some(Some(value)) => Ok(value.to_owned()),
             Some(None) => Err(Trouble::Malformed(NO_HEADER)),
         }
@@ -154,19 +154,19 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-const NO_HEADER: &str = "the key cannot stand in a header: it has a space, a line break or a character beyond ASCII";
+const NO_HEADER: &str = "the key cannot be part of a header: it has a space, a line break or a character beyond ASCII";
 
-fn key_file(path: &Path, told: &str) -> Result<String, Trouble> {
+fn key_file(path: &Path, label: &str) -> Result<String, Trouble> {
     // A key that was written instead of the path is not printed: a path has a slash or a dot.
-    let told = if told.contains(['/', '.']) { shown(told) } else { "named here".to_owned() };
-    let bytes = read(path).map_err(|error| Trouble::Missing(format!("cannot read the key file {told}: {error}")))?;
+    let label = if label.contains(['/', '.']) { shown(label) } else { "named here".to_owned() };
+    let bytes = read(path).map_err(|error| Trouble::Missing(format!("cannot read the key file {label}: {error}")))?;
     if bytes.len() as u64 > KEY_FILE_BYTES {
         return Err(Trouble::Malformed("the key file holds more than a key: it has more than 64 KiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| Trouble::Malformed(NO_HEADER))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     match line.strip_suffix('\r').unwrap_or(line) {
-        "" => Err(Trouble::Missing(format!("the key file {told} is empty"))),
+        "" => Err(Trouble::Missing(format!("the key file {label} is empty"))),
         key => Ok(key.to_owned()),
     }
 }

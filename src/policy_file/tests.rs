@@ -41,13 +41,13 @@ fn parse_text(bytes: &[u8]) -> Result<Loaded, Problems> {
 
 fn report(yaml: &str, missing: MissingSecrets) -> String {
     match compiled(yaml, missing, &Registry::default()) {
-        Ok(Compiled { warnings, .. }) => told(&warnings),
-        Err(problems) => told(&problems),
+        Ok(Compiled { warnings, .. }) => reported(&warnings),
+        Err(problems) => reported(&problems),
     }
 }
 
 /// Problems that begin with their place in the file.
-fn told(problems: &Problems) -> String {
+fn reported(problems: &Problems) -> String {
     problems.to_string().replace(FILE, "")
 }
 
@@ -88,8 +88,9 @@ apis: [{{ name: a, sandbox: {{ round_robin: {{ suspend: 0s, suspend_after: 9, ta
     let seconds = [limits.suspend, limits.first_byte_timeout, limits.request_timeout].map(|limit| limit.as_secs());
     assert_eq!((seconds, limits.attempts.get(), limits.suspend_after.get()), ([0, 30, 90], 2, 9));
     assert!(matches!(strategy, Strategy::RoundRobin(_)));
-    let told: Vec<_> = targets.iter().map(|target| format!("{} {}", target.model, target.endpoint.cluster)).collect();
-    assert_eq!(told, ["m east", "l west"]);
+    let described: Vec<_> =
+        targets.iter().map(|target| format!("{} {}", target.model, target.endpoint.cluster)).collect();
+    assert_eq!(described, ["m east", "l west"]);
     let east = &targets[0].endpoint;
     assert_eq!((&*east.authority, &*east.path), ("east.example.com", "/v1"));
     let bearer = Credential::Header("authorization".into(), Secret::new("Bearer sesame".into()));
@@ -328,9 +329,9 @@ fn a_file_that_cannot_be_read_is_told() {
         "tests/policies/none.yaml: error: cannot read the file: No such file or directory (os error 2)"
     );
     let problems = parse_text(b"a: 1\nb\xff").expect_err("not UTF-8");
-    assert_eq!(told(&problems), ":2:2: error: this is not UTF-8");
+    assert_eq!(reported(&problems), ":2:2: error: this is not UTF-8");
     let problems = parse_text(&vec![b'#'; 17 << 20]).expect_err("too large");
-    assert_eq!(told(&problems), ": error: the file is larger than 16 MiB");
+    assert_eq!(reported(&problems), ": error: the file is larger than 16 MiB");
 }
 
 #[test]

@@ -1,31 +1,30 @@
-//! A unix socket that wakes its thread only for what there is to read.
+//! A unix socket that wakes its thread only when there is something to read.
 //!
-//! Tokio's own asks to be told as well when there is room to write again, and of a unix socket the kernel tells that each
-//! time Envoy has read an answer: the thread would wake up once more for every message (`make bench`, concurrency 1).
-//! Tokio's ends of pipes ask for one thing each, and read and write whatever a descriptor stands for.
+//! Tokio's own also registers for readiness to write, and for a unix socket the kernel reports that each time Envoy has
+//! read a message: the thread would wake up once more for every message (`make bench`, concurrency 1). Here each
+//! direction registers for its own readiness, and writing only while there is no room.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::unix::pipe;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-/// After this many writes that found room, the kernel is no longer asked for it: where bodies queue, asking each time
-/// costs more than to be woken once too often.
+/// The number of writes that found room after which the kernel is no longer asked for it: where bodies queue, asking each
+/// time costs more than to be woken once too often.
 const CALM_WRITES: u32 = 256;
 
 /// A connected unix socket.
 #[derive(Debug)]
 pub(super) struct Local {
-    reads: pipe::Receiver,
+    reads: AsyncFd<UnixStream>,
     writes: UnixStream,
-    /// The same socket, where there was no room to write not long ago.
-    full: Option<pipe::Sender>,
-    /// Writes that found room since.
+    /// The same socket, registered for readiness to write, where there was no room not long ago.
+    full: Option<AsyncFd<UnixStream>>,
+    /// The writes that have found room since.
     calm: u32,
 }
 
@@ -33,53 +32,73 @@ impl Local {
     /// Takes a socket that does not block.
     ///
     /// # Errors
-    /// It can't be watched.
+    /// The socket cannot be registered with the runtime.
     pub(super) fn new(writes: UnixStream) -> io::Result<Self> {
-        let reads = pipe::Receiver::from_owned_fd_unchecked(OwnedFd::from(writes.try_clone()?))?;
+        let reads = watch(writes.try_clone()?, Interest::READABLE)?;
         Ok(Self { reads, writes, full: None, calm: 0 })
     }
 
-    /// Writes, at once or as soon as there is room.
+    /// Writes at once, or as soon as there is room.
     fn poll_room(
         &mut self,
         context: &mut Context<'_>,
-        write: impl FnOnce(&UnixStream) -> io::Result<usize>,
-        write_later: impl FnOnce(Pin<&mut pipe::Sender>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        write: impl Fn(&UnixStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         match write(&self.writes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.calm = 0,
             written => {
                 self.calm += 1;
                 if self.calm >= CALM_WRITES {
-                    (self.full, self.calm) = (None, 0);
+                    self.full = None;
+                    self.calm = 0;
                 }
                 return Poll::Ready(written);
             }
         }
         let full = match &mut self.full {
             Some(full) => full,
-            None => {
-                let socket = OwnedFd::from(self.writes.try_clone()?);
-                self.full.insert(pipe::Sender::from_owned_fd_unchecked(socket)?)
-            }
+            None => self.full.insert(watch(self.writes.try_clone()?, Interest::WRITABLE)?),
         };
-        write_later(Pin::new(full), context)
+        loop {
+            let mut room = ready!(full.poll_write_ready(context))?;
+            if let Ok(written) = room.try_io(|socket| write(socket.get_ref())) {
+                return Poll::Ready(written);
+            }
+        }
     }
 }
 
+/// Registers a socket for one kind of readiness.
+///
+/// Tokio deprecates the safe function because a type may return another descriptor later, or close it. A `UnixStream` owns
+/// its descriptor and does neither; the function in its place is `unsafe`, which this crate forbids.
+#[allow(deprecated)]
+fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
 impl AsyncRead for Local {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.reads).poll_read(context, buffer)
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut readable = ready!(self.reads.poll_read_ready(context))?;
+            let unfilled = buffer.initialize_unfilled();
+            let room = unfilled.len();
+            let Ok(read) = readable.try_io(|socket| socket.get_ref().read(unfilled)) else { continue };
+            let length = read?;
+            if (1..room).contains(&length) {
+                // A read that does not fill the buffer has emptied the socket, as epoll(7) says of stream sockets: that saves
+                // the read that would find nothing.
+                readable.clear_ready();
+            }
+            buffer.advance(length);
+            return Poll::Ready(Ok(()));
+        }
     }
 }
 
 impl AsyncWrite for Local {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_room(context, |mut socket| socket.write(bytes), |full, context| full.poll_write(context, bytes))
+        self.poll_room(context, |mut socket| socket.write(bytes))
     }
 
     fn poll_write_vectored(
@@ -87,8 +106,7 @@ impl AsyncWrite for Local {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let write = |mut socket: &UnixStream| socket.write_vectored(pieces);
-        self.poll_room(context, write, |full, context| full.poll_write_vectored(context, pieces))
+        self.poll_room(context, |mut socket| socket.write_vectored(pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -134,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_is_told_on_both_sides() {
+    async fn an_end_is_seen_on_both_sides() {
         let (mut ours, mut theirs) = pair();
         ours.write_all(b"last").await.expect("room");
         ours.shutdown().await.expect("open");

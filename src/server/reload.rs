@@ -135,15 +135,15 @@ impl Source {
 /// Runs work on a thread of low priority: requests come first, and a new policy can wait. Returns `None` if no thread
 /// could be started.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (tell, told) = oneshot::channel();
+    let (sender, result) = oneshot::channel();
     let work = move || {
         // Linux lowers only the calling thread. Where that is not permitted, the work runs at normal priority.
         let _ = rustix::process::nice(LOW_PRIORITY);
         // Nobody waits for it where the service has stopped meanwhile.
-        let _ = tell.send(work());
+        let _ = sender.send(work());
     };
     thread::Builder::new().name("reload".into()).spawn(work).ok()?;
-    told.await.ok()
+    result.await.ok()
 }
 
 /// Logs the warnings of a policy that is applied anyway.

@@ -38,14 +38,14 @@ impl Collector for Live {
         let now = Instant::now();
         let targets = self.targets();
         let availability = |state: &TargetState| u64::from(!state.availability(now).is_available());
-        for_each(&mut encoder, "target_suspended", "1 while a target is not chosen", &targets, |it| {
+        for_each(&mut encoder, "target_suspended", "1 while a target is suspended", &targets, |it| {
             gauge(availability(it))
         })?;
         let (sent, help) = (|it: &TargetState| counter(it.counts().dispatched), "Attempts sent to a target");
         for_each(&mut encoder, "target_dispatched", help, &targets, sent)?;
-        let help = "Answers, and connections without one, that speak against a target";
+        let help = "Responses and failed connections counted as failures of a target";
         for_each(&mut encoder, "target_failed", help, &targets, |it| counter(it.counts().failed))?;
-        let help = "Suspensions of a target, those of its endpoint apart";
+        let help = "Suspensions of a target, not counting those of its endpoint";
         for_each(&mut encoder, "target_suspensions", help, &targets, |it| counter(it.counts().suspensions))?;
         self.classifiers(&mut encoder, now)?;
         self.service(&mut encoder)
@@ -73,7 +73,7 @@ impl Live {
             })
             .filter(|classifier| seen.insert(Arc::as_ptr(&classifier.state)))
             .collect();
-        let help = "Requests by what came of classifying them";
+        let help = "Requests by the verdict of their classification";
         let mut family = encoder.encode_descriptor("classifications", help, None, counter(0).metric_type())?;
         for classifier in &classifiers {
             for (verdict, count) in classifier.state.counts().verdicts {
@@ -84,7 +84,7 @@ impl Live {
         type Read = fn(&Classifier, Instant) -> u64;
         let counters: [(&str, &str, Read); 2] = [
             ("classifier_calls", "Calls of a classifier", |it, _| it.state.counts().calls),
-            ("classifier_shared", "Requests that needed no call of their own", |it, _| it.state.counts().shared),
+            ("classifier_shared", "Requests that shared a call or a cached verdict", |it, _| it.state.counts().shared),
         ];
         for (name, help, read) in counters {
             let mut family = encoder.encode_descriptor(name, help, None, counter(0).metric_type())?;
@@ -93,7 +93,7 @@ impl Live {
                 counter(read(classifier, now)).encode(family.encode_family(&labels)?)?;
             }
         }
-        let help = "1 while a classifier is not asked";
+        let help = "1 while a classifier's breaker is open";
         let mut family = encoder.encode_descriptor("classifier_suspended", help, None, gauge(0).metric_type())?;
         for classifier in classifiers {
             let suspended = u64::from(!classifier.state.availability(now).is_available());
@@ -105,18 +105,18 @@ impl Live {
     fn service(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let applied = self.applied_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         for (name, help, value) in [
-            ("policy_version", "Counts the policies applied since start, from 1", self.snapshot.version),
+            ("policy_version", "The number of the live policy, counted from 1 at the start", self.snapshot.version),
             ("policy_applied_timestamp_seconds", "When the live policy was applied", applied),
             ("policy_refused", "1 while the policy's files have changes that were refused", self.refused.into()),
-            ("open_requests", "Requests until their answers' headers", self.open_requests as u64),
-            ("held_body_bytes", "Bytes of request bodies held", self.held_body_bytes as u64),
+            ("open_requests", "Requests in flight, until their responses' headers", self.open_requests as u64),
+            ("held_body_bytes", "Bytes of request bodies held in memory", self.held_body_bytes as u64),
         ] {
             let metric = gauge(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         for (name, help, value) in [
-            ("policy_changes", "Changes of the policy that were applied", self.snapshot.version.saturating_sub(1)),
-            ("policy_refusals", "Changes of the policy's files that were refused", self.refusals),
+            ("policy_changes", "Policy changes that were applied", self.snapshot.version.saturating_sub(1)),
+            ("policy_refusals", "Policy changes that were refused", self.refusals),
         ] {
             let metric = counter(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;

@@ -145,20 +145,27 @@ impl Default for Metrics {
             spans: Spans::default(),
             registry: Registry::default(),
         };
-        registry.register("requests", "Requests that a target was chosen for, once each", metrics.requests.clone());
-        registry.register("attempts", "Attempts that are over, by what came of them", metrics.attempts.clone());
-        registry.register("failovers", "Further attempts asked for, and why", metrics.failovers.clone());
-        registry.register("refusals", "Answers of the router's own, by their code", metrics.refusals.clone());
-        let help =
-            "Seconds that the router itself took for a decision, once it had the body and what was asked about it";
+        registry.register(
+            "requests",
+            "Requests for which a target was chosen, each counted once",
+            metrics.requests.clone(),
+        );
+        registry.register("attempts", "Finished attempts, by outcome", metrics.attempts.clone());
+        registry.register("failovers", "Further attempts, by the reason for them", metrics.failovers.clone());
+        registry.register("refusals", "Requests refused by the router, by error code", metrics.refusals.clone());
+        let help = "Seconds that the router needed for a decision, once the body and its classification were available";
         registry.register("decision_seconds", help, metrics.decision_seconds.clone());
-        let help = "Seconds from an attempt's decision to the headers of its answer";
+        let help = "Seconds from an attempt's decision to its response's headers";
         registry.register("answer_seconds", help, metrics.answer_seconds.clone());
-        registry.register("request_body_bytes", "Lengths of request bodies", metrics.body_bytes.clone());
-        registry.register("target_probes", "Attempts that decide whether a target is back", metrics.probes.clone());
-        let help = "Seconds that a classifier took, of requests that waited for a call of their own";
+        registry.register("request_body_bytes", "Lengths of request bodies in bytes", metrics.body_bytes.clone());
+        registry.register(
+            "target_probes",
+            "Attempts that probe whether a target has recovered",
+            metrics.probes.clone(),
+        );
+        let help = "Seconds of classifier calls";
         registry.register("classifier_seconds", help, metrics.classifier_seconds.clone());
-        registry.register("spans", "Spans of traced attempts, by what became of them", metrics.spans.0.clone());
+        registry.register("spans", "Spans of traced attempts, by result", metrics.spans.0.clone());
         Self { registry, ..metrics }
     }
 }

@@ -142,7 +142,7 @@ async fn the_files_of_a_directory_are_followed_as_one() {
 
     fs::write(at("support.yaml"), team("search")).unwrap();
     let refused = eventually("the refusal", async || status(&router).await.last_refused_reload).await;
-    let both = ["support.yaml:1:17: error: API `search` is there already, at ", "search.yaml:1:17"];
+    let both = ["support.yaml:1:17: error: API `search` is already defined at ", "search.yaml:1:17"];
     assert!(both.iter().all(|part| refused.report.contains(part)), "{}", refused.report);
     assert_eq!(models().await, 2);
 

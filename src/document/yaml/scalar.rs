@@ -76,14 +76,14 @@ pub(super) fn syntax(info: &str, line: &str, line_before: &str) -> String {
     let indent = &line[..line.len() - line.trim_start().len()];
     let plain = match info {
         _ if info.contains("tab") || (indent.contains('\t') && info.starts_with("mapping values")) => {
-            "a tab stands where only spaces can; indent with spaces"
+            "a tab is where only spaces are allowed; indent with spaces"
         }
         "while parsing node, found unknown anchor" => "no `&` before this `*` gives the value that it repeats",
         "mapping values are not allowed in this context" if lacks_space(line_before) => {
-            "no key can stand here; put a space after the `:` of the line above"
+            "no key is allowed here; put a space after the `:` of the line above"
         }
         "mapping values are not allowed in this context" => {
-            "no key can stand here; check the indentation, and quote a text that holds `: `"
+            "no key is allowed here; check the indentation, and quote a text that holds `: `"
         }
         "while parsing a block mapping, did not find expected key" | "invalid indentation" => {
             "a key is expected here; the keys of a map start in the same column"

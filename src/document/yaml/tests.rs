@@ -6,20 +6,21 @@ fn check(yaml: &str, expected: &str) {
     let file = report.add_file("policy.yaml", std::path::Path::new(""), yaml);
     let node = parse(yaml, file, &mut report);
     let problems = report.into_problems().to_string();
-    let found = if problems.is_empty() { node.as_ref().map(told).unwrap_or_default() } else { problems };
+    let found = if problems.is_empty() { node.as_ref().map(described).unwrap_or_default() } else { problems };
     assert_eq!(found.replace("policy.yaml:", ""), expected, "{yaml}");
 }
 
-fn told(node: &Node) -> String {
+fn described(node: &Node) -> String {
     let joined = |parts: Vec<String>| parts.join(" ");
     match &node.value {
         Value::Scalar(scalar) => match scalar.meaning() {
             Meaning::Text(text) => format!("{text:?}"),
             meaning => format!("{meaning:?}"),
         },
-        Value::List(elements) => format!("[{}]", joined(elements.iter().map(told).collect())),
+        Value::List(elements) => format!("[{}]", joined(elements.iter().map(described).collect())),
         Value::Map(entries) => {
-            let entry = |entry: &Entry| format!("{}:{}", told(&entry.key).trim_matches('"'), told(&entry.value));
+            let entry =
+                |entry: &Entry| format!("{}:{}", described(&entry.key).trim_matches('"'), described(&entry.value));
             format!("{{{}}}", joined(entries.iter().map(entry).collect()))
         }
     }
@@ -49,7 +50,7 @@ fn json_is_yaml() {
 #[test]
 fn aliases_repeat_values() {
     check("a: &x [1]\nb: *x", "{a:[Whole(1)] b:[Whole(1)]}");
-    check("a: &x [*x]", "1:8: error: an alias cannot stand inside the value that it repeats");
+    check("a: &x [*x]", "1:8: error: an alias cannot be inside the value that it repeats");
     check("a: *x", "1:4: error: this is no YAML: no `&` before this `*` gives the value that it repeats");
 }
 

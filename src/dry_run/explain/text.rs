@@ -33,7 +33,7 @@ impl Display for Outcome {
         match self {
             Self::Sent { cluster } => write!(f, "Envoy sends it to the cluster {cluster}"),
             Self::Answered { status, body } => write!(f, "the client gets {status}: {body}"),
-            Self::Unchanged => f.write_str("it goes on as it is"),
+            Self::Unchanged => f.write_str("it is forwarded unchanged"),
         }
     }
 }

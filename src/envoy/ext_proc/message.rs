@@ -387,6 +387,6 @@ mod tests {
             panic!("headers")
         };
         assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));
-        assert_eq!(head.tls, None, "its scheme is not told");
+        assert_eq!(head.tls, None, "its scheme is unknown");
     }
 }

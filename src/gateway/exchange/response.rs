@@ -154,19 +154,19 @@ impl Exchange {
         if attempt.target().endpoint.credential.is_clients() {
             outcome = outcome.of_clients_own(answer.status);
         }
-        let (told, took) = (attempt.decision.clone(), now.saturating_duration_since(begun));
-        if let Some(told) = &told {
-            self.gateway.telemetry.answered(told, answer.status, &outcome, took);
+        let (recorded, took) = (attempt.decision.clone(), now.saturating_duration_since(begun));
+        if let Some(recorded) = &recorded {
+            self.gateway.telemetry.answered(recorded, answer.status, &outcome, took);
         }
         let unwanted = unseen(answer.unwanted, &attempt.request.route.api, Some(&attempt.target().endpoint));
         let decision = headers::decision(&attempt);
         let next = self.gateway.router.observe(attempt, &outcome, head.stream_id.as_deref(), now);
         let goes_on = next.is_some();
-        if let (Some(from), Some(next)) = (&told, &next) {
+        if let (Some(from), Some(next)) = (&recorded, &next) {
             self.gateway.telemetry.failed_over(from, &next.model, &next.endpoint, outcome.label());
         }
-        if let Some(told) = &told {
-            told.answered(answer.status, &outcome, took, goes_on);
+        if let Some(recorded) = &recorded {
+            recorded.answered(answer.status, &outcome, took, goes_on);
         }
         if goes_on {
             let mut mutation = headers::answer(unwanted, true);

@@ -173,7 +173,7 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
         ("content-length", "15"),
     ];
     let set = set.map(|(name, value)| (name.into(), value.to_owned())).into();
-    let told = [
+    let texts = [
         ("api", "chat"),
         ("environment", "production"),
         ("policy", "round_robin"),
@@ -183,7 +183,7 @@ fn a_request_is_sent_to_its_target_with_one_change_of_its_headers() {
         ("requested", "x"),
     ];
     let mut metadata = Metadata::default();
-    told.iter().for_each(|(name, text)| metadata.push(name, text));
+    texts.iter().for_each(|(name, text)| metadata.push(name, text));
     let mutation = Mutation { set, remove, clear_route_cache: true, metadata: Some(Box::new(metadata)) };
     assert_eq!(answer, Action::RequestBody(mutation, Some(Bytes::from_static(br#"{"model":"one"}"#).into())));
     assert!(!stream.answer(200));

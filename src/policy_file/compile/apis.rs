@@ -108,8 +108,8 @@ fn unique_names(drafts: &[Draft<'_>], report: &mut Report) {
     let mut seen = HashMap::new();
     for draft in drafts.iter().filter(|draft| !draft.name.is_empty()) {
         if let Some(first) = seen.insert(draft.name, draft.place) {
-            let first = report.told(first, draft.place);
-            let message = format!("API {} is there already, at {first}", shown(draft.name));
+            let first = report.locate(first, draft.place);
+            let message = format!("API {} is already defined at {first}", shown(draft.name));
             report.error_with(draft.place, message, "give this one another name".to_owned());
         }
     }

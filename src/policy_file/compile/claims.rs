@@ -61,14 +61,14 @@ pub(super) fn disjoint(drafts: &[Draft<'_>], report: &mut Report) {
     let groups = groups(drafts);
     let mut spots: Vec<_> = groups.iter().filter(|(_, group)| group.len() > 1).collect();
     spots.sort_by_key(|(_, group)| group[0]);
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for (spot, group) in spots {
         let mut index = Index::default();
         for &later in group {
             let draft = &drafts[later];
             let clash = draft.claims().filter_map(|claim| index.earliest(claim)).map(|(earlier, _)| earlier).min();
             if let Some(earlier) = clash.filter(|&earlier| drafts[earlier].name != draft.name)
-                && told.insert(later)
+                && reported.insert(later)
             {
                 overlap(&drafts[earlier], draft, spot.0, report);
             }
@@ -87,10 +87,10 @@ fn overlap(earlier: &Draft<'_>, later: &Draft<'_>, host: Option<&HostPattern>, r
         more => format!(" and {more} more"),
     };
     let place = claim.place.unwrap_or(later.place);
-    let first = report.told(earlier.place, place);
+    let first = report.locate(earlier.place, place);
     let (host, one, other) = (in_words(host), shown(later.name), shown(earlier.name));
     let message = format!("APIs {one} and {other} (at {first}) both take {request}{more} on {host}");
-    let help = "give one of them other `hosts`, another `base_path` or `operations` of its own".to_owned();
+    let help = "give one of them other `hosts`, another `base_path` or its own `operations`".to_owned();
     report.error_with(place, message, help);
 }
 

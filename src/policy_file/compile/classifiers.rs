@@ -113,7 +113,7 @@ fn url(text: &str) -> Result<Url, String> {
 /// What works and is hardly meant.
 fn odd_url(url: &Url, raw: &raw::Classifier, report: &mut Report) {
     if !url.path().trim_end_matches('/').ends_with(OPERATION) {
-        let help = format!("it is asked as it stands: end it with `{OPERATION}`, unless the server differs");
+        let help = format!("it is used as it is: end it with `{OPERATION}`, unless the server differs");
         report.warning(raw.url.place, "the URL of a classifier is the whole one, with the operation", help);
     }
     if let Some(host) = base_url::in_the_clear(url) {
@@ -128,7 +128,7 @@ fn bounds(raw: &raw::Classifier, report: &mut Report) -> Bounds {
     if let Some(at) = raw.timeout.as_ref().filter(|_| timeout >= MESSAGE_TIMEOUT) {
         let limit = humantime::format_duration(MESSAGE_TIMEOUT);
         let help = "shorten it, or raise the filter's `message_timeout` above it".to_owned();
-        report.warning(at.place, format!("the shipped Envoy files wait {limit} for an answer of the router"), help);
+        report.warning(at.place, format!("the shipped Envoy files wait {limit} for the router's reply"), help);
     }
     let cache_entries = number(raw.cache_entries.as_ref(), "cache_entries", &(1..=1_000_000), report);
     let max_content = number(raw.max_content.as_ref(), "max_content", &(100..=1_000_000), report);

@@ -42,7 +42,8 @@ impl Keys<'_> {
             return None;
         }
         if let Some((first, as_what)) = self.seen.get(key) {
-            let message = format!("key {} is {as_what} already, at {}", shown(key), self.report.told(*first, at.place));
+            let message =
+                format!("key {} is {as_what} already, at {}", shown(key), self.report.locate(*first, at.place));
             self.report.error_with(at.place, message, "name each key once".to_owned());
             return None;
         }
@@ -62,7 +63,7 @@ fn refusal(key: &str) -> Option<(String, String)> {
     }
     if key.eq_ignore_ascii_case("stream") {
         let message =
-            format!("{} cannot be edited: the client would get an answer that it did not ask for", shown(key));
+            format!("{} cannot be edited: the client would get a response that it did not ask for", shown(key));
         return Some((message, "leave it to the client".into()));
     }
     None

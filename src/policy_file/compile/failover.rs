@@ -115,7 +115,7 @@ fn primaries_once_each(entries: &[At<raw::Entry>], report: &mut Report) {
     for at in entries {
         let Some(model) = at.get().and_then(|entry| entry.primary.get()?.model.get()) else { continue };
         if let Some(first) = seen.insert(model, at.place) {
-            let message = format!("{} is a primary already, at {}", shown(model), report.told(first, at.place));
+            let message = format!("{} is a primary already, at {}", shown(model), report.locate(first, at.place));
             report.error_with(at.place, message, "join the two entries".to_owned());
         }
     }

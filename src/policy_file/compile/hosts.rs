@@ -47,9 +47,9 @@ pub(super) fn one_environment_each(raw: &raw::Api, report: &mut Report) {
         for at in list.iter().filter_map(At::get).flatten() {
             let Some(host) = at.get() else { continue };
             if let Some((place, first)) = seen.insert(host.to_ascii_lowercase(), (at.place, key)) {
-                let first_place = report.told(place, at.place);
+                let first_place = report.locate(place, at.place);
                 let message = format!("host {} is listed already, under `{first}` at {first_place}", shown(host));
-                let help = "a host stands for one environment".to_owned();
+                let help = "a host belongs to one environment".to_owned();
                 report.error_with(at.place, message, (first != key).then_some(help));
             }
         }

@@ -73,7 +73,7 @@ impl<'a> Names<'a, '_> {
             report.error_with(raw.rules.place, "`rules` is empty", help.to_owned());
             return None;
         }
-        told_apart(rules, report);
+        check_distinct(rules, report);
         let compiled: Vec<_> = rules.iter().map(|rule| self.rule(rule.get()?, pool, environment, report)).collect();
         compiled.into_iter().collect()
     }
@@ -106,7 +106,7 @@ fn wording<'a>(prompt: Option<&'a At<String>>, report: &mut Report) -> Option<&'
 }
 
 /// Reports rule names that an answer could not distinguish.
-fn told_apart(rules: &[At<Rule>], report: &mut Report) {
+fn check_distinct(rules: &[At<Rule>], report: &mut Report) {
     let mut seen = HashMap::new();
     for name in rules.iter().filter_map(|rule| Some(&rule.get()?.name)) {
         let Some(text) = name.get() else { continue };
@@ -117,7 +117,7 @@ fn told_apart(rules: &[At<Rule>], report: &mut Report) {
             let help = "it is what a classifier answers when no rule fits".to_owned();
             report.error_with(name.place, format!("a rule cannot be named {}", shown(text)), help);
         } else if let Some(first) = seen.insert(folded, name.place) {
-            let message = format!("rule {} is there already, at {}", shown(text), report.told(first, name.place));
+            let message = format!("rule {} is already defined at {}", shown(text), report.locate(first, name.place));
             let help = "names must differ by more than case, spaces, `-` and `_`".to_owned();
             report.error_with(name.place, message, help);
         }

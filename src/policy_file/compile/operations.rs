@@ -78,7 +78,7 @@ fn pattern(place: Place, path: &str, base_path: &str, report: &mut Report) -> Op
     }
     let below = path.strip_prefix(base_path).filter(|below| !base_path.is_empty() && below.starts_with('/'));
     if let Some(below) = below {
-        let message = format!("{} stands below the `base_path` {}", shown(path), shown(base_path));
+        let message = format!("{} is below the `base_path` {}", shown(path), shown(base_path));
         report.warning(place, message, format!("did you mean {}?", shown(below)));
     }
     PathPattern::parse(path).map_err(|error| report.error(place, format!("{}: {error}", shown(path)))).ok()
@@ -135,7 +135,7 @@ fn nothing_in_common(first: &Endpoint, other: &Endpoint) -> String {
             "a URL of {} that ends in `/openai/v1` has the model in the body and the paths of OpenAI's API",
             shown(&azure.name)
         ),
-        None => "their requests carry the model in different places; give each an API of its own".to_owned(),
+        None => "their requests carry the model in different places; give each its own API".to_owned(),
     }
 }
 
@@ -151,7 +151,7 @@ pub(super) fn of_endpoints(mut claims: Vec<Claim>, endpoints: &[&Endpoint], repo
                 shown(other),
                 shown(claim.path())
             );
-            let help = "give each an API of its own".to_owned();
+            let help = "give each its own API".to_owned();
             if let Some(place) = claim.place {
                 report.error_with(place, message, help);
             }

@@ -218,7 +218,7 @@ impl<'a, 'b> Names<'a, 'b> {
         self.used.insert(text);
         self.named.extend(shapes::Named::of(place, text, known));
         if let Some((reserved, there)) = known.reserved.filter(|(reserved, _)| *reserved != environment) {
-            let there = report.told(there, place);
+            let there = report.locate(there, place);
             let message = format!("endpoint {} is reserved for {}, at {there}", shown(text), reserved.name());
             let help = format!("use another one for {}, or leave out its `environment`", environment.name());
             report.error_with(place, message, help);
@@ -236,7 +236,7 @@ fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
         };
         let Some(first) = seen.insert((model, endpoint), at.place) else { continue };
         let (model, endpoint) = (shown(model), shown(endpoint));
-        let message = format!("{model} at {endpoint} is a target already, at {}", report.told(first, at.place));
+        let message = format!("{model} at {endpoint} is a target already, at {}", report.locate(first, at.place));
         let help = match order {
             Order::RoundRobin => "for a larger share use `weighted_round_robin` and give it a `weight`",
             Order::Weighted => "keep one, with the sum of their weights",

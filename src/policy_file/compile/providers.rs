@@ -168,7 +168,7 @@ fn custom_operations(
         if elsewhere == ModelPlace::Path {
             let message =
                 format!("{} has no `{{model}}`, and the provider has its models in the path", shown(claim.path()));
-            report.error_with(claim.place.unwrap_or(place), message, "write `{model}` in the place of it".to_owned());
+            report.error_with(claim.place.unwrap_or(place), message, "write `{model}` instead".to_owned());
             return None;
         }
         claim.operation.form.model = elsewhere.clone();
@@ -196,7 +196,7 @@ pub(super) fn header_name(at: &At<String>, report: &mut Report) -> Option<Header
     };
     match name {
         Ok(name) if free(&name) => return Some(name),
-        Ok(_) => report.error(at.place, "this header has a meaning of its own and cannot be set here"),
+        Ok(_) => report.error(at.place, "this header has a special meaning and cannot be set here"),
         Err(_) => report.error(at.place, "expected the name of a header, such as `x-api-key`"),
     }
     None

@@ -24,18 +24,18 @@ impl<'a> Named<'a> {
 /// Reports every endpoint that speaks another API than the first, once.
 pub(super) fn one_shape(all: &[Named<'_>], report: &mut Report) {
     let Some(first) = all.first() else { return };
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     for other in all.iter().filter(|other| other.kind.shape != first.kind.shape) {
-        if told.contains(&other.name) {
+        if reported.contains(&other.name) {
             continue;
         }
-        told.push(other.name);
+        reported.push(other.name);
         let message = format!(
             "endpoint {} speaks {}, but {}, at {}, speaks {}; requests are not translated",
             shown(other.name),
             other.kind.shape.name(),
             shown(first.name),
-            report.told(first.place, other.place),
+            report.locate(first.place, other.place),
             first.kind.shape.name()
         );
         report.error_with(other.place, message, help(first, other));

@@ -122,7 +122,7 @@ fn api<'a>(
         entries.extend(operations(all, api.place).map(|operations| ("operations", operations)));
         for environment in ["production", "sandbox"] {
             let policy = policies::policy(attached, environment, &mut context, report);
-            told(name, environment, policy.is_some(), report);
+            report_environment(name, environment, policy.is_some(), report);
             entries.extend(policy.map(|policy| (environment, policy)));
         }
         let policies: Vec<_> =
@@ -134,11 +134,11 @@ fn api<'a>(
 }
 
 /// Reports an environment that is decided there by the client's key, and here by Envoy or not at all.
-fn told(name: &Node, environment: &str, has_policy: bool, report: &mut Report) {
+fn report_environment(name: &Node, environment: &str, has_policy: bool, report: &mut Report) {
     let api = shown(name.text().unwrap_or_default());
     match (environment, has_policy) {
         ("sandbox", true) => {
-            let message = format!("the sandbox of API {api} is told by the client's key there");
+            let message = format!("the sandbox of API {api} is chosen by the client's key there");
             let help = "have Envoy set `x-model-router-environment`, or add `sandbox_hosts`".to_owned();
             report.warning(name.place, message, help);
         }

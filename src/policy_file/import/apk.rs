@@ -73,7 +73,7 @@ fn api<'a>(
     parts: &mut Vec<Part>,
     report: &mut Report,
 ) {
-    let of = api.told();
+    let of = api.describe();
     let keys = ["apiName", "apiVersion", "apiType", "basePath", "production", "sandbox"];
     let descriptive =
         ["organization", "definitionPath", "definitionFileRef", "apiProperties", "systemAPI", "environment"];
@@ -151,7 +151,7 @@ fn side<'a>(
         routes::read(route, objects, &mut side.hosts, &mut side.rules, report);
     }
     if key == "sandbox" && side.routes && side.hosts.is_empty() {
-        let message = format!("the sandbox of {} has no `hostnames`", api.told());
+        let message = format!("the sandbox of {} has no `hostnames`", api.describe());
         let help = "only `x-model-router-environment: sandbox` from Envoy leads there".to_owned();
         report.warning(api.place, message, help);
     }
@@ -179,7 +179,7 @@ fn groups<'a>(
         let choices =
             rules.each_ref().map(|rule| rule.as_ref().and_then(|rule| attach::choice(api, rule, objects, report)));
         if choices.iter().all(Option::is_none) {
-            let message = format!("{} of {} has no policy that picks a model", operation.told(), api.told());
+            let message = format!("{} of {} has no policy that picks a model", operation.describe(), api.describe());
             report.warning(rule.place, message, "its requests are answered with 404".to_owned());
             continue;
         }

@@ -49,7 +49,7 @@ pub(super) fn key(
         Some((place, value)) => map(place, vec![("value", text(place, value))]),
         None => map(place, vec![("env", text(place, reference.variable.as_str()))]),
     };
-    let reference = Reference { told: format!("{}{suffix}", reference.told), ..reference };
+    let reference = Reference { label: format!("{}{suffix}", reference.label), ..reference };
     Some(Key { source, auth, reference })
 }
 

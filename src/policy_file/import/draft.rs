@@ -31,7 +31,7 @@ pub(crate) struct Reference {
     /// An environment variable.
     pub(crate) variable: String,
     /// What belongs in it, in words.
-    pub(crate) told: String,
+    pub(crate) label: String,
 }
 
 impl Draft {

@@ -15,7 +15,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) fn told(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::All => "the rule for every path".to_owned(),
             Self::One { path, method } => shown(&format!("{method} {path}")),

@@ -28,7 +28,7 @@ fn part(out: &mut String, part: &Part, in_list: bool, inline_secrets: bool) {
     writeln!(out, "  # {}", part.origin.replace('\n', " ")).expect("a String takes everything");
     let mut value = part.value.clone();
     if let Some(reference) = part.secret.as_ref().filter(|_| !inline_secrets) {
-        writeln!(out, "  # {}: {}", reference.variable, reference.told).expect("a String takes everything");
+        writeln!(out, "  # {}: {}", reference.variable, reference.label).expect("a String takes everything");
         replace_key(&mut value, &reference.variable);
     }
     if in_list {

@@ -32,7 +32,7 @@ fn golden(path: &Path, found: &str) {
     assert_eq!(found, expected, "{}", path.display());
 }
 
-fn told(problems: &Problems, directory: &str) -> String {
+fn reported(problems: &Problems, directory: &str) -> String {
     let report = anstream::adapter::strip_str(&format!("{}\n", problems.explained())).to_string();
     report.replace(&format!("{directory}/"), "")
 }
@@ -43,7 +43,7 @@ fn becomes(format: Format, directory: &str) {
     for path in inputs(directory) {
         let imported =
             import(format, std::slice::from_ref(&path), false).unwrap_or_else(|problems| panic!("{problems}"));
-        let report = told(&imported.warnings, directory);
+        let report = reported(&imported.warnings, directory);
         assert!(!report.contains("hunter") && !imported.policy.contains("hunter"), "{report}{}", imported.policy);
         golden(&path.with_extension("policy"), &imported.policy.replace(&format!("{directory}/"), ""));
         golden(&path.with_extension("report"), &report);
@@ -54,7 +54,7 @@ fn becomes(format: Format, directory: &str) {
 fn refused(format: Format, directory: &str) {
     for path in inputs(directory) {
         let problems = import(format, std::slice::from_ref(&path), false).expect_err("has an error");
-        let report = told(&problems, directory);
+        let report = reported(&problems, directory);
         assert!(!report.contains("hunter") && !problems.to_string().contains("hunter"), "{report}");
         golden(&path.with_extension("report"), &report);
     }

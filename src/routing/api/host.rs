@@ -23,7 +23,7 @@ impl HostPattern {
             None => (false, lower.as_str()),
         };
         if host.contains('*') {
-            return Err(PatternError::new("`*` may only stand first, as in `*.example.com`"));
+            return Err(PatternError::new("`*` is only allowed first, as in `*.example.com`"));
         }
         if host.contains(':') && !host.starts_with('[') {
             return Err(PatternError::new("a host has no port here: requests match whatever port they name"));

@@ -41,7 +41,7 @@ impl PathPattern {
         let mut models = path.split('/').enumerate().filter(|(_, segment)| segment.starts_with(MODEL));
         let model = models.next().map(|(index, _)| index);
         if models.next().is_some() {
-            return Err(PatternError::new("`{model}` may stand there once"));
+            return Err(PatternError::new("`{model}` is allowed once"));
         }
         Ok(Self { text: text.to_owned(), segments, model })
     }

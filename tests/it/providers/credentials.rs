@@ -90,7 +90,7 @@ fn a_key_that_is_missing_or_malformed_is_not_shown_either() {
     for (source, expected) in [
         ("{ env: NO_SUCH_KEY }", "`NO_SUCH_KEY` is not set"),
         ("{ value: hunter2:hunter3 }", "a key in the policy file"),
-        ("{ value: 'hunter2 hunter3' }", "cannot stand in a header"),
+        ("{ value: 'hunter2 hunter3' }", "cannot be part of a header"),
         ("{ vlaue: hunter2:hunter3 }", "unknown key"),
         ("hunter2:hunter3", "expected"),
     ] {

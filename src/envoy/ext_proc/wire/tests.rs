@@ -20,7 +20,7 @@ where
     assert_eq!(Ours::decode(&*theirs.encode_to_vec()), Ok(ours), "the generated type's, read by ours");
 }
 
-fn told(ours: Request, theirs: envoy::processing_request::Request) {
+fn agree(ours: Request, theirs: envoy::processing_request::Request) {
     let config = ProtocolConfiguration { request_body_mode: 2, ..ProtocolConfiguration::default() };
     let (all, their_all) = attributes();
     let attributes = HashMap::from([("envoy.filters.http.ext_proc".to_owned(), their_all)]);
@@ -62,15 +62,15 @@ fn what_envoy_tells_is_read_as_the_generated_types_read_it() {
         end_of_stream: true,
         ..envoy::HttpHeaders::default()
     };
-    told(Request::RequestHeaders(ours.clone()), Theirs::RequestHeaders(theirs.clone()));
-    told(Request::ResponseHeaders(ours), Theirs::ResponseHeaders(theirs));
+    agree(Request::RequestHeaders(ours.clone()), Theirs::RequestHeaders(theirs.clone()));
+    agree(Request::ResponseHeaders(ours), Theirs::ResponseHeaders(theirs));
     let ours = HttpBody { body: b"\xff{}"[..].into(), end_of_stream: true };
     let theirs = envoy::HttpBody { body: b"\xff{}".into(), end_of_stream: true, ..envoy::HttpBody::default() };
-    told(Request::RequestBody(ours.clone()), Theirs::RequestBody(theirs.clone()));
-    told(Request::ResponseBody(ours), Theirs::ResponseBody(theirs));
+    agree(Request::RequestBody(ours.clone()), Theirs::RequestBody(theirs.clone()));
+    agree(Request::ResponseBody(ours), Theirs::ResponseBody(theirs));
     let trailers = HttpTrailers::default();
-    told(Request::RequestTrailers(trailers.clone()), Theirs::RequestTrailers(trailers.clone()));
-    told(Request::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
+    agree(Request::RequestTrailers(trailers.clone()), Theirs::RequestTrailers(trailers.clone()));
+    agree(Request::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
 }
 
 /// One header, and two that go.
@@ -85,7 +85,7 @@ fn mutations() -> (Bytes, envoy::HeaderMutation) {
     )
 }
 
-fn told_of_decision() -> (Bytes, protobuf::Struct) {
+fn metadata_of_decision() -> (Bytes, protobuf::Struct) {
     let value = |kind| protobuf::Value { kind: Some(kind) };
     let one = |name: &str, value| protobuf::Struct { fields: HashMap::from([(name.to_owned(), value)]) };
     let text = value(protobuf::value::Kind::StringValue("c".into()));
@@ -105,8 +105,8 @@ fn lengths_of_more_than_a_byte_are_written_as_they_are_read() {
         assert_eq!(read, Ok(expected), "{length}");
         let fields = [("first", text.as_str()), (text.as_str(), "second")];
         let value = |kind| protobuf::Value { kind: Some(kind) };
-        let told = |text: &str| value(protobuf::value::Kind::StringValue(text.to_owned()));
-        let inner = fields.map(|(name, text)| (name.to_owned(), told(text))).into();
+        let text_value = |text: &str| value(protobuf::value::Kind::StringValue(text.to_owned()));
+        let inner = fields.map(|(name, text)| (name.to_owned(), text_value(text))).into();
         let inner = value(protobuf::value::Kind::StructValue(protobuf::Struct { fields: inner }));
         let expected = protobuf::Struct { fields: HashMap::from([("space".to_owned(), inner)]) };
         assert_eq!(protobuf::Struct::decode(metadata("space", fields)), Ok(expected), "{length}");
@@ -115,7 +115,7 @@ fn lengths_of_more_than_a_byte_are_written_as_they_are_read() {
 
 fn answered(ours: Response, theirs: envoy::processing_response::Response) {
     let override_message_timeout = Some(protobuf::Duration { seconds: 3, nanos: 1 });
-    let (metadata, their_metadata) = told_of_decision();
+    let (metadata, their_metadata) = metadata_of_decision();
     check(
         ProcessingResponse { response: Some(ours), dynamic_metadata: Some(metadata), override_message_timeout },
         envoy::ProcessingResponse {
@@ -175,7 +175,7 @@ fn framed(frames: &VecDeque<Bytes>) -> envoy::ProcessingResponse {
 }
 
 fn with_body(body: NewBody) -> (usize, envoy::body_mutation::Mutation) {
-    let ((header_mutation, theirs), (metadata, their_metadata)) = (mutations(), told_of_decision());
+    let ((header_mutation, theirs), (metadata, their_metadata)) = (mutations(), metadata_of_decision());
     let message = ProcessingResponse { dynamic_metadata: Some(metadata), ..ProcessingResponse::default() };
     let common = CommonResponse { header_mutation: Some(header_mutation), clear_route_cache: true };
     let mut frames = VecDeque::new();

@@ -89,7 +89,7 @@ fn attempts_end_with_the_time_for_all_of_them() {
 
 #[test]
 fn a_client_is_told_who_served_it_unless_the_policy_says_otherwise() {
-    for (option, told) in [("", true), ("decision_headers: false,", false)] {
+    for (option, shown) in [("", true), ("decision_headers: false,", false)] {
         let router = router(&POLICY.replace("round_robin: {", &format!("round_robin: {{ {option}")));
         let mut stream = Stream::new(&router);
         stream.forward();
@@ -97,7 +97,7 @@ fn a_client_is_told_who_served_it_unless_the_policy_says_otherwise() {
         let served =
             [("x-model-router-model", "one"), ("x-model-router-endpoint", "east"), ("x-model-router-attempts", "1")];
         let served: Vec<_> = served.into_iter().map(|(name, value)| (name.into(), value.to_owned())).collect();
-        assert_eq!(mutation.set, if told { served } else { vec![] });
+        assert_eq!(mutation.set, if shown { served } else { vec![] });
     }
 }
 

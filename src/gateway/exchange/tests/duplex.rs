@@ -26,7 +26,7 @@ fn full_duplex_all_is_answered_at_the_end_of_the_body() {
     assert_eq!((value(&mutation, private::CLUSTER), value(&mutation, "content-length")), ("east", "15"));
     assert!(mutation.clear_route_cache && mutation.remove.is_empty(), "the authorization is overwritten: {mutation:?}");
     let again = Event::RequestBody { bytes: Bytes::new(), end_of_stream: true };
-    assert_eq!(stream.on(again), (Action::Nothing, Next::More), "an end that is told twice");
+    assert_eq!(stream.on(again), (Action::Nothing, Next::More), "a repeated end");
     assert!(stream.answer(500));
 }
 

@@ -57,13 +57,13 @@ impl<'a> Endpoints<'a> {
         let config = endpoint.get("endpointConfig").and_then(|node| embedded::json("endpointConfig", node, report));
         let (Some(id), Some(config)) = (id, config) else { return };
         if self.list.iter().any(|known| known.id == id) {
-            report.error(endpoint.place, format!("endpoint {} is there already", shown(id)));
+            report.error(endpoint.place, format!("endpoint {} is already defined", shown(id)));
             return;
         }
         let is_sandbox = endpoint.get("deploymentStage").and_then(Node::text) == Some("SANDBOX");
-        let told = endpoint.get("name").filter(|name| !slug(name.text().unwrap_or_default()).is_empty());
-        let (place, told) = told.map_or((endpoint.place, id), |name| (name.place, name.text().unwrap_or_default()));
-        let mut name = slug(told);
+        let label = endpoint.get("name").filter(|name| !slug(name.text().unwrap_or_default()).is_empty());
+        let (place, label) = label.map_or((endpoint.place, id), |name| (name.place, name.text().unwrap_or_default()));
+        let mut name = slug(label);
         if self.list.iter().any(|known| known.name.text() == Some(&name)) {
             name = format!("{name}-{}", slug(id));
         }
@@ -73,10 +73,10 @@ impl<'a> Endpoints<'a> {
 
     /// Returns the name of an endpoint by its id, which is given at a node. An unknown one is reported.
     pub(super) fn named(&mut self, id: &Node, report: &mut Report) -> Option<Node> {
-        let told = id.text().unwrap_or_default();
-        let Some(known) = self.list.iter_mut().find(|known| known.id == told) else {
-            let help = instead(told, self.list.iter().map(|known| known.id.as_str()));
-            report.error_with(id.place, format!("unknown endpoint {}", shown(told)), help);
+        let label = id.text().unwrap_or_default();
+        let Some(known) = self.list.iter_mut().find(|known| known.id == label) else {
+            let help = instead(label, self.list.iter().map(|known| known.id.as_str()));
+            report.error_with(id.place, format!("unknown endpoint {}", shown(label)), help);
             return None;
         };
         known.used = true;
@@ -157,9 +157,9 @@ enum Security {
 fn credential(security: &Node, known: &Known, api: &Node, report: &mut Report) -> Option<Security> {
     let kind = security.get("type").and_then(Node::text).unwrap_or_default().to_ascii_lowercase();
     let name = known.name.text().unwrap_or_default();
-    let told =
+    let label =
         format!("the credential of endpoint {} of API {}", shown(&known.id), shown(api.text().unwrap_or_default()));
-    let reference = Reference { variable: credential::variable(&[name, "key"]), told };
+    let reference = Reference { variable: credential::variable(&[name, "key"]), label };
     let value = |key: &str| {
         let node = security.get(key)?;
         let text = node.text().filter(|text| !text.is_empty() && !text.chars().all(|letter| letter == '*'))?;
@@ -171,19 +171,19 @@ fn credential(security: &Node, known: &Known, api: &Node, report: &mut Report) -
             let is_query = security.get("apiKeyIdentifierType").and_then(Node::text) == Some("QUERY_PARAMETER");
             let form = if is_query { Form::Query(header) } else { Form::Header(header) };
             let value = value("apiKeyValue");
-            told_if_missing(value.is_none(), security.place, &reference, report);
+            report_missing(value.is_none(), security.place, &reference, report);
             Some(Security::Key(credential::key(form, value, security.place, reference, report)?))
         }
         "basic" => {
             let pair = value("username").zip(value("password"));
             let pair = pair.map(|((place, user), (_, password))| (place, format!("{user}:{password}")));
-            told_if_missing(pair.is_none(), security.place, &reference, report);
+            report_missing(pair.is_none(), security.place, &reference, report);
             let form = Form::Basic(security.place);
             Some(Security::Key(credential::key(form, pair, security.place, reference, report)?))
         }
         "aws" => {
             let region = required(security, "region", "`endpoint_security`", report)?;
-            let message = "keys of AWS are not taken over: Envoy signs, with credentials of its own";
+            let message = "AWS keys are not imported: Envoy signs, with its own credentials";
             report.warning(security.place, message, "see its filter `aws_request_signing`".to_owned());
             let entries = [("region", Some(region)), ("service", security.get("service"))];
             let entries = entries.into_iter().filter_map(|(key, node)| Some((key, node?.clone()))).collect();
@@ -199,7 +199,7 @@ fn credential(security: &Node, known: &Known, api: &Node, report: &mut Report) -
 }
 
 /// Exports leave credentials out.
-fn told_if_missing(missing: bool, place: Place, reference: &Reference, report: &mut Report) {
+fn report_missing(missing: bool, place: Place, reference: &Reference, report: &mut Report) {
     if missing {
         let help = format!("the environment variable {} is read in its place", shown(&reference.variable));
         report.warning(place, "the credential is not in this document", help);

@@ -74,10 +74,10 @@ pub(super) fn classifier(documents: &Documents<'_>, draft: &mut Draft, report: &
     let provider = ai.get("llm_provider")?;
     let kind_node = required(provider, "type", "`apim.ai.llm_provider`", report)?;
     let kinds = [("openai", "openai"), ("mistral", "mistral"), ("azure-openai", "azure_openai")];
-    let told = kind_node.text().unwrap_or_default();
-    let Some((_, kind)) = kinds.iter().find(|(kind, _)| *kind == told) else {
-        let help = instead(told, kinds.iter().map(|(kind, _)| *kind));
-        report.error_with(kind_node.place, format!("unknown type of LLM provider {}", shown(told)), help);
+    let label = kind_node.text().unwrap_or_default();
+    let Some((_, kind)) = kinds.iter().find(|(kind, _)| *kind == label) else {
+        let help = instead(label, kinds.iter().map(|(kind, _)| *kind));
+        report.error_with(kind_node.place, format!("unknown type of LLM provider {}", shown(label)), help);
         return None;
     };
     let properties = provider.get("properties").unwrap_or(provider);
@@ -92,12 +92,12 @@ pub(super) fn classifier(documents: &Documents<'_>, draft: &mut Draft, report: &
         entries.push(("model", required(properties, "llm_model", of, report)?.clone()));
     }
     entries.push(("api_key", value));
-    let told = "`apikey` of `apim.ai.llm_provider.properties`".to_owned();
+    let label = "`apikey` of `apim.ai.llm_provider.properties`".to_owned();
     draft.classifiers.push(Part {
         name: text(provider.place, CLASSIFIER),
         value: map(provider.place, entries),
         origin: format!("apim.ai.llm_provider ({})", report.origin(kind_node.place)),
-        secret: Some(Reference { variable: "LLM_PROVIDER_KEY".to_owned(), told }),
+        secret: Some(Reference { variable: "LLM_PROVIDER_KEY".to_owned(), label }),
     });
     Some(CLASSIFIER.to_owned())
 }

@@ -75,9 +75,9 @@ impl Vendor {
             let models = family.get("models").map_or(&[][..], Node::items).to_vec();
             families.push((family.get("name").filter(|_| providers.len() > 1).cloned(), models));
         }
-        let told = name.text().unwrap_or_default();
-        let origin = format!("AI service provider {} ({})", shown(told), report.origin(vendor.place));
-        let name = told.to_ascii_lowercase().replace(' ', "-");
+        let label = name.text().unwrap_or_default();
+        let origin = format!("AI service provider {} ({})", shown(label), report.origin(vendor.place));
+        let name = label.to_ascii_lowercase().replace(' ', "-");
         Some(Self { name, kind, families, is_listed: true, origin })
     }
 

@@ -39,8 +39,8 @@ pub(super) fn choice<'a>(
         .collect();
     for policies in [&of_api, &own] {
         if let [first, second, ..] = policies[..] {
-            let first = report.told(first.place, second.place);
-            let message = format!("{} decides on what another APIPolicy decides on, at {first}", second.told());
+            let first = report.locate(first.place, second.place);
+            let message = format!("{} decides on what another APIPolicy decides on, at {first}", second.describe());
             report.error_with(second.place, message, "keep one".to_owned());
         }
     }
@@ -72,21 +72,21 @@ pub(super) fn unused(objects: &Objects<'_>, used: &Used<'_>, report: &mut Report
                 None => "it has no `targetRef`",
                 Some(_) => "its `targetRef` has to name an API, or a Resource that a rule refers to",
             };
-            report.warning(policy.place, format!("{} decides on nothing here", policy.told()), help.to_owned());
+            report.warning(policy.place, format!("{} decides on nothing here", policy.describe()), help.to_owned());
         }
     }
     for route in objects.of(Kind::HttpRoute).filter(|route| !used.routes.contains(&route.place)) {
-        report.warning(route.place, format!("{} is not used by any API", route.told()), None);
+        report.warning(route.place, format!("{} is not used by any API", route.describe()), None);
     }
     for backend in
         objects.of(Kind::Backend).filter(|one| !used.backends.iter().any(|used| used.backend.place == one.place))
     {
-        report.warning(backend.place, format!("{} is not used by any APIPolicy", backend.told()), None);
+        report.warning(backend.place, format!("{} is not used by any APIPolicy", backend.describe()), None);
     }
     for vendor in
         objects.of(Kind::AiProvider).filter(|one| !used.vendors.iter().any(|used| used.vendor.place == one.place))
     {
-        report.warning(vendor.place, format!("{} is not used by any APIPolicy", vendor.told()), None);
+        report.warning(vendor.place, format!("{} is not used by any APIPolicy", vendor.describe()), None);
     }
 }
 
@@ -97,7 +97,7 @@ fn sections<'a>(policy: &Object<'a>) -> impl Iterator<Item = (&'static str, &'a 
 
 /// What of a policy is honoured.
 fn fields(policy: &Object<'_>, report: &mut Report) {
-    honoured(policy.spec, &["default", "override", "targetRef"], &policy.told(), &[], report);
+    honoured(policy.spec, &["default", "override", "targetRef"], &policy.describe(), &[], report);
     let elsewhere = [
         ("cORSPolicy", "use Envoy's CORS filter"),
         ("subscriptionValidation", "authorize clients in Envoy, before the router's filter"),
@@ -106,6 +106,12 @@ fn fields(policy: &Object<'_>, report: &mut Report) {
         ("backendJwtPolicy", "add headers in Envoy"),
     ];
     for (key, section) in sections(policy) {
-        honoured(section, &["aiProvider", POOLS], &format!("{} of {}", shown(key), policy.told()), &elsewhere, report);
+        honoured(
+            section,
+            &["aiProvider", POOLS],
+            &format!("{} of {}", shown(key), policy.describe()),
+            &elsewhere,
+            report,
+        );
     }
 }

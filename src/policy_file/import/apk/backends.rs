@@ -17,7 +17,7 @@ const CLUSTERS: &str = "set it in Envoy's cluster of the same name";
 /// Returns the endpoint that a Backend becomes.
 pub(super) fn endpoint(used: &UsedBackend<'_>, objects: &Objects<'_>, report: &mut Report) -> Option<Part> {
     let (backend, spec) = (used.backend, used.backend.spec);
-    let of = backend.told();
+    let of = backend.describe();
     let elsewhere = ["tls", "circuitBreaker", "retry", "healthCheck"].map(|key| (key, CLUSTERS));
     honoured(spec, &["services", "protocol", "basePath", "security", "timeout"], &of, &elsewhere, report);
     if let Some(timeout) = spec.get("timeout") {
@@ -85,12 +85,12 @@ fn credential(
         return credential::key(Form::Basic(basic.place), value, source.place, reference, report);
     }
     let api_key = security.get("apiKey")?;
-    let told = format!("`apiKey` of {of}");
-    honoured(api_key, &["in", "name", "valueFrom"], &told, &[], report);
-    let name = required(api_key, "name", &told, report)?;
+    let label = format!("`apiKey` of {of}");
+    honoured(api_key, &["in", "name", "valueFrom"], &label, &[], report);
+    let name = required(api_key, "name", &label, report)?;
     let Some(source) = api_key.get("valueFrom") else {
         let help = "write `valueFrom: { name: SECRET, valueKey: KEY }`".to_owned();
-        report.error_with(api_key.place, format!("{told} has no `valueFrom`"), help);
+        report.error_with(api_key.place, format!("{label} has no `valueFrom`"), help);
         return None;
     };
     let form = match api_key.get("in").and_then(Node::text).unwrap_or("Header") {

@@ -62,13 +62,13 @@ impl Kind {
 
 impl<'a> Object<'a> {
     /// "Backend `east`".
-    pub(super) fn told(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         named(self.kind, self.name)
     }
 
     /// "Backend `east` (apk.yaml:12)".
     pub(super) fn origin(&self, report: &Report) -> String {
-        format!("{} ({})", self.told(), report.origin(self.place))
+        format!("{} ({})", self.describe(), report.origin(self.place))
     }
 }
 
@@ -93,10 +93,10 @@ impl<'a> Objects<'a> {
         else {
             return;
         };
-        let (told, version_told) = (kind.text().unwrap_or_default(), version.text().unwrap_or_default());
-        let Some((kind, name, versions)) = KINDS.iter().find(|(_, name, _)| *name == told) else {
-            let help = ELSEWHERE.iter().find(|(kind, _)| *kind == told).map(|(_, help)| (*help).to_owned());
-            report.warning(kind.place, format!("the kind {} is not honoured", shown(told)), help);
+        let (label, version_told) = (kind.text().unwrap_or_default(), version.text().unwrap_or_default());
+        let Some((kind, name, versions)) = KINDS.iter().find(|(_, name, _)| *name == label) else {
+            let help = ELSEWHERE.iter().find(|(kind, _)| *kind == label).map(|(_, help)| (*help).to_owned());
+            report.warning(kind.place, format!("the kind {} is not honoured", shown(label)), help);
             return;
         };
         if !versions.contains(&version_told) {
@@ -127,8 +127,8 @@ impl<'a> Objects<'a> {
         if let Some(first) =
             self.0.iter().find(|known| known.kind == kind && known.name == name && same(known.namespace, namespace))
         {
-            let first = report.told(first.name_node.place, name_node.place);
-            report.error(name_node.place, format!("{} is there already, at {first}", named(kind, name)));
+            let first = report.locate(first.name_node.place, name_node.place);
+            report.error(name_node.place, format!("{} is already defined at {first}", named(kind, name)));
             return;
         }
         self.0.push(Object { kind, name, name_node, namespace, place: document.place, spec });

@@ -74,20 +74,20 @@ pub(super) fn pool<'a>(
     let (policy, section) = (choice.policy, choice.section);
     if !used.policies.contains(&policy.place) {
         let keys = ["onQuotaExceedSuspendDuration", "productionModels", "sandboxModels"];
-        honoured(section, &keys, &policy.told(), &[], report);
+        honoured(section, &keys, &policy.describe(), &[], report);
         used.policies.push(policy.place);
     }
     let Some(vendor) = choice.vendor else {
         let help = "name the AIProvider whose API the Backends speak".to_owned();
-        report.error_with(section.place, format!("{} has no `aiProvider`", policy.told()), help);
+        report.error_with(section.place, format!("{} has no `aiProvider`", policy.describe()), help);
         return None;
     };
     let vendor = objects.referred(Kind::AiProvider, vendor, policy, report)?;
     let models = section.get(&format!("{environment}Models"))?;
     let (mut targets, mut weights, mut timeouts) = (Vec::new(), Vec::new(), Vec::new());
     for item in models.items() {
-        honoured(item, &["model", "backendRef", "weight"], &format!("a model of {}", policy.told()), &[], report);
-        let model = required(item, "model", &format!("a model of {}", policy.told()), report);
+        honoured(item, &["model", "backendRef", "weight"], &format!("a model of {}", policy.describe()), &[], report);
+        let model = required(item, "model", &format!("a model of {}", policy.describe()), report);
         let backend = backend(item, backends, objects, policy, report);
         weights.push(weight(item, report));
         let (Some(model), Some(backend)) = (model, backend) else { continue };
@@ -135,7 +135,7 @@ fn backend<'a>(
         },
         _ => {
             let help = "name the Backend that serves the model".to_owned();
-            report.error_with(item.place, format!("a model of {} has no `backendRef`", policy.told()), help);
+            report.error_with(item.place, format!("a model of {} has no `backendRef`", policy.describe()), help);
         }
     }
     None

@@ -28,19 +28,19 @@ pub(super) fn read<'a>(
     rules: &mut Vec<Rule<'a>>,
     report: &mut Report,
 ) {
-    honoured(route.spec, &["hostnames", "parentRefs", "rules"], &route.told(), &[], report);
+    honoured(route.spec, &["hostnames", "parentRefs", "rules"], &route.describe(), &[], report);
     for host in route.spec.get("hostnames").into_iter().flat_map(Node::items) {
         if !hosts.iter().any(|known| known.text() == host.text()) {
             hosts.push(host);
         }
     }
     for rule in route.spec.get("rules").into_iter().flat_map(Node::items) {
-        let told = format!("a rule of {}", route.told());
-        honoured(rule, &["matches", "filters", "backendRefs", "name"], &told, &[], report);
-        let rewrites = rewrites(rule, &told, report);
+        let label = format!("a rule of {}", route.describe());
+        honoured(rule, &["matches", "filters", "backendRefs", "name"], &label, &[], report);
+        let rewrites = rewrites(rule, &label, report);
         let matches = rule.get("matches").map_or(&[][..], Node::items);
         let mut operations: Vec<_> =
-            matches.iter().filter_map(|one| operation(one, &told, &rewrites, report)).collect();
+            matches.iter().filter_map(|one| operation(one, &label, &rewrites, report)).collect();
         if matches.is_empty() {
             operations.push(Operation::All);
         }
@@ -55,14 +55,14 @@ pub(super) fn read<'a>(
 }
 
 /// Returns the paths that requests are rewritten to.
-fn rewrites<'a>(rule: &'a Node, told: &str, report: &mut Report) -> Vec<&'a Node> {
+fn rewrites<'a>(rule: &'a Node, label: &str, report: &mut Report) -> Vec<&'a Node> {
     let mut rewrites = Vec::new();
     for filter in rule.get("filters").into_iter().flat_map(Node::items) {
         match filter.get("type").and_then(Node::text) {
             Some("ExtensionRef") => {}
             Some("URLRewrite") => {
                 let Some(rewrite) = filter.get("urlRewrite") else { continue };
-                honoured(rewrite, &["path"], &format!("`urlRewrite` of {told}"), &[], report);
+                honoured(rewrite, &["path"], &format!("`urlRewrite` of {label}"), &[], report);
                 let path = rewrite.get("path");
                 let full = path.and_then(|path| path.get("replaceFullPath").or(path.get("replacePrefixMatch")));
                 rewrites.extend(full);
@@ -70,7 +70,7 @@ fn rewrites<'a>(rule: &'a Node, told: &str, report: &mut Report) -> Vec<&'a Node
             kind => {
                 let kind = shown(kind.unwrap_or("without a type"));
                 let help = "put it into Envoy's route".to_owned();
-                report.warning(filter.place, format!("the filter {kind} of {told} is not honoured"), help);
+                report.warning(filter.place, format!("the filter {kind} of {label} is not honoured"), help);
             }
         }
     }
@@ -78,12 +78,12 @@ fn rewrites<'a>(rule: &'a Node, told: &str, report: &mut Report) -> Vec<&'a Node
 }
 
 /// Returns the operations of a match. Those that carry no model are left out and reported.
-fn operation(one: &Node, told: &str, rewrites: &[&Node], report: &mut Report) -> Option<Operation> {
+fn operation(one: &Node, label: &str, rewrites: &[&Node], report: &mut Report) -> Option<Operation> {
     let all = "the rule takes requests with any";
-    honoured(one, &["path", "method"], told, &[("headers", all), ("queryParams", all)], report);
+    honoured(one, &["path", "method"], label, &[("headers", all), ("queryParams", all)], report);
     let method = one.get("method").and_then(Node::text).unwrap_or("POST");
     let Some(path) = one.get("path") else { return Some(Operation::All) };
-    let value = required(path, "value", &format!("the path of {told}"), report)?;
+    let value = required(path, "value", &format!("the path of {label}"), report)?;
     let written = value.text().unwrap_or_default();
     if !carries_model(method) {
         if (method, written) != ("GET", "/models") {

@@ -59,8 +59,8 @@ fn reference(source: &Node, key: &str, report: &mut Report) -> Option<Reference>
         report.error(key_node.place, "expected the name of a key in a Secret, such as `apiKey`");
         return None;
     }
-    let told = format!("key {} of {}", shown(key), named(Kind::Secret, name));
-    Some(Reference { variable: variable(&[name, key]), told })
+    let label = format!("key {} of {}", shown(key), named(Kind::Secret, name));
+    Some(Reference { variable: variable(&[name, key]), label })
 }
 
 /// Returns the Secret of a reference; the inner `None`, which is reported, if it is not among the manifests.
@@ -105,7 +105,7 @@ fn value_of(secret: &Object<'_>, source: &Node, key: &str, report: &mut Report) 
     let keys = ["data", "stringData"].into_iter().filter_map(|section| secret.spec.get(section));
     let keys: Vec<_> = keys.flat_map(Node::keys).collect();
     // Not quoted: it may be a credential, put there by mistake.
-    report.error_with(key_node.place, format!("{} has no such key", secret.told()), instead(key, keys));
+    report.error_with(key_node.place, format!("{} has no such key", secret.describe()), instead(key, keys));
     None
 }
 

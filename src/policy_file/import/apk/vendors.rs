@@ -23,13 +23,13 @@ pub(in crate::policy_file::import) const VENDORS: &[(&str, &str)] = &[
 
 /// Returns the type of provider that a vendor's name stands for; one that is unknown is reported.
 pub(in crate::policy_file::import) fn provider_type(name: &Node, report: &mut Report) -> Option<Node> {
-    let told = name.text().unwrap_or_default();
+    let label = name.text().unwrap_or_default();
     let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
-    let found = VENDORS.iter().find(|(vendor, _)| plain(vendor) == plain(told));
+    let found = VENDORS.iter().find(|(vendor, _)| plain(vendor) == plain(label));
     if found.is_none() {
-        let help = instead(told, VENDORS.iter().map(|(vendor, _)| *vendor))
+        let help = instead(label, VENDORS.iter().map(|(vendor, _)| *vendor))
             .unwrap_or_else(|| "for an API like OpenAI's write `OpenAI`".to_owned());
-        report.error_with(name.place, format!("unknown vendor {}", shown(told)), help);
+        report.error_with(name.place, format!("unknown vendor {}", shown(label)), help);
     }
     found.map(|(_, kind)| text(name.place, *kind))
 }
@@ -37,7 +37,7 @@ pub(in crate::policy_file::import) fn provider_type(name: &Node, report: &mut Re
 /// Returns the provider that an AIProvider becomes.
 pub(super) fn provider(used: &UsedVendor<'_>, report: &mut Report) -> Option<Part> {
     let vendor = used.vendor;
-    let of = vendor.told();
+    let of = vendor.describe();
     let keys =
         ["providerName", "providerAPIVersion", "organization", "supportedModels", "requestModel", "responseModel"];
     honoured(vendor.spec, &keys, &of, &[("rateLimitFields", "the router counts no tokens")], report);
