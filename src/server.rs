@@ -31,6 +31,15 @@ const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 /// The silence after which a connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// The bound listeners of the service.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Serves Envoy.
+    pub envoy: Listener,
+    /// Serves operators.
+    pub admin: Listener,
+}
+
 /// Bounds of the service.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -48,7 +57,7 @@ pub struct Bounds {
 /// # Errors
 /// A listener failed.
 pub async fn serve(
-    (listener, admin_listener): (Listener, Listener),
+    listeners: Listeners,
     access: Access,
     gateway: Arc<Gateway>,
     policy: Arc<PolicyStatus>,
@@ -69,8 +78,8 @@ pub async fn serve(
 
     let serving = async {
         tokio::try_join!(
-            threads::serve(ext_proc, listener, (bounds.threads, bounds.max_streams), stopped.clone()),
-            threads::serve_here(admin_routes, admin_listener, stopped.clone())
+            threads::serve(ext_proc, listeners.envoy, bounds, stopped.clone()),
+            threads::serve_here(admin_routes, listeners.admin, stopped.clone())
         )
     };
     let draining = async {

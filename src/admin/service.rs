@@ -23,7 +23,6 @@ use crate::policy_file::PolicyStatus;
 use crate::policy_file::outline::outline;
 use crate::routing::api::Environment;
 use crate::routing::decision::Decision;
-use crate::routing::policy::Strategy;
 use crate::routing::suspension::{Availability, TargetState};
 
 /// The service.
@@ -189,9 +188,7 @@ impl AdminService {
         let mut classifiers = BTreeMap::new();
         for api in self.gateway.router.snapshot().apis.iter() {
             for environment in [Environment::Production, Environment::Sandbox] {
-                let Some(Strategy::Intelligent(rules)) = api.policy(environment).map(|policy| &policy.strategy) else {
-                    continue;
-                };
+                let Some(rules) = api.policy(environment).and_then(|policy| policy.strategy.rules()) else { continue };
                 let entry = classifiers
                     .entry(rules.classifier.name.to_string())
                     .or_insert_with(|| (Arc::clone(&rules.classifier.state), Vec::new()));

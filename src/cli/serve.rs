@@ -24,7 +24,7 @@ use crate::gateway::router::Router;
 use crate::routing::registry::Registry;
 use crate::routing::snapshot::Snapshot;
 use crate::server::reload::{self, Clusters, Source};
-use crate::server::{self, Bounds, Listener, Tls, TlsFiles};
+use crate::server::{self, Bounds, Listener, Listeners, Tls, TlsFiles};
 use crate::telemetry::{Json, LastLines, Lines, LogDecisions, Telemetry};
 
 /// The time limit for exporting the last spans.
@@ -206,7 +206,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
         tokio::spawn(Arc::clone(token).follow(arguments.reload_interval));
     }
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
-    let listeners = (listener, admin_listener);
+    let listeners = Listeners { envoy: listener, admin: admin_listener };
     let collector = arguments.otlp_endpoint.as_ref();
     let exporter = collector.map(|to| gateway.telemetry.export().to(to.clone(), &arguments.otlp_service_name));
     server::serve(listeners, access, gateway, source.status(), bounds, stop)

@@ -32,11 +32,9 @@ pub(crate) const JSON: &str = "$json";
 pub(crate) const LIST_OR_MAP: &str = "$list_or_map";
 /// Help for a key without a value.
 const NOTHING_BELOW: &str = "is what belongs to it commented out, or not indented?";
-/// Enums of these names hold secrets, or are where one may be put by mistake: nothing below them is ever quoted.
-const SECRET: [&str; 2] = ["ApiKey", AUTH];
-const AUTH: &str = "Auth";
-const AUTH_FORMS: &str =
-    "`bearer`, `basic`, `passthrough`, `{ header: NAME }`, `{ query: NAME }` or `{ aws_sigv4: { region: REGION } }`";
+/// The beginning of the serde name of an enum that holds a secret, or in whose place one may be put by mistake: nothing
+/// below it is ever quoted. The rest of the name, if there is any, says what is expected.
+const SECRET: &str = "$secret";
 
 /// The state of decoding beside the value.
 struct Context {
@@ -252,7 +250,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mistake> {
-        let decoder = Self { secret: self.secret || SECRET.contains(&name), ..self };
+        let decoder = Self { secret: self.secret || name.starts_with(SECRET), ..self };
         match &self.node.value {
             Value::Map(entries) => {
                 let entry = decoder.variant(entries, variants)?;
@@ -265,8 +263,10 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
                 let help = instead(&scalar.text, variants.iter().copied()).filter(|help| help.starts_with("did"));
                 decoder.wrong_with(any_of(variants.iter().copied()), help)
             }
-            _ if name == AUTH => decoder.wrong(AUTH_FORMS),
-            _ => decoder.wrong(choice(variants)),
+            _ => match name.strip_prefix(SECRET) {
+                Some(forms) if !forms.is_empty() => decoder.wrong(forms),
+                _ => decoder.wrong(choice(variants)),
+            },
         }
     }
 

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use crate::body::BodyFacts;
 use crate::classifier::{Classification, NONE, Verdict};
 use crate::routing::api::Environment;
-use crate::routing::policy::Strategy;
 use crate::routing::policy::intelligent::{Classify, Intelligent};
 use crate::routing::snapshot::Snapshot;
 pub use case::Case;
@@ -19,7 +18,7 @@ pub use report::Report;
 
 /// The result of one case.
 #[derive(Clone, Debug)]
-pub struct Result {
+pub struct CaseResult {
     /// The case.
     pub case: Case,
     /// The name of a rule, [`NONE`], or how the classification failed, in parentheses.
@@ -28,7 +27,7 @@ pub struct Result {
     pub classification: Classification,
 }
 
-impl Result {
+impl CaseResult {
     /// Returns whether the classifier said what was expected. A rule may have the name of a failure.
     #[must_use]
     pub fn is_right(&self) -> bool {
@@ -46,27 +45,28 @@ impl Result {
 ///
 /// # Errors
 /// There is no such API, or it has no rules there.
-pub fn rules<'s>(
-    snapshot: &'s Snapshot,
-    api: &str,
-    environment: Environment,
-) -> std::result::Result<&'s Intelligent, String> {
+pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) -> Result<&'s Intelligent, String> {
     let Some(found) = snapshot.apis.iter().find(|known| &*known.name == api) else {
         let known: Vec<_> = snapshot.apis.iter().map(|api| format!("`{}`", api.name)).collect();
         return Err(format!("there is no API `{api}`; there are {}", known.join(", ")));
     };
-    match found.policy(environment).map(|policy| &policy.strategy) {
-        Some(Strategy::Intelligent(rules)) => Ok(rules),
-        Some(other) => {
-            Err(format!("the API `{api}` is `{}` in {}, and asks no classifier", other.name(), environment.name()))
-        }
-        None => Err(format!("the API `{api}` has no policy for {}", environment.name())),
-    }
+    let Some(policy) = found.policy(environment) else {
+        return Err(format!("the API `{api}` has no policy for {}", environment.name()));
+    };
+    policy.strategy.rules().ok_or_else(|| {
+        let strategy = policy.strategy.name();
+        format!("the API `{api}` is `{strategy}` in {}, and asks no classifier", environment.name())
+    })
 }
 
 /// Shows every case to the classifier, `concurrency` at a time but no more than its own limit, and calls `progress`
 /// after each. In the order of the cases.
-pub async fn evaluate(rules: &Intelligent, cases: Vec<Case>, concurrency: usize, progress: impl Fn()) -> Vec<Result> {
+pub async fn evaluate(
+    rules: &Intelligent,
+    cases: Vec<Case>,
+    concurrency: usize,
+    progress: impl Fn(),
+) -> Vec<CaseResult> {
     let permits = Arc::new(Semaphore::new(concurrency.min(rules.classifier.concurrency())));
     let mut tasks = JoinSet::new();
     for (number, case) in cases.into_iter().enumerate() {
@@ -94,7 +94,7 @@ pub async fn evaluate(rules: &Intelligent, cases: Vec<Case>, concurrency: usize,
                 (None, "none") => NONE.to_owned(),
                 (None, failure) => format!("({failure})"),
             };
-        results.push((number, Result { case, said, classification }));
+        results.push((number, CaseResult { case, said, classification }));
         progress();
     }
     results.sort_by_key(|(number, _)| *number);

@@ -21,7 +21,6 @@ use crate::gateway::capacity::Capacity;
 use crate::gateway::exchange::{Action, Event, Exchange, Incoming, Mutation, Next};
 use crate::gateway::router::{Admission, Attempt, CandidateState, Route, Router};
 use crate::routing::endpoint::{Credential, Endpoint};
-use crate::routing::policy::Strategy;
 use changes::Change;
 pub use rehearsal::rehearsal;
 pub use request::RawRequest;
@@ -224,7 +223,7 @@ impl Routed {
 impl Asked {
     fn of(attempt: &Attempt, asked: Option<((String, Value), bool)>) -> Option<Self> {
         let classification = attempt.request.classification.as_ref()?;
-        let Strategy::Intelligent(rules) = &attempt.request.route.policy().strategy else { return None };
+        let rules = attempt.request.route.policy().strategy.rules()?;
         let really = asked.as_ref().is_none_or(|(_, really)| *really);
         let (content, prompt) = asked.map(|(seen, _)| seen).unzip();
         let milliseconds = u64::try_from(classification.took.as_millis()).ok();

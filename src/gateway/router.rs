@@ -22,7 +22,7 @@ use crate::routing::endpoint::Endpoint;
 use crate::routing::operation::{ModelPlace, Operation};
 use crate::routing::outcome::Outcome;
 use crate::routing::policy::intelligent::Classify;
-use crate::routing::policy::{AllSuspended, Policy, Strategy};
+use crate::routing::policy::{AllSuspended, Policy};
 use crate::routing::provider::Shape;
 use crate::routing::snapshot::Snapshot;
 pub use attempts::NextTarget;
@@ -81,6 +81,7 @@ pub struct Route {
     pub api: Arc<Api>,
     /// The environment.
     pub environment: Environment,
+    policy: Arc<Policy>,
     /// The index of the API's operation; `None` for a path that exists only at one account.
     operation: Option<usize>,
 }
@@ -170,9 +171,14 @@ impl Router {
         match snapshot.apis.find(&head.method, &head.authority, path) {
             Match::Operation { api, environment, operation } => {
                 head.shape = api.shape();
-                let mut route = Route::new(&snapshot, api, either(environment, signal));
-                route.operation = Some(operation);
-                route.admit()
+                let environment = either(environment, signal);
+                match api.policy(environment) {
+                    Some(policy) => {
+                        let route = Route::new(&snapshot, api, environment, policy);
+                        Admission::First(Route { operation: Some(operation), ..route })
+                    }
+                    None => Admission::Refuse(Refusal::NoTargets { api: api.name.to_string(), environment }),
+                }
             }
             Match::Other { apis, environment, operation } => {
                 let environment = either(environment, signal);
@@ -208,18 +214,12 @@ impl Router {
     /// Returns the question that must be answered before a new request's target can be chosen, if there is one.
     #[must_use]
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
-        match &route.policy().strategy {
-            Strategy::Intelligent(rules) => {
-                let asked = rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
-                Some(match asked {
-                    Classify::Question(question) => {
-                        question.remembered().map_or(Classify::Question(question), Classify::Known)
-                    }
-                    known @ Classify::Known(_) => known,
-                })
-            }
-            Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
-        }
+        let rules = route.policy().strategy.rules()?;
+        let asked = rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
+        Some(match asked {
+            Classify::Question(question) => question.remembered().map_or(Classify::Question(question), Classify::Known),
+            known @ Classify::Known(_) => known,
+        })
     }
 
     /// Chooses the target of a request's first attempt, by its classification if there is one.
@@ -277,18 +277,16 @@ impl Router {
     }
 }
 
-/// Returns the route of a path that belongs to what exists only at one account: by the API that says which, if one
-/// does.
+/// Returns the route of a path that belongs to state at one account. Of several APIs the first one counts, unless only a
+/// later one names the endpoint that keeps the state.
 fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
     let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
-    let mut stateful = policies.filter(|(_, policy)| {
-        let endpoint = &policy.targets[0].endpoint;
-        endpoint.provider.is_stateful(&endpoint.path, operation)
-    });
-    let first = stateful.next()?;
-    let (api, _) =
-        stateful.find(|(_, policy)| first.1.stateful.is_none() && policy.stateful.is_some()).unwrap_or(first);
-    Some(Route::new(snapshot, api, environment))
+    let concerned: Vec<_> = policies
+        .filter(|(_, policy)| policy.targets.provider().is_stateful(policy.targets.endpoint_path(), operation))
+        .collect();
+    let naming = concerned.iter().find(|(_, policy)| policy.stateful.is_some());
+    let (api, policy) = naming.or(concerned.first())?;
+    Some(Route::new(snapshot, api, environment, policy))
 }
 
 /// Returns sandbox if either signal says so: a test request must never reach production because the second signal is
@@ -313,15 +311,9 @@ fn without_query(path: &str) -> &str {
 }
 
 impl Route {
-    fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment) -> Self {
-        Self { snapshot: Arc::clone(snapshot), api: Arc::clone(api), environment, operation: None }
-    }
-
-    fn admit(self) -> Admission {
-        match self.api.policy(self.environment) {
-            None => Admission::Refuse(self.no_targets()),
-            Some(_) => Admission::First(self),
-        }
+    fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment, policy: &Arc<Policy>) -> Self {
+        let (snapshot, api, policy) = (Arc::clone(snapshot), Arc::clone(api), Arc::clone(policy));
+        Self { snapshot, api, environment, policy, operation: None }
     }
 
     /// Returns the name of the cluster that serves an endpoint.
@@ -331,12 +323,9 @@ impl Route {
     }
 
     /// Returns the policy that the request goes through.
-    ///
-    /// # Panics
-    /// Never: a route is made only where there is one.
     #[must_use]
     pub fn policy(&self) -> &Policy {
-        self.api.policy(self.environment).expect("a route has a policy")
+        &self.policy
     }
 
     /// Returns the operation that the request is one of.
@@ -355,9 +344,5 @@ impl Route {
         let mut served: Vec<_> = self.api.models(self.environment).map(|(model, _)| model.to_string()).collect();
         served.dedup();
         Refusal::UnknownModel { asked: requested.unwrap_or_default().to_owned(), served }
-    }
-
-    fn no_targets(&self) -> Refusal {
-        Refusal::NoTargets { api: self.api.name.to_string(), environment: self.environment }
     }
 }

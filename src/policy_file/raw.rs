@@ -163,9 +163,9 @@ pub struct Endpoint {
 }
 
 /// Where a credential comes from.
-// Its name is known to the decoder, which quotes nothing that stands below it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename = "$secret", rename_all = "snake_case")] // The decoder quotes nothing below it.
+#[schemars(rename = "ApiKey")]
 pub enum ApiKey {
     /// An environment variable.
     Env(At<String>),
@@ -176,9 +176,13 @@ pub enum ApiKey {
 }
 
 /// The form in which a credential is sent.
-// Its name is known to the decoder, which quotes nothing that stands below it.
+// A key is easily put here by mistake, so the decoder quotes nothing below it and says what is expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(
+    rename = "$secret`bearer`, `basic`, `passthrough`, `{ header: NAME }`, `{ query: NAME }` or `{ aws_sigv4: { region: REGION } }`",
+    rename_all = "snake_case"
+)]
+#[schemars(rename = "Auth")]
 pub enum Auth {
     /// `authorization: Bearer …`.
     Bearer,

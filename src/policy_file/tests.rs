@@ -72,10 +72,11 @@ fn policy_of(yaml: &str, environment: Environment) -> Policy {
     let api = compiled.snapshot.apis.iter().next().map(std::sync::Arc::clone);
     drop(compiled);
     let mut api = std::sync::Arc::into_inner(api.expect("an API")).expect("held here alone");
-    match environment {
-        Environment::Production => api.production.take().expect("a policy"),
-        Environment::Sandbox => api.sandbox.take().expect("a policy"),
-    }
+    let policy = match environment {
+        Environment::Production => api.production.take(),
+        Environment::Sandbox => api.sandbox.take(),
+    };
+    std::sync::Arc::into_inner(policy.expect("a policy")).expect("held here alone")
 }
 
 #[test]

@@ -26,9 +26,9 @@ pub struct Api {
     /// The operations that belong to it.
     pub operations: Vec<Operation>,
     /// The policy of production requests; `None` refuses them.
-    pub production: Option<Policy>,
+    pub production: Option<Arc<Policy>>,
     /// The policy of sandbox requests; `None` refuses them.
-    pub sandbox: Option<Policy>,
+    pub sandbox: Option<Arc<Policy>>,
     /// Headers, in lower case, that pass although they are removed otherwise.
     pub forward_headers: Vec<String>,
 }
@@ -72,7 +72,7 @@ impl Environment {
 impl Api {
     /// Returns the policy of an environment.
     #[must_use]
-    pub fn policy(&self, environment: Environment) -> Option<&Policy> {
+    pub fn policy(&self, environment: Environment) -> Option<&Arc<Policy>> {
         match environment {
             Environment::Production => self.production.as_ref(),
             Environment::Sandbox => self.sandbox.as_ref(),
@@ -83,13 +83,13 @@ impl Api {
     #[must_use]
     pub fn shape(&self) -> Shape {
         let mut policies = self.production.iter().chain(&self.sandbox);
-        policies.next().map_or(Shape::OpenAi, |policy| policy.targets[0].endpoint.provider.shape)
+        policies.next().map_or(Shape::OpenAi, |policy| policy.targets.provider().shape)
     }
 
     /// Returns whether a path below the base path is that of the list of models.
     #[must_use]
     pub fn lists_models_at(&self, path: &str) -> bool {
-        let targets = self.production.iter().chain(&self.sandbox).flat_map(|policy| &policy.targets);
+        let targets = self.production.iter().chain(&self.sandbox).flat_map(|policy| policy.targets.iter());
         targets.map(|target| &target.endpoint).any(|endpoint| endpoint.provider.is_models(&endpoint.path, path))
     }
 

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod failover;
 pub mod intelligent;
 pub mod round_robin;
+mod targets;
 pub mod weighted;
 
 use std::num::NonZeroU32;
@@ -18,6 +19,7 @@ use budget::RetryBudget;
 use failover::Failover;
 use intelligent::Intelligent;
 use round_robin::RoundRobin;
+pub use targets::Targets;
 use weighted::Weighted;
 
 /// A model at an endpoint: the unit that is chosen and suspended.
@@ -79,8 +81,8 @@ impl Default for Limits {
 /// The targets of one environment and the order in which they are tried.
 #[derive(Debug)]
 pub struct Policy {
-    /// The targets in the order of the policy file; never empty, none twice.
-    pub targets: Vec<Target>,
+    /// The targets in the order of the policy file, none twice.
+    pub targets: Targets,
     /// The order in which targets are tried.
     pub strategy: Strategy,
     /// Its bounds.
@@ -142,6 +144,12 @@ pub enum Strategy {
 }
 
 impl Policy {
+    /// Returns the endpoints to which requests may be sent, in the order of the policy; one may appear more than once.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        let stateful = self.stateful.iter().map(|stateful| &*stateful.endpoint);
+        self.targets.iter().map(|target| &*target.endpoint).chain(stateful)
+    }
+
     /// Returns the candidates of one request, which asked for this model and was classified so; takes a turn.
     /// `available[i]` says whether target `i` may be chosen now, and the turn belongs to the first of the candidates
     /// that may. `None`: the policy serves no such model.
@@ -157,6 +165,15 @@ impl Policy {
 }
 
 impl Strategy {
+    /// Returns the rules of an intelligent policy.
+    #[must_use]
+    pub fn rules(&self) -> Option<&Intelligent> {
+        match self {
+            Self::Intelligent(rules) => Some(rules),
+            Self::RoundRobin(_) | Self::Weighted(_) | Self::Failover(_) => None,
+        }
+    }
+
     /// Returns the name in the policy file.
     #[must_use]
     pub fn name(&self) -> &'static str {

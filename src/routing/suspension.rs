@@ -28,6 +28,11 @@ pub struct TargetState {
     /// The endpoint's state: a target of a suspended endpoint is suspended.
     pub endpoint: Arc<EndpointState>,
     gate: Gate,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
     dispatched: AtomicU64,
     served: AtomicU64,
     failed: AtomicU64,
@@ -50,8 +55,7 @@ pub struct Counts {
 impl TargetState {
     /// Creates a target that nothing is known of yet.
     pub(crate) fn new(model: ModelName, endpoint: Arc<EndpointState>) -> Self {
-        let (dispatched, served, failed, suspensions) = Default::default();
-        Self { model, endpoint, gate: Gate::default(), dispatched, served, failed, suspensions }
+        Self { model, endpoint, gate: Gate::default(), counters: Counters::default() }
     }
 
     /// Returns an independent copy with the current suspension state, for dry runs.
@@ -84,7 +88,7 @@ impl TargetState {
         let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
         match self.gate.enter(now, lease) {
             Ok(pass) => {
-                self.dispatched.fetch_add(1, Ordering::Relaxed);
+                self.counters.dispatched.fetch_add(1, Ordering::Relaxed);
                 Ok(Dispatch { target: Arc::clone(self), pass, endpoint_pass })
             }
             Err(availability) => {
@@ -96,7 +100,7 @@ impl TargetState {
 
     /// Takes the target although it is suspended, for a request that has nowhere else to go.
     pub fn take_suspended(self: &Arc<Self>, now: Instant, lease: Duration) -> Dispatch {
-        self.dispatched.fetch_add(1, Ordering::Relaxed);
+        self.counters.dispatched.fetch_add(1, Ordering::Relaxed);
         let endpoint_pass = self.endpoint.gate.enter_closed(now, lease);
         Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
     }
@@ -123,7 +127,7 @@ impl TargetState {
 
     fn failed(&self, pass: Pass, trigger: Trigger, length: SuspensionLength, now: Instant) {
         if let Some(suspended) = self.gate.failed(pass, trigger, length, now) {
-            self.suspensions.fetch_add(1, Ordering::Relaxed);
+            self.counters.suspensions.fetch_add(1, Ordering::Relaxed);
             let suspended_ms = millis(suspended);
             warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
         }
@@ -140,10 +144,10 @@ impl TargetState {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            dispatched: self.dispatched.load(Ordering::Relaxed),
-            served: self.served.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
-            suspensions: self.suspensions.load(Ordering::Relaxed),
+            dispatched: self.counters.dispatched.load(Ordering::Relaxed),
+            served: self.counters.served.load(Ordering::Relaxed),
+            failed: self.counters.failed.load(Ordering::Relaxed),
+            suspensions: self.counters.suspensions.load(Ordering::Relaxed),
         }
     }
 }
@@ -239,13 +243,13 @@ impl Dispatch {
         let target = &self.target;
         match outcome {
             _ if outcome.is_served() => {
-                target.served.fetch_add(1, Ordering::Relaxed);
+                target.counters.served.fetch_add(1, Ordering::Relaxed);
                 target.served(self.pass);
                 target.endpoint.served(self.endpoint_pass);
             }
             Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
             _ => {
-                target.failed.fetch_add(1, Ordering::Relaxed);
+                target.counters.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
         let suspend = match outcome {

@@ -19,6 +19,7 @@ use tokio_stream::StreamExt;
 use tonic::transport::server::Router as Routes;
 use tracing::debug;
 
+use super::Bounds;
 use super::connection::{Socket, connections};
 use super::{CONNECTION_WINDOW_BYTES, KEEPALIVE, Listener, STREAM_WINDOW_BYTES, Tls, stop};
 use crate::envoy::ext_proc::EnvoyService;
@@ -34,9 +35,10 @@ const MAX_WAITING: usize = 256;
 pub(super) async fn serve(
     service: EnvoyService,
     listener: Listener,
-    (threads, max_streams): (usize, u32),
+    bounds: Bounds,
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let Bounds { threads, max_streams, .. } = bounds;
     let serving = Serving { service, tls: listener.tls(), max_streams, stopped: stopped.clone() };
     // A thread that has drained may still serve the classifiers' connections, which requests on others need.
     let (hold, held) = watch::channel(());

@@ -12,7 +12,6 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::metrics::{Name, TargetLabels};
 use crate::classifier::Classifier;
-use crate::routing::policy::Strategy;
 use crate::routing::snapshot::Snapshot;
 use crate::routing::suspension::TargetState;
 
@@ -57,7 +56,7 @@ impl Live {
     fn targets(&self) -> Vec<Arc<TargetState>> {
         let snapshot = &self.snapshot;
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
-        let states = policies.flat_map(|policy| &policy.targets).map(|target| &target.state);
+        let states = policies.flat_map(|policy| policy.targets.iter()).map(|target| &target.state);
         let mut seen = HashSet::new();
         states.filter(|state| seen.insert(Arc::as_ptr(state))).map(Arc::clone).collect()
     }
@@ -67,10 +66,8 @@ impl Live {
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         let mut seen = HashSet::new();
         let classifiers: Vec<&Classifier> = policies
-            .filter_map(|policy| match &policy.strategy {
-                Strategy::Intelligent(rules) => Some(&*rules.classifier),
-                Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
-            })
+            .filter_map(|policy| policy.strategy.rules())
+            .map(|rules| &*rules.classifier)
             .filter(|classifier| seen.insert(Arc::as_ptr(&classifier.state)))
             .collect();
         let help = "Requests by the verdict of their classification";

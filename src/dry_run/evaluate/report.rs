@@ -7,7 +7,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::Result;
+use super::CaseResult;
 
 /// Prompts are shown by their beginning.
 const SHOWN_CHARS: usize = 100;
@@ -63,7 +63,7 @@ impl Report {
     /// Sums results up.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // Nobody has 2^52 cases.
-    pub fn of(results: &[Result]) -> Self {
+    pub fn of(results: &[CaseResult]) -> Self {
         let right = results.iter().filter(|result| result.is_right()).count();
         let mut confusion = BTreeMap::<_, BTreeMap<_, usize>>::new();
         for result in results {
@@ -85,7 +85,7 @@ impl Report {
 }
 
 impl Miss {
-    fn of(result: &Result) -> Self {
+    fn of(result: &CaseResult) -> Self {
         Self {
             line: result.case.line,
             expected: result.case.expected.clone(),
@@ -97,7 +97,7 @@ impl Miss {
 }
 
 impl Latency {
-    fn of(results: &[Result]) -> Self {
+    fn of(results: &[CaseResult]) -> Self {
         let mut took: Vec<_> = results.iter().filter(|it| it.is_asked()).map(|it| it.classification.took).collect();
         took.sort_unstable();
         let at = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1)).map_or(0, millis);

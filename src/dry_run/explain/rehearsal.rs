@@ -30,8 +30,8 @@ fn copied_api(api: &Api, now: Instant) -> Api {
         sandbox_hosts: api.sandbox_hosts.clone(),
         base_path: api.base_path.clone(),
         operations: api.operations.clone(),
-        production: api.production.as_ref().map(|policy| copied_policy(policy, now)),
-        sandbox: api.sandbox.as_ref().map(|policy| copied_policy(policy, now)),
+        production: api.production.as_ref().map(|policy| Arc::new(copied_policy(policy, now))),
+        sandbox: api.sandbox.as_ref().map(|policy| Arc::new(copied_policy(policy, now))),
         forward_headers: api.forward_headers.clone(),
     }
 }
@@ -44,7 +44,7 @@ fn copied_policy(policy: &Policy, now: Instant) -> Policy {
         state: Arc::new(target.state.copied(now)),
     };
     Policy {
-        targets: policy.targets.iter().map(copied).collect(),
+        targets: policy.targets.map(copied),
         strategy: policy.strategy.clone(),
         limits: policy.limits,
         budget: policy.budget.clone(),

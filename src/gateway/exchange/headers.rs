@@ -57,18 +57,11 @@ pub(super) fn strip(mut remove: Vec<&'static str>) -> Mutation {
 /// Takes from what is removed at once the headers that some endpoint of the policy may get; they are to be removed, or
 /// not, with the choice.
 pub(super) fn clients_own(mutation: &mut Mutation, route: &Route) -> Vec<Cow<'static, str>> {
-    let endpoints = endpoints(route).filter(|endpoint| endpoint.credential.is_clients());
+    let endpoints = route.policy().endpoints().filter(|endpoint| endpoint.credential.is_clients());
     let own: Vec<&str> = endpoints.flat_map(|endpoint| endpoint.provider.client_headers).copied().collect();
     let (later, now) = mutation.remove.drain(..).partition(|name| own.contains(&&**name));
     mutation.remove = now;
     later
-}
-
-/// Returns the endpoints to which a policy's requests may go.
-fn endpoints(route: &Route) -> impl Iterator<Item = &Endpoint> {
-    let policy = route.policy();
-    let stateful = policy.stateful.iter().map(|stateful| &*stateful.endpoint);
-    policy.targets.iter().map(|target| &*target.endpoint).chain(stateful)
 }
 
 /// Sends the request to an endpoint, with its own host, path and credential, and the model where that is not in the
@@ -106,7 +99,7 @@ fn change(mutation: &mut Mutation, name: &'static str, is: &str, to: Cow<'_, str
 
 fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
     // A header that carries another endpoint's credential must not reach this endpoint when the client sends it.
-    for other in endpoints(route) {
+    for other in route.policy().endpoints() {
         if let Credential::Header(name, _) = &other.credential
             && !provider::CLIENT_HEADERS_REMOVED.contains(&&**name)
             && !mutation.remove.contains(name)

@@ -267,7 +267,7 @@ impl Exchange {
                 self.gateway.router.choose(route, &facts, Some(classification), now)?
             }
             Admitted::First(route) => {
-                let provider = route.policy().targets[0].endpoint.provider;
+                let provider = route.policy().targets.provider();
                 if let Some(key) = facts.member_of(provider.stateful_members) {
                     let sent = pinned(route, &facts, key)?;
                     return Ok(Choice::Sent(sent, None));

@@ -103,10 +103,9 @@ impl Route {
 
     /// Returns whether an endpoint of the policy has its credential in a parameter of this name.
     fn is_endpoints(&self, name: &str) -> bool {
-        let policy = self.policy();
-        let stateful = policy.stateful.iter().map(|stateful| &stateful.endpoint);
-        let mut endpoints = policy.targets.iter().map(|target| &target.endpoint).chain(stateful);
-        endpoints.any(|endpoint| matches!(&endpoint.credential, Credential::Query(own, _) if own == name))
+        self.policy()
+            .endpoints()
+            .any(|endpoint| matches!(&endpoint.credential, Credential::Query(own, _) if own == name))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::classifier::Classification;
 use crate::gateway::refusal::Refusal;
 use crate::routing::decision::Decision;
 use crate::routing::outcome::Outcome;
-use crate::routing::policy::{Candidates, Limits, Strategy, Target};
+use crate::routing::policy::{Candidates, Limits, Target};
 use crate::routing::suspension::{Availability, Dispatch, PendingFailure};
 
 /// The outcome of an attempt whose response broke off while its headers were held.
@@ -185,20 +185,14 @@ impl Attempt {
     /// Returns the name of the classifier that was asked about the request.
     #[must_use]
     pub fn classifier(&self) -> Option<Arc<str>> {
-        match &self.request.route.policy().strategy {
-            Strategy::Intelligent(rules) => Some(Arc::clone(&rules.classifier.name)),
-            Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
-        }
+        self.request.route.policy().strategy.rules().map(|rules| Arc::clone(&rules.classifier.name))
     }
 
     /// Returns the name of the rule that the request was found to fit.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         let rule = self.request.classification.as_ref()?.verdict.rule()?;
-        match &self.request.route.policy().strategy {
-            Strategy::Intelligent(rules) => rules.rule(rule),
-            Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Failover(_) => None,
-        }
+        self.request.route.policy().strategy.rules()?.rule(rule)
     }
 
     /// Returns whether it tries a target whose suspension is over.

@@ -1,6 +1,7 @@
 //! APIs: name, hosts, base path, operations and policies of each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::operations::{self, Claim};
 use super::policies::Names;
@@ -137,8 +138,8 @@ impl Draft<'_> {
             sandbox_hosts: self.sandbox_hosts?,
             base_path: self.base_path?,
             operations: self.operations?.into_iter().map(|claim| claim.operation).collect(),
-            production: self.production,
-            sandbox: self.sandbox,
+            production: self.production.map(Arc::new),
+            sandbox: self.sandbox.map(Arc::new),
             forward_headers: self.forward_headers,
         })
     }

@@ -107,7 +107,7 @@ fn method(at: &At<String>, report: &mut Report) -> Option<Method> {
 /// Returns the endpoints of these policies' targets, each once.
 pub(super) fn endpoints<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<&'p Endpoint> {
     let mut endpoints: Vec<&Endpoint> = Vec::new();
-    for target in policies.flat_map(|policy| &policy.targets) {
+    for target in policies.flat_map(|policy| policy.targets.iter()) {
         if !endpoints.iter().any(|known| known.name == target.endpoint.name) {
             endpoints.push(&target.endpoint);
         }

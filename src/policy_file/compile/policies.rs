@@ -18,7 +18,7 @@ use crate::policy_file::raw;
 use crate::routing::api::Environment;
 use crate::routing::policy::round_robin::RoundRobin;
 use crate::routing::policy::weighted::Weighted;
-use crate::routing::policy::{Limits, Policy, Stateful, Strategy, Target};
+use crate::routing::policy::{Limits, Policy, Stateful, Strategy, Target, Targets};
 use crate::routing::registry::Registry;
 
 /// The heaviest weight: sums of all weights stay far from overflowing.
@@ -97,7 +97,7 @@ impl<'a, 'b> Names<'a, 'b> {
         let budget = common.budget(report);
         let (targets, strategy) = targets?;
         Some(Policy {
-            targets,
+            targets: Targets::new(targets)?,
             strategy,
             limits,
             budget,

@@ -123,7 +123,7 @@ fn whole(compiled: &Compiled) -> String {
     for api in compiled.snapshot.apis.iter() {
         whole += &format!("{api:#?}\n");
         for policy in api.production.iter().chain(&api.sandbox) {
-            for target in &policy.targets {
+            for target in policy.targets.iter() {
                 whole += &match &target.endpoint.credential {
                     crate::routing::endpoint::Credential::Header(name, secret) => {
                         format!("{name}: {}\n", secret.expose())
