@@ -21,7 +21,6 @@ use crate::envoy::config::{CA_FILE, ClustersFile};
 use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
 use crate::gateway::router::Router;
-use crate::routing::registry::Registry;
 use crate::routing::snapshot::Snapshot;
 use crate::server::reload::{self, Clusters, Source};
 use crate::server::{self, Bounds, Listener, Listeners, Tls, TlsFiles};
@@ -177,39 +176,17 @@ fn check_exposure(arguments: &Arguments) -> Result<(), String> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
-    let registry = Arc::new(Registry::default());
-    let (source, mut compiled, files) = Source::open(arguments.policy.clone(), Arc::clone(&registry))
-        .map_err(|problems| format!("the policy can't be used\n{}", problems.explained()))?;
-    reload::log_warnings(&compiled.warnings);
-    let source = Arc::new(source);
-    let clusters = arguments.clusters(&mut compiled.snapshot).await?;
-    let router = Arc::new(Router::new(compiled.snapshot));
-    let gateway = arguments.gateway(Arc::clone(&router));
-    let tls = arguments.tls()?;
-    let (listener, listen) = bind("--listen", &arguments.listen, tls.as_ref()).await?;
-    let (admin_tls, access) = (arguments.admin_tls()?, arguments.access()?);
-    let (admin_listener, admin_listen) = bind("--admin-listen", &arguments.admin_listen, admin_tls.as_ref()).await?;
+    let OpenPolicy { source, router, files, clusters } = arguments.open_policy().await?;
+    let Bound { listeners, addresses: [listen, admin_listen], tls, access } = arguments.bind_listeners().await?;
     let stop = stop_signal()?;
-    let bounds = Bounds {
-        max_streams: arguments.max_streams,
-        threads: arguments.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get),
-        drain_timeout: arguments.drain_timeout,
-    };
-    let snapshot = router.snapshot();
-    info!(%listen, %admin_listen, policy = source.status().name(), sha256 = snapshot.hash, "serving");
-    drop(snapshot);
-    tokio::spawn(Arc::clone(&source).follow(Arc::clone(&router), files, arguments.reload_interval, clusters));
-    for tls in [tls, admin_tls].into_iter().flatten() {
-        tokio::spawn(tls.follow(arguments.reload_interval));
-    }
-    if let Some(token) = &access.token {
-        tokio::spawn(Arc::clone(token).follow(arguments.reload_interval));
-    }
+    let (status, gateway) = (source.status(), arguments.gateway(Arc::clone(&router)));
+    info!(%listen, %admin_listen, policy = status.name(), sha256 = router.snapshot().hash, "serving");
+    tokio::spawn(source.follow(router, files, arguments.reload_interval, clusters));
+    arguments.follow_secrets(tls, &access);
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
-    let listeners = Listeners { envoy: listener, admin: admin_listener };
     let collector = arguments.otlp_endpoint.as_ref();
     let exporter = collector.map(|to| gateway.telemetry.export().to(to.clone(), &arguments.otlp_service_name));
-    server::serve(listeners, access, gateway, source.status(), bounds, stop)
+    server::serve(listeners, access, gateway, status, arguments.bounds(), stop)
         .await
         .map_err(|error| format!("stopped serving: {error}"))?;
     if let Some(exporter) = exporter {
@@ -220,7 +197,62 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     Ok(())
 }
 
+/// The first policy, and what follows its files.
+struct OpenPolicy {
+    source: Arc<Source>,
+    router: Arc<Router>,
+    /// The files on which the policy depends.
+    files: Vec<PathBuf>,
+    clusters: Option<Clusters>,
+}
+
+/// The listeners, and who may use them.
+struct Bound {
+    listeners: Listeners,
+    /// Envoy's and the operators' address, as they were bound.
+    addresses: [ListenAddress; 2],
+    /// The certificates in use, which are followed.
+    tls: Vec<Arc<Tls>>,
+    access: Access,
+}
+
 impl Arguments {
+    async fn open_policy(&self) -> Result<OpenPolicy, String> {
+        let (source, mut compiled, files) = Source::open(self.policy.clone(), Arc::default())
+            .map_err(|problems| format!("the policy can't be used\n{}", problems.explained()))?;
+        reload::log_warnings(&compiled.warnings);
+        let clusters = self.clusters(&mut compiled.snapshot).await?;
+        Ok(OpenPolicy { source: Arc::new(source), router: Arc::new(Router::new(compiled.snapshot)), files, clusters })
+    }
+
+    async fn bind_listeners(&self) -> Result<Bound, String> {
+        let tls = self.tls()?;
+        let (envoy, listen) = bind("--listen", &self.listen, tls.as_ref()).await?;
+        let (admin_tls, access) = (self.admin_tls()?, self.access()?);
+        let (admin, admin_listen) = bind("--admin-listen", &self.admin_listen, admin_tls.as_ref()).await?;
+        let tls = tls.into_iter().chain(admin_tls).collect();
+        Ok(Bound { listeners: Listeners { envoy, admin }, addresses: [listen, admin_listen], tls, access })
+    }
+
+    /// Follows the files of certificates and of the admin token for as long as the service runs.
+    fn follow_secrets(&self, tls: Vec<Arc<Tls>>, access: &Access) {
+        for tls in tls {
+            tokio::spawn(tls.follow(self.reload_interval));
+        }
+        if let Some(token) = &access.token {
+            tokio::spawn(Arc::clone(token).follow(self.reload_interval));
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
+        Bounds {
+            max_streams: self.max_streams,
+            threads: threads.map_or(1, NonZeroUsize::get),
+            drain_timeout: self.drain_timeout,
+        }
+    }
+
     fn gateway(&self, router: Arc<Router>) -> Arc<Gateway> {
         let telemetry = Arc::new(Telemetry::new(self.log_decisions));
         let capacity = Capacity::new(self.max_body_bytes, self.max_requests_in_flight, self.max_body_bytes_in_flight);
