@@ -67,7 +67,7 @@ pub fn read(paths: &[PathBuf], secrets: &Secrets, registry: &Registry, version: 
     Reading { files, result }
 }
 
-/// Loads and compiles a policy file that is in memory. Nothing else is looked at: secrets count as being there.
+/// Loads and compiles a policy file that is in memory. Nothing else is read: secrets are assumed to exist.
 ///
 /// # Errors
 /// All problems of the file, warnings included, if one of them is an error.
@@ -130,7 +130,7 @@ pub(crate) fn check(draft: &Node, report: Report) -> Result<Problems, Problems> 
     Ok(compiled.warnings)
 }
 
-/// Parses all files and puts them together. `None` stands for one that could not be read, which has been reported.
+/// Parses all files and puts them together. `None` is one that could not be read, which has been reported.
 ///
 /// Kubernetes manifests make up one file of the policy, whatever files they are in.
 fn parse(texts: Vec<Option<Text>>, mut report: Report) -> Result<Loaded, Problems> {
@@ -146,7 +146,7 @@ fn parse(texts: Vec<Option<Text>>, mut report: Report) -> Result<Loaded, Problem
     }
     if let Some(first) = manifests.first() {
         let draft = import::manifests(&manifests, roots.is_empty(), &mut report);
-        // What was wrong is missing in the draft, which is no mistake of its own.
+        // What was wrong is missing in the draft, which is not another mistake.
         complete &= !report.has_errors();
         roots.push(draft.root(first.place));
     }

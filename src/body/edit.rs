@@ -51,7 +51,7 @@ fn repeated(text: &str, model: &ModelEdit<'_>) -> String {
     if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
         for element in elements.iter().map(|element| element.get()) {
-            // A borrowed raw value is a part of the text, so its distance from the start is where it stands.
+            // A borrowed raw value is a part of the text, so its distance from the start is its position.
             let start = element.as_ptr() as usize - text.as_ptr() as usize;
             out.push_str(&text[at..start]);
             out.push_str(&object(element, &replace));
@@ -83,7 +83,7 @@ fn fate<'e>(members: &Members<'_>, member: &Member<'_>, model: &'e str, edits: &
     }
 }
 
-/// Returns whether a member of this key is there under its own name, to be replaced where it stands.
+/// Returns whether a member of this key is there under its own name, to be replaced in place.
 fn remains(members: &Members<'_>, key: &str, edits: &BodyEdits) -> bool {
     let gone = edits.remove.iter().chain(edits.rename.iter().map(|(old, _)| old)).any(|old| old == key);
     !gone && members.all.iter().any(|member| member.key == key)
@@ -137,7 +137,7 @@ impl<'a> Writer<'a> {
         self.skip_to(member.value_range.end);
     }
 
-    /// Copies what stands before a key. A comma is there unless the member is the first of the text; there must be one
+    /// Copies the text before a key. A comma is there unless the member is the first of the text; there must be one
     /// unless it is the first that is written.
     fn begin_member(&mut self, member: &Member<'_>) {
         let before = &self.text[self.at..member.key_range.start];

@@ -1,4 +1,4 @@
-//! The top-level members of a JSON object, each with the place where it stands.
+//! The top-level members of a JSON object, each with its position.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -36,7 +36,7 @@ impl<'a> Members<'a> {
         parser.end()?;
         let mut end = 0;
         let all = pairs.into_iter().map(|(key, value)| {
-            // A borrowed raw value is a part of the text, so its distance from the start is where it stands.
+            // A borrowed raw value is a part of the text, so its distance from the start is its position.
             let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
             let member =
                 Member { key, key_range: key_range(text, end, start), value_range: start..start + value.get().len() };
@@ -61,7 +61,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Returns where the key stands between the end of the value before it and the start of its own: only whitespace,
+/// Returns the range of the key between the end of the previous value and the start of its own: only whitespace,
 /// commas, a brace and a colon are there beside it.
 fn key_range(text: &[u8], after: usize, before: usize) -> Range<usize> {
     let between = &text[after..before];

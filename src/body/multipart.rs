@@ -1,4 +1,4 @@
-//! A multipart form: its parts, and where the model's value stands.
+//! A multipart form: its parts, and the position of the model's value.
 
 use std::ops::Range;
 

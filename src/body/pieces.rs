@@ -58,7 +58,7 @@ impl Pieces {
         if let [whole] = &*self.all { whole.clone() } else { self.all.concat().into() }
     }
 
-    /// Takes the first so many bytes out.
+    /// Takes out the first `length` bytes.
     #[must_use]
     pub fn split_to(&mut self, len: usize) -> Self {
         let mut first = Self::default();

@@ -116,9 +116,9 @@ fn take_out(text: &mut String, name: &str) -> bool {
         let joined = |inner: Option<char>, outer: Option<char>| {
             inner.is_some_and(char::is_alphanumeric) && outer.is_some_and(char::is_alphanumeric)
         };
-        let apart = !joined(name.chars().next(), text[..at].chars().next_back())
+        let is_separate = !joined(name.chars().next(), text[..at].chars().next_back())
             && !joined(name.chars().next_back(), text[end..].chars().next());
-        if apart {
+        if is_separate {
             text.replace_range(at..end, "\0");
             found = true;
             from = at + 1;

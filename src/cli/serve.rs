@@ -78,7 +78,7 @@ pub(super) struct Arguments {
     /// Requests at once on one connection; Envoy has a connection for each of its threads
     #[arg(long, env = "MODEL_ROUTER_MAX_STREAMS", value_name = "COUNT", default_value_t = 10_000)]
     max_streams: u32,
-    /// Threads that serve Envoy's connections, of which it has one for each of its own; as many as there are processors unless given
+    /// Threads that serve Envoy's connections, one for each of its workers; the number of processors unless given
     #[arg(long, env = "MODEL_ROUTER_THREADS", value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
     /// How long open streams may go on after SIGTERM

@@ -87,7 +87,7 @@ fn done(target: &Target, message: &str, what: impl Future<Output = Result<(), St
 }
 
 impl Target {
-    /// Returns the targets that it stands for, as they are now.
+    /// Returns the targets that the argument names, as they are now.
     async fn json(&self) -> Result<Value, String> {
         let mut all = targets::ask(&self.router).await?;
         all.retain(|it| it.endpoint == self.endpoint && (self.model.is_empty() || it.model == self.model));

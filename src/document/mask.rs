@@ -107,14 +107,14 @@ impl Mask {
     fn secrets_in(&self, line: &str) -> Vec<Range<usize>> {
         let mut found: Vec<_> = self.texts.iter().flat_map(|text| occurrences(line, text)).collect();
         found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
-        let mut apart: Vec<Range<usize>> = Vec::new();
+        let mut separate: Vec<Range<usize>> = Vec::new();
         for range in found {
-            match apart.last_mut() {
+            match separate.last_mut() {
                 Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-                _ => apart.push(range),
+                _ => separate.push(range),
             }
         }
-        apart
+        separate
     }
 
     /// Returns whether the line is of a document with Kubernetes data, in a file with Secrets. All of such a document
@@ -184,7 +184,7 @@ fn leaves_secret(line: &str) -> bool {
     })
 }
 
-/// Returns whether a line has `data` or `stringData`, be it grown together with what stands before.
+/// Returns whether a line has `data` or `stringData`, even if it has run into the text before it.
 fn mentions_data(line: &str) -> bool {
     line.to_ascii_lowercase().match_indices("data").any(|(at, _)| !line[..at].ends_with("meta"))
 }

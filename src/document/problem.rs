@@ -18,7 +18,7 @@ const KEPT: usize = 1000;
 pub struct Problem {
     /// Whether the file can be used all the same.
     pub severity: Severity,
-    /// The file, as it was named by who had it read.
+    /// The file, as its reader named it.
     pub file: Arc<str>,
     /// The line, from 1; 0 for a problem of the file as a whole.
     pub line: usize,

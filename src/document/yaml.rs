@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
 const SOURCES: [&str; 12] =
     ["env", "file", "value", "bearer", "basic", "passthrough", "header", "query", "aws_sigv4", "region", "service", ""];
 
-/// Conceals what stands below a key that may hold a credential. A key that is given twice is not in the tree, and a
+/// Conceals the value of a key that may hold a credential. A key that is given twice is not in the tree, and a
 /// file may turn out to be no YAML further down: so this is done while reading.
 fn conceal(key: &Node, value: &Node, file: usize, report: &mut Report) {
     let Some(key) = key.text() else { return };
@@ -323,7 +323,7 @@ impl Node {
         }
     }
 
-    /// Returns whether it is a key that stands for those of another map, which has been reported.
+    /// Returns whether it is a key that merges those of another map, which has been reported.
     pub(crate) fn is_merge_key(&self) -> bool {
         matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text == "<<")
     }

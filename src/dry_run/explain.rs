@@ -185,10 +185,10 @@ impl Recorded {
         let set = self.mutation.set.iter().map(|(name, value)| (name.to_string(), masked(name, value, endpoint)));
         let set_headers: Vec<_> = set.collect();
         // What is removed and set again is set.
-        let had = |name: &&str| {
+        let was_sent = |name: &&str| {
             request.headers.iter().any(|(header, _)| header == name) && !set_headers.iter().any(|(set, _)| set == name)
         };
-        let removed = self.mutation.remove.iter().map(|name| &**name).filter(had).map(str::to_owned);
+        let removed = self.mutation.remove.iter().map(|name| &**name).filter(was_sent).map(str::to_owned);
         let cluster = set_headers.iter().find(|(name, _)| name == crate::gateway::exchange::private::CLUSTER);
         let outcome = match (self.reply, cluster) {
             (Some((status, body)), _) => Outcome::Answered { status, body },

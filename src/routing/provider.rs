@@ -21,7 +21,7 @@ pub struct ProviderType {
     roots: &'static [&'static str],
     /// The form of its credential unless the policy file says otherwise.
     pub auth: DefaultAuth,
-    /// Request headers in which a client may send a credential of its own, for `passthrough`.
+    /// Request headers in which a client may send its own credential, for `passthrough`.
     pub client_headers: &'static [&'static str],
     /// Query parameters of that kind.
     pub client_parameters: &'static [&'static str],
@@ -29,7 +29,7 @@ pub struct ProviderType {
     pub body_prefix: &'static str,
     /// Top-level members of a body whose own objects repeat it as well.
     pub body_members: &'static [&'static str],
-    /// Paths below an API's base path of what exists only at the account that made it: a path stands for itself and
+    /// Paths below an API's base path of what exists only at the account that made it: a path means itself and
     /// all below it, one that ends in a slash only for what is below it.
     stateful: &'static [&'static str],
     /// Top-level members of a body that refer to such things.

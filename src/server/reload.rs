@@ -74,7 +74,7 @@ impl Source {
             // Compiling thousands of APIs takes a while, and nothing else must wait for it.
             let source = Arc::clone(&self);
             let read = move || policy_file::read(&source.paths, &source.secrets, &source.registry, next_version);
-            let Some(reading) = apart(read).await else {
+            let Some(reading) = on_low_priority_thread(read).await else {
                 self.refuse("the policy was not read: its thread could not be started, or failed");
                 continue;
             };
@@ -134,7 +134,7 @@ impl Source {
 
 /// Runs work on a thread of low priority: requests come first, and a new policy can wait. Returns `None` if no thread
 /// could be started.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+async fn on_low_priority_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, result) = oneshot::channel();
     let work = move || {
         // Linux lowers only the calling thread. Where that is not permitted, the work runs at normal priority.

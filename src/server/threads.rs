@@ -48,7 +48,7 @@ pub(super) async fn serve(
         loop {
             let socket = listener.accept().await;
             let Some(thread) = threads.iter().min_by_key(|thread| thread.load.least_first()) else { return };
-            // An error means that the thread has failed, which it tells below.
+            // An error means that the thread has failed, which it reports below.
             if thread.sockets.send((socket, thread.load.more())).await.is_err() {
                 return;
             }

@@ -16,7 +16,7 @@ pub struct Change {
     pub to: Option<String>,
 }
 
-/// A top-level member: its name, where its value stands, and the value.
+/// A top-level member: its name, the position of its value, and the value.
 type Member<'a> = (String, usize, &'a str);
 
 /// Returns what is another in the second body.

@@ -22,7 +22,7 @@ use crate::routing::outcome::Origin;
 use crate::routing::outcome::inspection;
 use crate::routing::outcome::quota::{self, Quota};
 
-/// The value of `%RESPONSE_CODE_DETAILS%` by which Envoy's configuration tells our replies from its own.
+/// The value of `%RESPONSE_CODE_DETAILS%` by which Envoy's configuration distinguishes our replies from its own.
 const REPLY_DETAILS: &str = "model_router";
 
 /// Under which Envoy's log finds what was decided: `%DYNAMIC_METADATA(model_router:model)%`.

@@ -1,6 +1,6 @@
 //! Envoy's messages as they are read and written here: the fields that matter, and bytes that are shared, not copied.
 //!
-//! `envoy-types` decodes a body into a vector of its own and every header into two strings, most of which nobody looks at.
+//! `envoy-types` copies a body into a new vector and every header into two strings, most of which are never read.
 //! Here they are slices of the message that has come. Field numbers are those of Envoy's `external_processor.proto` and
 //! `base.proto`; a test holds every message against the generated types.
 

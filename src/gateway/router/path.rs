@@ -76,7 +76,7 @@ impl Route {
         for parameter in query.into_iter().flat_map(|query| query.split('&')) {
             match parameter {
                 _ if self.carries_credential(parameter, endpoint) => {}
-                // Where it stands more than once, providers disagree on which one counts.
+                // Where it appears more than once, providers disagree on which one counts.
                 _ if is_model(parameter) => parts.extend(model.take()),
                 _ => parts.push(parameter.to_owned()),
             }

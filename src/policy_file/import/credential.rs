@@ -19,7 +19,7 @@ pub(super) enum Form<'a> {
     Basic(Place),
 }
 
-/// A value, and where it stands.
+/// A value and its place.
 pub(super) type Value = (Place, String);
 
 /// An endpoint's credential.

@@ -1,4 +1,4 @@
-//! Policies as they are written: what each kind has of its own, and what all have in common.
+//! Policies as they are written: the keys of each type, and those that all share.
 
 use std::borrow::Cow;
 use std::fmt;

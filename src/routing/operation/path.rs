@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use super::PatternError;
 
-/// The placeholder that stands for the model.
+/// The placeholder of the model.
 pub const MODEL: &str = "{model}";
 
-/// A path such as `/chat/completions` or `/threads/{id}/runs`; `{…}` stands for exactly one segment that is not empty,
+/// A path such as `/chat/completions` or `/threads/{id}/runs`; `{…}` matches exactly one segment that is not empty,
 /// or for the part of one before a `:`, as in `/models/{model}:generateContent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
@@ -67,7 +67,7 @@ impl PathPattern {
             && segments.next().is_none()
     }
 
-    /// Returns where in a path that it matches the model stands.
+    /// Returns the range of the model in a path that it matches.
     #[must_use]
     pub fn model_in(&self, path: &str) -> Option<Range<usize>> {
         let index = self.model?;

@@ -5,7 +5,7 @@ use crate::document::problem::Report;
 use crate::document::words::shown;
 use crate::document::yaml::Node;
 
-/// All documents: what stands below their `data`, if they have it.
+/// All documents: the values of their `data` keys, or the whole documents.
 #[derive(Debug, Default)]
 pub(super) struct Documents<'a> {
     pub(super) apis: Vec<&'a Node>,
