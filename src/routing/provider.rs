@@ -29,15 +29,32 @@ pub struct ProviderType {
     pub body_prefix: &'static str,
     /// Top-level members of a body whose own objects repeat it as well.
     pub body_members: &'static [&'static str],
-    /// Paths below an API's base path of what exists only at the account that made it: a path means itself and
-    /// all below it, one that ends in a slash only for what is below it.
-    stateful: &'static [&'static str],
+    /// Paths, below an API's base path, of state that exists only at the account that made it.
+    stateful: &'static [StatefulPath],
     /// Top-level members of a body that refer to such things.
     pub stateful_members: &'static [&'static str],
     /// Error codes and types that say whose fault it was.
     faults: &'static [(&'static str, Fault)],
     /// The vendor's own base URL for OpenAI's API, for pools with others.
     pub openai_url: Option<&'static str>,
+}
+
+/// Paths of state that exists only at the account that made it.
+#[derive(Debug, PartialEq, Eq)]
+enum StatefulPath {
+    /// This path and everything below it.
+    Tree(&'static str),
+    /// Everything below this path, but not the path itself.
+    Below(&'static str),
+}
+
+impl StatefulPath {
+    fn contains(&self, path: &str) -> bool {
+        match self {
+            Self::Tree(root) => path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Below(root) => path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1),
+        }
+    }
 }
 
 /// An operation in the table: its model is in the path if that has `{model}`, else in the body.
@@ -77,11 +94,7 @@ impl ProviderType {
     #[must_use]
     pub fn is_stateful(&self, url_path: &str, path: &str) -> bool {
         let path = &*self.below_root(url_path, path);
-        self.stateful.iter().any(|stateful| match path.strip_prefix(stateful) {
-            Some(rest) if stateful.ends_with('/') => !rest.is_empty(),
-            Some(rest) => rest.is_empty() || rest.starts_with('/'),
-            None => false,
-        })
+        self.stateful.iter().any(|stateful| stateful.contains(path))
     }
 
     /// Returns whether a path is the list of models; the paths are as before.

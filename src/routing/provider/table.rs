@@ -1,5 +1,6 @@
 //! The table itself: a row for each vendor, with the source of what it says.
 
+use super::StatefulPath::{self, Below, Tree};
 use super::{DefaultAuth, Fault, ProviderType, Row, Shape};
 
 /// The name of the type that has nothing built in.
@@ -33,19 +34,19 @@ const OPENAI_OPERATIONS: &[Row] = &[
 ];
 
 /// Paths of state that OpenAI's API keeps between requests. Source: OpenAI's API reference.
-const OPENAI_STATEFUL: &[&str] = &[
-    "/assistants",
-    "/batches",
-    "/chat/completions/",
-    "/containers",
-    "/conversations",
-    "/evals",
-    "/files",
-    "/fine_tuning",
-    "/responses/",
-    "/threads",
-    "/uploads",
-    "/vector_stores",
+const OPENAI_STATEFUL: &[StatefulPath] = &[
+    Tree("/assistants"),
+    Tree("/batches"),
+    Below("/chat/completions"),
+    Tree("/containers"),
+    Tree("/conversations"),
+    Tree("/evals"),
+    Tree("/files"),
+    Tree("/fine_tuning"),
+    Below("/responses"),
+    Tree("/threads"),
+    Tree("/uploads"),
+    Tree("/vector_stores"),
 ];
 
 /// Members that refer to an earlier request's state, in OpenAI's Responses API.
@@ -90,7 +91,7 @@ const MISTRAL: ProviderType = ProviderType {
         plain("/classifications"),
         form("/audio/transcriptions"),
     ],
-    stateful: &["/files", "/batch/jobs", "/fine_tuning", "/agents", "/conversations"],
+    stateful: &[Tree("/files"), Tree("/batch/jobs"), Tree("/fine_tuning"), Tree("/agents"), Tree("/conversations")],
     faults: &[("invalid_model", Fault::Target), ("3051", Fault::Length)],
     ..OPENAI
 };
@@ -167,7 +168,7 @@ const ANTHROPIC: ProviderType = ProviderType {
     roots: &["/v1"],
     auth: DefaultAuth::Header("x-api-key"),
     client_headers: &["x-api-key", "authorization"],
-    stateful: &["/messages/batches", "/files", "/skills"],
+    stateful: &[Tree("/messages/batches"), Tree("/files"), Tree("/skills")],
     stateful_members: &["container"],
     faults: &[("authentication_error", Fault::Endpoint), ("billing_error", Fault::Endpoint)],
     openai_url: Some("https://api.anthropic.com/v1"),
@@ -202,7 +203,14 @@ const GEMINI: ProviderType = ProviderType {
     client_parameters: &["key"],
     body_prefix: "models/",
     body_members: &["requests", "generateContentRequest"],
-    stateful: &["/cachedContents", "/files", "/tunedModels", "/corpora", "/batches", "/fileSearchStores"],
+    stateful: &[
+        Tree("/cachedContents"),
+        Tree("/files"),
+        Tree("/tunedModels"),
+        Tree("/corpora"),
+        Tree("/batches"),
+        Tree("/fileSearchStores"),
+    ],
     stateful_members: &["cachedContent"],
     faults: &[
         ("API_KEY_INVALID", Fault::Endpoint),
@@ -227,7 +235,7 @@ const AWS_BEDROCK: ProviderType = ProviderType {
         plain("/model/{model}/count-tokens"),
     ],
     auth: DefaultAuth::Bearer,
-    stateful: &["/async-invoke"],
+    stateful: &[Tree("/async-invoke")],
     stateful_members: &[],
     faults: &[
         ("ExpiredTokenException", Fault::Endpoint),
