@@ -176,10 +176,10 @@ pub struct Exchange {
 #[derive(Debug)]
 enum State {
     Begun,
-    Reading(Reading),
+    Reading(Box<Reading>),
     Classifying(Box<Classifying>),
-    Passing(Passing),
-    AwaitingResponse(Awaiting),
+    Passing(Box<Passing>),
+    AwaitingResponse(Box<Awaiting>),
     Inspecting(Box<Inspection>),
     Ended,
 }
@@ -271,7 +271,7 @@ impl Exchange {
         let (head, attempt, begun, may_be_lost) = match std::mem::replace(&mut self.state, State::Ended) {
             State::Inspecting(inspection) => inspection.abandoned(),
             State::AwaitingResponse(awaiting) => {
-                let Awaiting { head, sent: Sent::Target(attempt), begun } = awaiting else { return };
+                let Awaiting { head, sent: Sent::Target(attempt), begun } = *awaiting else { return };
                 // The headers of that response may have been lost with the stream.
                 let may_be_lost = head.response_can_be_held && attempt.request.route.policy().inspect_first_event;
                 (head, *attempt, begun, may_be_lost)
@@ -295,13 +295,13 @@ impl Exchange {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Begun, Event::RequestHeaders(incoming)) => self.on_request_headers(incoming, now),
-            (State::Reading(reading), event) => self.on_while_reading(reading, event, now),
+            (State::Reading(reading), event) => self.on_while_reading(*reading, event, now),
             (State::Classifying(classifying), Event::Classified(classification)) => {
                 self.on_classified(*classifying, classification, now)
             }
-            (State::Passing(passing), event) => self.on_while_passing(passing, event, now),
+            (State::Passing(passing), event) => self.on_while_passing(*passing, event, now),
             (State::AwaitingResponse(awaiting), Event::ResponseHeaders(response)) => {
-                self.on_response(awaiting, response, now)
+                self.on_response(*awaiting, response, now)
             }
             (State::Inspecting(inspection), Event::ResponseBody { bytes, end_of_stream }) => {
                 self.on_response_body(inspection, &bytes, end_of_stream, now)

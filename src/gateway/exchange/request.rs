@@ -89,7 +89,7 @@ impl Exchange {
         // In full-duplex mode a stream that ends here would take the body along.
         let next = if mode == BodyMode::FullDuplex && !end_of_stream { Next::More } else { Next::End };
         if next == Next::More {
-            self.state = State::Passing(Passing { head, route: None, mode });
+            self.state = State::Passing(Box::new(Passing { head, route: None, mode }));
         }
         (Action::RequestHeaders(strip(unwanted)), next)
     }
@@ -105,9 +105,9 @@ impl Exchange {
         let decision = self.decided(record::pinned(&head, &route, &stateful.endpoint), now);
         mutation.metadata = Some(Box::new(decision.metadata()));
         self.state = if end_of_stream {
-            State::AwaitingResponse(Awaiting { head, sent: Sent::Pinned(route), begun: now })
+            State::AwaitingResponse(Box::new(Awaiting { head, sent: Sent::Pinned(route), begun: now }))
         } else {
-            State::Passing(Passing { head, route: Some(route), mode })
+            State::Passing(Box::new(Passing { head, route: Some(route), mode }))
         };
         (Action::RequestHeaders(mutation), Next::More)
     }
@@ -135,7 +135,7 @@ impl Exchange {
             // tenth of its time for a request (`make bench`).
             _ => (Action::Unchanged(Phase::RequestHeaders), mutation),
         };
-        self.state = State::Reading(Reading { head, admitted, mode, mutation, body: BytesMut::new() });
+        self.state = State::Reading(Box::new(Reading { head, admitted, mode, mutation, body: BytesMut::new() }));
         (action, Next::More)
     }
 
@@ -183,7 +183,7 @@ impl Exchange {
             body.extend_from_slice(&bytes);
         }
         if !is_whole {
-            self.state = State::Reading(Reading { head, admitted, mode, mutation, body });
+            self.state = State::Reading(Box::new(Reading { head, admitted, mode, mutation, body }));
             return (Action::Nothing, Next::More);
         }
         let body = if body.is_empty() { bytes } else { body.freeze() };
@@ -242,7 +242,7 @@ impl Exchange {
                 }
             }
         }
-        self.state = State::AwaitingResponse(Awaiting { head, sent, begun: now });
+        self.state = State::AwaitingResponse(Box::new(Awaiting { head, sent, begun: now }));
         let Some(body) = body else { return (Action::RequestHeaders(mutation), Next::More) };
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
@@ -311,7 +311,7 @@ impl Exchange {
         let next = if end_of_stream {
             self.await_pinned(passing, now)
         } else {
-            self.state = State::Passing(passing);
+            self.state = State::Passing(Box::new(passing));
             Next::More
         };
         (Action::Chunk { bytes, end_of_stream }, next)
@@ -320,7 +320,7 @@ impl Exchange {
     /// Awaits the response's headers of a request whose body was forwarded, where the router chose its endpoint.
     pub(super) fn await_pinned(&mut self, passing: Passing, now: Instant) -> Next {
         let Passing { head, route: Some(route), .. } = passing else { return Next::End };
-        self.state = State::AwaitingResponse(Awaiting { head, sent: Sent::Pinned(route), begun: now });
+        self.state = State::AwaitingResponse(Box::new(Awaiting { head, sent: Sent::Pinned(route), begun: now }));
         Next::More
     }
 }
