@@ -57,7 +57,7 @@ pub(super) struct Arguments {
     /// Its key (PEM)
     #[arg(long, env = "MODEL_ROUTER_ADMIN_TLS_KEY", value_name = "FILE", requires = "admin_tls_certificate")]
     admin_tls_key: Option<PathBuf>,
-    /// A file with the token that clients of --admin-listen must show, health checks excepted
+    /// A file with the token that clients of --admin-listen must show, except for health checks; read again when it changes
     #[arg(long, env = "MODEL_ROUTER_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
     /// A name under which the admin page and /metrics may be read; addresses and `localhost` always are. Several: again, or with `,`
