@@ -16,7 +16,7 @@ use crate::view::View;
 const SLOW: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One request's attempts in a file of Envoy's log, as the README has it.
+/// One request's attempts in a file of Envoy's log, as docs/operating.md has it.
 const QUERY: &str = r#"select(.log == "attempt" and .request_id == $id) | [(.decision | .attempt, .model, .endpoint), .status, (.decision | .outcome, .reason)] | @tsv"#;
 
 struct Night {

@@ -53,17 +53,37 @@ fn shipped_policies_load_without_a_problem() {
     }
 }
 
-/// Every block of YAML in the README is a policy, unless it is marked as a fragment.
-#[test]
-fn policies_in_the_readme_load_without_a_problem() {
-    let readme = fs::read_to_string("README.md").expect("readable");
-    let blocks: Vec<_> = readme.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        let read = policy_file::read_bytes("README.md", block.as_bytes(), &Registry::default());
-        let compiled = read.unwrap_or_else(|problems| panic!("{}", problems.explained()));
-        assert_eq!(compiled.warnings.to_string(), "");
+/// The README and the pages below `docs/`, those in folders included.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![PathBuf::from("README.md")];
+    let mut directories = vec![PathBuf::from("docs")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("the directory is there") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
     }
+    pages
+}
+
+/// Every block of YAML in the README and in the docs is a policy, unless it is marked as a fragment.
+#[test]
+fn policies_in_the_docs_load_without_a_problem() {
+    let mut count = 0;
+    for page in pages() {
+        let (name, text) = (page.display().to_string(), fs::read_to_string(&page).expect("readable"));
+        for block in text.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next()) {
+            let read = policy_file::read_bytes(&name, block.as_bytes(), &Registry::default());
+            let compiled = read.unwrap_or_else(|problems| panic!("{}", problems.explained()));
+            assert_eq!(compiled.warnings.to_string(), "", "{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 1, "the README and the policy file's page have one each");
 }
 
 /// `BLESS=1` writes the reports down instead; look at what changed before it is committed.
