@@ -3,8 +3,9 @@
 //! serde stops at the first error; a policy file should be reported whole. So errors are recorded where they arise, and
 //! [`At`] is where they end: it holds `None` for a value that was wrong, and its parent is none the worse for it.
 //!
-//! Every field of a struct that is decoded must be an `At<T>` (required) or an `Option<At<T>>`: a key that is not in the
-//! file is handed to the struct too, as [`access::Missing`], so that all missing keys are reported and not just one.
+//! Every field of a struct that is decoded must be an `At<T>` (required) or an `Option<At<T>>`: a key that is not in
+//! the file is handed to the struct too, as [`access::Missing`], so that all missing keys are reported and not just
+//! one.
 
 mod access;
 mod at;

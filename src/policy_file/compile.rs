@@ -1,6 +1,6 @@
-//! From what the file says to what the router uses. What comes out cannot be wrong.
+//! Compiles the file into a policy that is valid by construction.
 //!
-//! Everything is compiled as far as it goes, so that one run reports all there is to report; whether the result may be
+//! Everything is compiled as far as possible, so that one run reports all problems; whether the result may be
 //! used is decided once, at the end, by the report having no error.
 
 mod apis;

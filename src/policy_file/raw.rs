@@ -88,7 +88,8 @@ pub struct Provider {
     pub models: Option<At<Models>>,
     /// With `type: custom`: what clients speak. `openai` when absent.
     pub shape: Option<At<Shape>>,
-    /// With `type: custom`: the operations that carry a model, as paths below the endpoint's; `{model}` is its placeholder.
+    /// With `type: custom`: the operations that carry a model, as paths below the endpoint's; `{model}` is its
+    /// placeholder.
     #[schemars(length(min = 1))]
     pub operations: Option<At<Vec<At<Operation>>>>,
     /// With `type: custom`: where the model is in requests whose path does not have it. `body` when absent.

@@ -29,7 +29,8 @@ pub(super) struct Draft<'a> {
     forward_headers: Vec<String>,
 }
 
-/// Compiles all APIs, and returns what their policies refer to; APIs with problems, which are reported, may be left out.
+/// Compiles all APIs, and returns what their policies refer to; APIs with problems, which are reported, may be left
+/// out.
 pub(super) fn apis<'a>(
     list: Option<&'a At<Vec<At<raw::Api>>>>,
     tables: &Tables<'a>,

@@ -247,7 +247,7 @@ fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Re
     weights
 }
 
-/// Returns the weight; 1 instead of one that was wrong, so that nothing more is said about it.
+/// Returns the weight; 1 instead of an invalid one, so that no further problem is reported.
 fn weight(at: &At<raw::Weight>, report: &mut Report) -> u32 {
     match at.get() {
         Some(raw::Weight(weight)) if *weight > HEAVIEST => {
