@@ -36,7 +36,7 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Returns whether it is a socket of this machine's own.
+    /// Returns whether it is a socket on this machine.
     #[must_use]
     pub fn is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))

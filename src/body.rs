@@ -141,7 +141,7 @@ impl<'a> BodyFacts<'a> {
         Ok(Self { model: form.model(), streamed: form.streamed, content: Content::Form(form) })
     }
 
-    /// Creates a body of which nothing is known, because its model is elsewhere.
+    /// Creates a body that is not parsed, because its model is elsewhere.
     #[must_use]
     pub fn opaque(body: &'a [u8]) -> Self {
         Self { model: None, streamed: false, content: Content::Opaque(body) }

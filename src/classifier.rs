@@ -156,7 +156,8 @@ impl Classifier {
         url.into()
     }
 
-    /// Returns the request that asks by which rule a content goes, of which so much is shown.
+    /// Returns the request that asks which rule a content fits. Only the beginning and the end of a long content are
+    /// shown.
     #[must_use]
     pub fn request(&self, rules: &Rules, shown: &str) -> Value {
         let longest = rules.names.iter().map(|name| name.len()).max().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The command line: what each subcommand takes, prints, and exits with.
+//! The command line: the arguments, output and exit status of each subcommand.
 
 mod admin;
 mod channel;
@@ -112,7 +112,7 @@ impl From<Environment> for api::Environment {
     }
 }
 
-/// Returns what a subcommand that is no service runs in.
+/// Returns the runtime of a subcommand that is not a service.
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| format!("can't start: {error}"))

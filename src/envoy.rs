@@ -1,4 +1,5 @@
-//! Envoy's side: the ext_proc stream, and the configuration that Envoy needs for a policy. The only room that knows Envoy's types.
+//! Envoy's side: the ext_proc stream, and the configuration that Envoy needs for a policy. The only room that knows
+//! Envoy's types.
 
 pub mod config;
 pub mod ext_proc;

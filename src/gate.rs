@@ -160,8 +160,8 @@ impl Gate {
         Pass { epoch, probe: Some(inner.start_probe(now + lease)) }
     }
 
-    /// Returns the request was served: failures no longer count as in a row, and a probe opens the gate. Whether it
-    /// did.
+    /// Records that the request was served: failures are no longer in a row, and a probe opens the gate. Returns
+    /// whether it did.
     pub(crate) fn served(&self, pass: Pass) -> bool {
         let mut inner = self.lock();
         if pass.epoch != inner.epoch {
@@ -207,7 +207,7 @@ impl Gate {
         })
     }
 
-    /// Closes the gate for a duration, whatever its state was.
+    /// Closes the gate for a duration, from any state.
     pub(crate) fn close(&self, duration: Duration, now: Instant) {
         let mut inner = self.lock();
         inner.suspension = Some(Suspension { until: now + duration, probe: None });

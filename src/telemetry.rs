@@ -25,7 +25,7 @@ pub use log::LogDecisions;
 use metrics::Metrics;
 use recent::Recent;
 use traces::Traces;
-pub use traces::{Export, Exporter};
+pub use traces::{Collector, Export, Exporter};
 
 /// A request that the router refused.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ impl Telemetry {
         self.metrics.body(bytes);
     }
 
-    /// Returns the last decisions that are `meant`, newest first.
+    /// Returns the last decisions that `meant` selects, newest first.
     #[must_use]
     pub fn recent(&self, meant: impl Fn(&Decision) -> bool, most: usize) -> Vec<Arc<Decision>> {
         self.recent.newest(meant, most)

@@ -1,7 +1,7 @@
 //! The rig: scripted providers, the real router and a real Envoy on the files that we ship, for tests and for the demo.
 //!
-//! Nothing here picks a port in advance: each part binds port 0 and tells. Each process and each temporary directory goes
-//! away with the value that holds it.
+//! Nothing here picks a port in advance: each part binds port 0 and tells. Each process and each temporary directory
+//! goes away with the value that holds it.
 
 #![allow(dead_code)] // Included by two binaries, each of which uses its own part.
 

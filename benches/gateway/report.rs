@@ -74,7 +74,8 @@ impl Measured {
         }
     }
 
-    /// The most processor time over the floor's that is aimed at: 1.15 times up to 32 KiB, a second for each 2 GB more above.
+    /// The most processor time over the floor's that is aimed at: 1.15 times up to 32 KiB, a second for each 2 GB more
+    /// above.
     fn cpu_aim(&self) -> f64 {
         let bytes = self.cell.load.body_bytes;
         #[allow(clippy::cast_precision_loss)] // Some MiB.
@@ -107,9 +108,9 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Between which of these the true median is, in nine of ten runs: so many of them are below it as a coin shows heads, with the
-/// normal distribution in the place of the binomial. Five have to be taken whole, and fewer say less. As a cell ends when it is
-/// settled, it is a little less than nine of ten.
+/// Between which of these the true median is, in nine of ten runs: so many of them are below it as a coin shows heads,
+/// with the normal distribution in the place of the binomial. Five have to be taken whole, and fewer say less. As a
+/// cell ends when it is settled, it is a little less than nine of ten.
 fn interval(sorted: &[f64]) -> [f64; 2] {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Some rounds.
     let left_out = ((sorted.len() as f64 - 1.96 * (sorted.len() as f64).sqrt()) / 2.0).max(0.0) as usize;

@@ -22,7 +22,8 @@ const PACE: f64 = 0.5;
 /// Latencies are taken in so many rounds at most: ratios of what is done at full load need more of them.
 const PACED_ROUNDS: usize = 5;
 
-/// A load lasts until each connection has had so many answers, and until there were so many in all, as far as can be told.
+/// A load lasts until each connection has had so many answers, and until there were so many in all, as far as can be
+/// told.
 const ANSWERS_EACH: f64 = 4.0;
 const ANSWERS: f64 = 24.0;
 /// But not longer than so many times the shortest.
@@ -30,8 +31,8 @@ const LONGEST: f64 = 10.0;
 /// Rounds of the longest loads: at least, and at most.
 const FEWEST: [usize; 2] = [5, 10];
 
-/// How long each load lasts. The machine's speed changes from second to second, so many short loads in turns tell more than a
-/// few long ones: of eight seconds each, loads of 0.2 s know a ratio to 6 %, loads of 0.8 s to 16 %.
+/// How long each load lasts. The machine's speed changes from second to second, so many short loads in turns tell more
+/// than a few long ones: of eight seconds each, loads of 0.2 s know a ratio to 6 %, loads of 0.8 s to 16 %.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     warm_up: Duration,

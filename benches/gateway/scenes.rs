@@ -1,4 +1,5 @@
-//! What no cell shows: memory of open streams and over minutes of full load, and requests while a large policy is reloaded.
+//! What no cell shows: memory of open streams and over minutes of full load, and requests while a large policy is
+//! reloaded.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The provider: reads the body, answers half a KiB, keeps the connection. At other ports it answers with events, or late.
+//! The provider: reads the body, answers half a KiB, keeps the connection. At other ports it answers with events, or
+//! late.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -112,8 +112,8 @@ fn content(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One policy's turns, taken by one thread, and by as many at once as a cell of `make bench` has requests: what a turn costs
-/// where all meet.
+/// One policy's turns, taken by one thread, and by as many at once as a cell of `make bench` has requests: what a turn
+/// costs where all meet.
 fn turns(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("a turn of one policy");
     let (weighted, available) = (Weighted::new((1..=10).collect()), [true; 10]);

@@ -46,8 +46,8 @@ pub fn routes(watched: Watched, service: AdminService, grpc: Routes, access: Acc
         .layer(middleware::from_fn_with_state(access, access::with_token))
 }
 
-/// Refuses HTTP/1.1 to what can change something. Browsers speak nothing else without TLS, so no web page reaches it, not
-/// even one whose name has come to mean this machine.
+/// Refuses HTTP/1.1 to what can change something. Browsers speak nothing else without TLS, so no web page reaches it,
+/// not even one whose name has come to mean this machine.
 fn http2_only(grpc: Routes) -> Routes {
     grpc.layer(middleware::from_fn(async |request: Request, next: Next| {
         if request.version() < Version::HTTP_2 {

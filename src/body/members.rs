@@ -51,7 +51,7 @@ impl<'a> Members<'a> {
         self.text_of(self.all.iter().find(|member| member.key == key)?)
     }
 
-    /// Returns the text of the value of the last member of this name: the one that counts where several are there.
+    /// Returns the text of the value of the last member with this name: the last one counts if there are several.
     pub(crate) fn last(&self, key: &str) -> Option<&'a str> {
         self.text_of(self.all.iter().rfind(|member| member.key == key)?)
     }

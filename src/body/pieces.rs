@@ -14,7 +14,7 @@ pub struct Pieces {
     len: usize,
 }
 
-/// An edited body, beside the one that came.
+/// An edited body and the original.
 #[derive(Debug)]
 pub struct Edited<'a> {
     text: &'a [u8],
@@ -41,7 +41,7 @@ impl Pieces {
         self.len
     }
 
-    /// Returns whether there is nothing in it.
+    /// Returns whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -94,7 +94,7 @@ impl<'a> Edited<'a> {
         }
     }
 
-    /// Bytes that are not in the text come next.
+    /// The next bytes are not part of the text.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         match self.parts.last_mut() {
             Some(Part::New(last)) => last.extend_from_slice(bytes),

@@ -94,8 +94,8 @@ impl<'a> Scan<'a> {
         (!self.text[range.clone()].contains(&b'\\')).then_some(range)
     }
 
-    /// Any value. Objects and arrays that are open stand in the bits of `open`, 1 for an object, so that nothing has to be
-    /// remembered elsewhere.
+    /// Any value. Objects and arrays that are open stand in the bits of `open`, 1 for an object, so that nothing has to
+    /// be remembered elsewhere.
     fn value(&mut self) -> Option<()> {
         let (mut open, mut depth) = (0_u128, 0_usize);
         loop {

@@ -1,4 +1,4 @@
-//! Bodies go in, the same bodies with another model come out.
+//! Tests that a body comes out with another model and otherwise unchanged.
 
 use proptest::prelude::*;
 use serde_json::Value;

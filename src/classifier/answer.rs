@@ -1,10 +1,10 @@
-//! An answer of a classifier, read tolerantly: whatever it says, it yields a declared rule or none.
+//! A classifier's answer, parsed tolerantly: the result is a declared rule or none.
 
 use serde_json::Value;
 
 use super::prompt::NONE;
 
-/// A longer text is no answer, whatever it mentions.
+/// A longer text does not count as an answer.
 const MAX_SENTENCE_CHARS: usize = 1_000;
 
 /// The outcome of a response.
@@ -26,7 +26,7 @@ pub fn fold(text: &str) -> String {
     words.join(" ")
 }
 
-/// Folds by way of capitals, so that `ß` and `SS` are the same.
+/// Folds through upper case, so that `ß` and `SS` are the same.
 fn caseless(word: &str) -> String {
     word.to_uppercase().to_lowercase()
 }

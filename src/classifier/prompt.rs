@@ -15,7 +15,7 @@ pub const RULES_MARK: &str = "{rules}";
 /// The mark for the allowed answers.
 const ANSWERS_MARK: &str = "{answers}";
 
-/// Stands for what is left out of a long content.
+/// Marks the omission in a long content.
 const GAP: &str = "\n[…]\n";
 
 /// The rules of one policy, as a classifier sees them.
@@ -55,7 +55,7 @@ fn filled(wording: &str, rules: &str, answers: &str) -> String {
     parts.collect::<Vec<_>>().join(rules)
 }
 
-/// Returns the user's message: the content as one JSON string, which nothing in it can end.
+/// Returns the user's message: the content as one JSON string, so that nothing in the content can end it.
 #[must_use]
 pub fn user_message(content: &str) -> String {
     json_string(content)

@@ -102,7 +102,7 @@ impl Question {
         Classification::of(verdict, reply, !called, began)
     }
 
-    /// Asks, whatever is remembered and however often it failed, and remembers nothing.
+    /// Asks the classifier, bypassing its cache and its breaker, and caches nothing.
     pub async fn answer_afresh(self) -> Classification {
         let began = Instant::now();
         let (verdict, reply) = match self.ask(began, Breaker::Ignored).await {

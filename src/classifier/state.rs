@@ -67,7 +67,7 @@ impl Default for Bounds {
     }
 }
 
-/// A decision: what the classifier said, and in which words.
+/// A decision: the classifier's verdict and its words.
 #[derive(Clone, Debug)]
 pub(super) struct Decision {
     pub(super) said: ParsedAnswer,
@@ -108,7 +108,7 @@ pub struct ClassifierCounts {
 }
 
 impl ClassifierState {
-    /// Creates a classifier that nothing is known of yet.
+    /// Creates a classifier without any history.
     #[must_use]
     pub fn new(name: Arc<str>, bounds: &Bounds) -> Self {
         let remembers = !bounds.cache_ttl.is_zero();

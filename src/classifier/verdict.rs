@@ -45,7 +45,7 @@ impl Verdict {
         }
     }
 
-    /// Returns what was wrong with the call, for [`Verdict::Error`].
+    /// Returns the reason of the failure, for [`Verdict::Error`].
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         match self {

@@ -46,8 +46,8 @@ pub(super) struct Arguments {
     /// Without it `bootstrap` and `fragment` hold the clusters themselves.
     #[arg(long, value_name = "PATH")]
     clusters_file: Option<PathBuf>,
-    /// Write `envoy.yaml` into this directory instead of stdout, with clusters as `serve --envoy-clusters-dir DIRECTORY` keeps
-    /// them there
+    /// Write `envoy.yaml` into this directory instead of stdout, with clusters as `serve --envoy-clusters-dir
+    /// DIRECTORY` keeps them there
     ///
     /// Envoy does not start without the clusters' file: until the router writes it, it is one without clusters. Such a
     /// configuration is the same for every policy, and none is read.

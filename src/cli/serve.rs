@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use opentelemetry_otlp::SpanExporter;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::transport::Endpoint;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -24,7 +24,7 @@ use crate::gateway::router::Router;
 use crate::routing::snapshot::Snapshot;
 use crate::server::reload::{self, Clusters, Source};
 use crate::server::{self, Bounds, Listener, Listeners, Tls, TlsFiles};
-use crate::telemetry::{Json, LastLines, Lines, LogDecisions, Telemetry};
+use crate::telemetry::{Collector, Json, LastLines, Lines, LogDecisions, Telemetry};
 
 /// The time limit for exporting the last spans.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,16 +51,19 @@ pub(super) struct Arguments {
     /// The authorities whose clients may connect to --listen (PEM)
     #[arg(long, env = "MODEL_ROUTER_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_certificate")]
     tls_client_ca: Option<PathBuf>,
-    /// Where --admin-listen is not loopback: the certificate that it shows, with its chain (PEM; read again when it changes)
+    /// Where --admin-listen is not loopback: the certificate that it shows, with its chain (PEM; read again when it
+    /// changes)
     #[arg(long, env = "MODEL_ROUTER_ADMIN_TLS_CERTIFICATE", value_name = "FILE", requires = "admin_tls_key")]
     admin_tls_certificate: Option<PathBuf>,
     /// Its key (PEM)
     #[arg(long, env = "MODEL_ROUTER_ADMIN_TLS_KEY", value_name = "FILE", requires = "admin_tls_certificate")]
     admin_tls_key: Option<PathBuf>,
-    /// A file with the token that clients of --admin-listen must show, except for health checks; read again when it changes
+    /// A file with the token that clients of --admin-listen must show, except for health checks; read again when it
+    /// changes
     #[arg(long, env = "MODEL_ROUTER_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
-    /// A name under which the admin page and /metrics may be read; addresses and `localhost` always are. Several: again, or with `,`
+    /// A name under which the admin page and /metrics may be read; addresses and `localhost` always are. Several:
+    /// again, or with `,`
     #[arg(long, env = "MODEL_ROUTER_ADMIN_HOST", value_name = "NAME", value_delimiter = ',')]
     admin_host: Vec<String>,
     /// Allow plaintext on a --listen that is not loopback
@@ -87,19 +90,25 @@ pub(super) struct Arguments {
     /// How often the policy file and the key files are checked for changes
     #[arg(long, env = "MODEL_ROUTER_RELOAD_INTERVAL", value_name = "DURATION", default_value = "500ms", value_parser = positive_duration)]
     reload_interval: Duration,
-    /// Keep Envoy's clusters in this directory's `clusters.yaml`, as the policy needs them, for an Envoy that follows it
-    /// (file CDS: `envoy-config --clusters-file DIRECTORY/clusters.yaml`)
+    /// Keep Envoy's clusters in this directory's `clusters.yaml`, as the policy needs them, for an Envoy that follows
+    /// it (file CDS: `envoy-config --clusters-file DIRECTORY/clusters.yaml`)
     #[arg(long, env = "MODEL_ROUTER_ENVOY_CLUSTERS_DIR", value_name = "DIRECTORY")]
     envoy_clusters_dir: Option<PathBuf>,
     /// The authorities that providers' certificates are checked against there (PEM), where Envoy runs
     #[arg(long, env = "MODEL_ROUTER_ENVOY_CA_FILE", value_name = "PATH", default_value = CA_FILE)]
     envoy_ca_file: PathBuf,
-    /// An OpenTelemetry collector (gRPC) that gets a span for each attempt of a traced request: http://ADDRESS:4317
-    #[arg(long, env = "MODEL_ROUTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
-    otlp_endpoint: Option<Endpoint>,
-    /// What the router is called there
-    #[arg(long, env = "MODEL_ROUTER_OTLP_SERVICE_NAME", value_name = "NAME", default_value = "model-router")]
-    otlp_service_name: String,
+    /// An OpenTelemetry collector (gRPC) that gets a span for each attempt of a traced request: http://ADDRESS:4317 or
+    /// https://…. OTEL_EXPORTER_OTLP_ENDPOINT when absent; headers, timeout and compression are always taken from its
+    /// relatives
+    #[arg(long, env = "MODEL_ROUTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector_url)]
+    otlp_endpoint: Option<String>,
+    /// The authorities that the collector's certificate is checked against (PEM). OTEL_EXPORTER_OTLP_CERTIFICATE when
+    /// absent, else the system's
+    #[arg(long, env = "MODEL_ROUTER_OTLP_CA_FILE", value_name = "FILE")]
+    otlp_ca_file: Option<PathBuf>,
+    /// The router's name there. OTEL_SERVICE_NAME when absent, else model-router
+    #[arg(long, env = "MODEL_ROUTER_OTLP_SERVICE_NAME", value_name = "NAME")]
+    otlp_service_name: Option<String>,
     /// How the log on stderr is written
     #[arg(long, env = "MODEL_ROUTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     log_format: LogFormat,
@@ -179,13 +188,13 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let OpenPolicy { source, router, files, clusters } = arguments.open_policy().await?;
     let Bound { listeners, addresses: [listen, admin_listen], tls, access } = arguments.bind_listeners().await?;
     let stop = stop_signal()?;
+    let collector = arguments.collector()?;
     let (status, gateway) = (source.status(), arguments.gateway(Arc::clone(&router)));
     info!(%listen, %admin_listen, policy = status.name(), sha256 = router.snapshot().hash, "serving");
     tokio::spawn(source.follow(router, files, arguments.reload_interval, clusters));
     arguments.follow_secrets(tls, &access);
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
-    let collector = arguments.otlp_endpoint.as_ref();
-    let exporter = collector.map(|to| gateway.telemetry.export().to(to.clone(), &arguments.otlp_service_name));
+    let exporter = collector.map(|collector| gateway.telemetry.export().to(collector));
     server::serve(listeners, access, gateway, status, arguments.bounds(), stop)
         .await
         .map_err(|error| format!("stopped serving: {error}"))?;
@@ -223,6 +232,14 @@ impl Arguments {
         reload::log_warnings(&compiled.warnings);
         let clusters = self.clusters(&mut compiled.snapshot).await?;
         Ok(OpenPolicy { source: Arc::new(source), router: Arc::new(Router::new(compiled.snapshot)), files, clusters })
+    }
+
+    /// Returns a client of the collector of spans, if there is one.
+    fn collector(&self) -> Result<Option<SpanExporter>, String> {
+        let (url, ca_file) = (self.otlp_endpoint.clone(), self.otlp_ca_file.clone());
+        let collector = Collector { url, ca_file, service: self.otlp_service_name.clone() };
+        let client = collector.is_wanted().then(|| collector.client());
+        client.transpose().map_err(|error| format!("can't send spans: {error}"))
     }
 
     async fn bind_listeners(&self) -> Result<Bound, String> {
@@ -301,13 +318,10 @@ async fn bind(
     Listener::bind(address, tls).await.map_err(|error| format!("can't listen at {flag} {address}: {error}"))
 }
 
-fn collector(url: &str) -> Result<Endpoint, String> {
-    match url.strip_prefix("http://") {
-        Some(_) => Endpoint::from_shared(url.to_owned()).map_err(|error| error.to_string()),
-        None => {
-            Err("expected `http://ADDRESS:PORT` of a collector's gRPC receiver; for TLS, put one beside the router"
-                .into())
-        }
+fn collector_url(url: &str) -> Result<String, String> {
+    match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
+        Some(rest) if !rest.is_empty() => Ok(url.to_owned()),
+        _ => Err("expected `http://ADDRESS:PORT` or `https://…` of a collector's gRPC receiver".to_owned()),
     }
 }
 

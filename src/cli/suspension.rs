@@ -67,7 +67,7 @@ pub(super) fn resume(arguments: Resume) -> ExitCode {
     })
 }
 
-/// Does it, and prints what has come of it.
+/// Performs the action and prints its result.
 #[allow(clippy::print_stdout)] // It is the result.
 fn done(target: &Target, message: &str, what: impl Future<Output = Result<(), String>>) -> ExitCode {
     let result = async {

@@ -3,11 +3,13 @@
 //! serde stops at the first error; a policy file should be reported whole. So errors are recorded where they arise, and
 //! [`At`] is where they end: it holds `None` for a value that was wrong, and its parent is none the worse for it.
 //!
-//! Every field of a struct that is decoded must be an `At<T>` (required) or an `Option<At<T>>`: a key that is not in the
-//! file is handed to the struct too, as [`access::Missing`], so that all missing keys are reported and not just one.
+//! Every field of a struct that is decoded must be an `At<T>` (required) or an `Option<At<T>>`: a key that is not in
+//! the file is handed to the struct too, as [`access::Missing`], so that all missing keys are reported and not just
+//! one.
 
 mod access;
 mod at;
+mod both;
 mod mistake;
 
 use std::cell::RefCell;
@@ -20,6 +22,8 @@ use super::words::{any_of, instead, nearest, shown};
 use super::yaml::{Entry, Meaning, Node, Scalar, Value};
 use access::{Elements, Fields, Named as NamedAccess, Variant};
 pub use at::{At, Named};
+pub(crate) use both::Both;
+use both::Halves;
 use mistake::Mistake;
 
 /// Names of newtype structs that ask the decoder for something; the first makes an [`At`].
@@ -30,6 +34,8 @@ pub(crate) const SHORT_FORM: &str = "$short_form";
 pub(crate) const JSON: &str = "$json";
 /// Asks for `visit_map` if the value is a map, else for a list.
 pub(crate) const LIST_OR_MAP: &str = "$list_or_map";
+/// Asks for `visit_seq` with the same map twice; makes a [`Both`].
+pub(crate) const BOTH: &str = "$both";
 /// Help for a key without a value.
 const NOTHING_BELOW: &str = "is what belongs to it commented out, or not indented?";
 /// The beginning of the serde name of an enum that holds a secret, or in whose place one may be put by mistake: nothing
@@ -43,6 +49,8 @@ struct Context {
     later: &'static [&'static str],
     /// Keys, and where they belong.
     elsewhere: Elsewhere,
+    /// For each [`Both`] that is being decoded, the keys that its structs know.
+    known: RefCell<Vec<Vec<&'static str>>>,
 }
 
 /// Keys, and where they belong.
@@ -54,18 +62,20 @@ struct Decoder<'a> {
     node: &'a Node,
     context: &'a Context,
     secret: bool,
+    /// Whether it decodes one of the structs of a [`Both`], which reports unknown keys itself.
+    half: bool,
 }
 
-/// Decodes a whole tree. Keys in `later` are known and not supported yet; for those in `elsewhere` the message says where they
-/// belong.
+/// Decodes a whole tree. Keys in `later` are known and not supported yet; for those in `elsewhere` the message says
+/// where they belong.
 pub(crate) fn decode<T: for<'de> Deserialize<'de>>(
     node: &Node,
     later: &'static [&'static str],
     elsewhere: Elsewhere,
     report: Report,
 ) -> (Option<T>, Report) {
-    let context = Context { report: RefCell::new(report), later, elsewhere };
-    let value = at::decoded(Decoder { node, context: &context, secret: false });
+    let context = Context { report: RefCell::new(report), later, elsewhere, known: RefCell::default() };
+    let value = at::decoded(Decoder { node, context: &context, secret: false, half: false });
     (value, context.report.into_inner())
 }
 
@@ -97,7 +107,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reports a key or a name that is none of those known.
-    fn unknown(&self, key: &Node, known: &'static [&'static str]) {
+    fn unknown(&self, key: &Node, known: &[&'static str]) {
         let name = key.name();
         if key.is_merge_key() {
             return;
@@ -117,6 +127,13 @@ impl<'a> Decoder<'a> {
             let message = format!("unknown key {}", shown(name));
             report.error_with(key.place, message, instead(name, known.iter().copied()));
         }
+    }
+
+    /// Reports the keys of a map that are none of those known.
+    fn unknown_keys(&self, known: &[&'static str]) {
+        let Value::Map(entries) = &self.node.value else { return };
+        let unknown = entries.iter().filter(|entry| !known.contains(&entry.key.name()));
+        unknown.for_each(|entry| self.unknown(&entry.key, known));
     }
 
     /// Returns where a key belongs that is known elsewhere, unless it is rather a misspelling of one that is known
@@ -187,6 +204,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mistake> {
         match (name, self.scalar()) {
+            (BOTH, _) => visitor.visit_seq(Halves::new(self)),
             (AT, _) => visitor.visit_seq(at::Access::new(self)),
             (JSON, _) => match self.node.json() {
                 Ok(json) => visitor.visit_string(json),
@@ -236,7 +254,10 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
             return self.wrong(format!("a map with keys such as {}", any_of(fields.iter().copied().take(3))));
         };
         let (known, unknown): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| fields.contains(&entry.key.name()));
-        unknown.iter().for_each(|entry| self.unknown(&entry.key, fields));
+        match self.context.known.borrow_mut().last_mut().filter(|_| self.half) {
+            Some(known) => known.extend(fields),
+            None => self.unknown_keys(fields),
+        }
         let merged = unknown.iter().any(|entry| entry.key.is_merge_key());
         let meant = unknown.iter().filter_map(|entry| nearest(entry.key.name(), fields.iter().copied()));
         // What a merge key would have brought is not called missing.

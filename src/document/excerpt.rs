@@ -54,7 +54,7 @@ fn around(letters: &[char], start: usize) -> (Vec<char>, usize) {
     (shown, start - from + usize::from(from > 0))
 }
 
-/// Returns how long the word is that starts here: a quoted text to its quote, another one to what ends it in YAML.
+/// Returns the length of the word that starts here: a quoted text ends at its quote, a plain one where YAML ends it.
 fn length(rest: &[char]) -> usize {
     let end = match rest.first() {
         Some(quote @ ('"' | '\'')) => rest.iter().skip(1).position(|letter| letter == quote).map(|end| end + 2),

@@ -210,7 +210,7 @@ impl Report {
         self.errors > 0
     }
 
-    /// Returns what the paths in a place's file are relative to.
+    /// Returns the directory to which the paths in a place's file are relative.
     pub(crate) fn directory(&self, place: Place) -> &Path {
         self.files.get(place.file).map_or(Path::new(""), |file| &file.directory)
     }

@@ -301,7 +301,7 @@ impl Node {
         }
     }
 
-    /// Returns the value of a key, unless that says nothing.
+    /// Returns the value of a key, unless it is empty.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let entry = self.entries().iter().find(|entry| entry.key.text() == Some(key))?;
         Some(&entry.value).filter(|value| !value.is_nothing())
@@ -333,12 +333,12 @@ impl Node {
         self.entries().iter().filter_map(|entry| entry.key.text())
     }
 
-    /// Returns whether it is `null`, or nothing at all.
+    /// Returns whether it is `null` or absent.
     fn is_nothing(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing)
     }
 
-    /// Returns whether there is nothing at all, not even `null`.
+    /// Returns whether the value is absent, not even `null`.
     fn is_absent(&self) -> bool {
         matches!(&self.value, Value::Scalar(Scalar { text, quoted: false }) if text.is_empty())
     }

@@ -28,7 +28,7 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
-    /// Returns whether the classifier said what was expected. A rule may have the name of a failure.
+    /// Returns whether the classifier's answer was the expected one. A rule may have the name of a failure.
     #[must_use]
     pub fn is_right(&self) -> bool {
         let is_said = matches!(self.classification.verdict, Verdict::Matched(_) | Verdict::None);

@@ -102,7 +102,7 @@ pub enum Outcome {
         /// To the cluster of this name.
         cluster: String,
     },
-    /// The client gets an answer of the router's own.
+    /// The router replies to the client itself.
     Answered {
         /// Its status.
         status: u16,
@@ -208,7 +208,7 @@ impl Recorded {
     }
 }
 
-/// Returns where a request goes that exists at one account only.
+/// Returns the endpoint for a request that refers to state at one account.
 fn pinned(route: Option<&Route>) -> Option<&Endpoint> {
     Some(&*route?.policy().stateful.as_ref()?.endpoint)
 }

@@ -76,7 +76,7 @@ impl fmt::Display for Conflicts {
 }
 
 impl Default for Settings {
-    /// Creates what the shipped `envoy/failover.yaml` has.
+    /// Creates the settings of the shipped `envoy/failover.yaml`.
     fn default() -> Self {
         Self {
             topology: Topology::Failover,
@@ -92,16 +92,16 @@ impl Default for Settings {
 /// Returns a whole configuration.
 ///
 /// # Errors
-/// Clusters of the policy contradict each other or ours.
+/// If clusters of the policy contradict each other, or those of the router.
 pub fn bootstrap(snapshot: &Snapshot, settings: &Settings) -> Result<String, Conflicts> {
     let clusters = clusters::of(&[snapshot])?;
     Ok(template::fill(settings, &clusters::list(&clusters, &settings.ca_file)))
 }
 
-/// Returns what to add to a configuration that exists.
+/// Returns the blocks to add to an existing configuration.
 ///
 /// # Errors
-/// Clusters of the policy contradict each other or ours.
+/// If clusters of the policy contradict each other, or those of the router.
 pub fn fragment(snapshot: &Snapshot, settings: &Settings) -> Result<String, Conflicts> {
     let whole = bootstrap(snapshot, settings)?;
     Ok(fragment::of(&route::narrow(&whole, &snapshot.apis)))
@@ -110,7 +110,7 @@ pub fn fragment(snapshot: &Snapshot, settings: &Settings) -> Result<String, Conf
 /// Returns the file of clusters for file CDS.
 ///
 /// # Errors
-/// Clusters of the policy contradict each other or ours.
+/// If clusters of the policy contradict each other, or those of the router.
 pub fn clusters(snapshot: &Snapshot, ca_file: &Path) -> Result<String, Conflicts> {
     Ok(clusters::file(&clusters::of(&[snapshot])?, ca_file))
 }

@@ -112,7 +112,7 @@ impl Answers {
         }
     }
 
-    /// Returns what happens on our side.
+    /// Returns the router's part of the explanation.
     fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let classified = self.classifying.as_mut().map(|Classifying(answer)| answer.as_mut().poll(context));
         if let Some(Poll::Ready(classification)) = classified {

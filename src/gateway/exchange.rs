@@ -134,7 +134,7 @@ pub enum Action {
     /// Holds the response's headers back until its start has arrived, for this long at most. Envoy sends chunks of the
     /// body meanwhile, and its own timer must allow for it.
     Hold(Duration),
-    /// Sends nothing: the action comes later, or none is due.
+    /// Sends nothing: the action follows later, or none is due.
     Nothing,
     /// Ends the request: Envoy sends this reply to the client and asks no provider.
     Reply(Reply),
@@ -184,7 +184,8 @@ enum State {
     Ended,
 }
 
-/// A request that will go to a target that its body decides. In full-duplex mode the action for its headers waits as well.
+/// A request that will go to a target that its body decides. In full-duplex mode the action for its headers waits as
+/// well.
 #[derive(Debug)]
 struct Reading {
     head: RequestHead,
@@ -199,7 +200,7 @@ struct Reading {
 #[derive(Debug)]
 struct Passing {
     head: RequestHead,
-    /// Set where the router chose the endpoint, and so awaits the response's headers.
+    /// Set if the router chose the endpoint, and so awaits the response's headers.
     route: Option<Route>,
     mode: BodyMode,
 }
@@ -255,7 +256,7 @@ impl Exchange {
         }
     }
 
-    /// Returns how long what is awaited may take, where Envoy has no timer of its own or must not decide.
+    /// Returns the time limit of the current wait, where Envoy has no timer of its own or must not decide.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
@@ -265,8 +266,9 @@ impl Exchange {
         }
     }
 
-    /// Ends a stream that Envoy ended without an action of ours: the client left, or the provider broke off a response that
-    /// Envoy holds, and then Envoy asks for the next attempt by itself. Which of the two is known when that attempt arrives.
+    /// Ends a stream that Envoy ended without an action of ours: the client left, or the provider broke off a response
+    /// that Envoy holds, and then Envoy asks for the next attempt by itself. Which of the two is known when that
+    /// attempt arrives.
     pub fn abandon(&mut self, now: Instant) {
         let (head, attempt, begun, may_be_lost) = match std::mem::replace(&mut self.state, State::Ended) {
             State::Inspecting(inspection) => inspection.abandoned(),
@@ -307,7 +309,8 @@ impl Exchange {
                 self.on_response_body(inspection, &bytes, end_of_stream, now)
             }
             (State::Inspecting(inspection), Event::Late) => self.on_late_response(inspection, now),
-            // Buffered, trailers arrive between body and response; in full-duplex mode the end of the body may come twice.
+            // Buffered, trailers arrive between body and response; in full-duplex mode the end of the body may come
+            // twice.
             (
                 state @ (State::AwaitingResponse(_) | State::Classifying(_)),
                 event @ (Event::Other(Phase::RequestTrailers) | Event::RequestBody { .. }),
@@ -315,8 +318,8 @@ impl Exchange {
                 self.state = state;
                 (event.ignored(), Next::More)
             }
-            // The stream began in another phase (an earlier filter replied), or a message is out of order: Envoy continues
-            // with what it has, and gets no target from us.
+            // The stream began in another phase (an earlier filter replied), or a message is out of order: Envoy
+            // continues with what it has, and gets no target from us.
             (_, event) => (event.unchanged(), Next::End),
         }
     }
@@ -350,7 +353,8 @@ impl Exchange {
 }
 
 impl Event {
-    /// Returns the action that changes nothing; request headers still lose what could choose a cluster.
+    /// Returns the action that changes nothing, except that request headers lose everything that could choose a
+    /// cluster.
     fn unchanged(self) -> Action {
         match self {
             Self::RequestHeaders(_) => Action::RequestHeaders(headers::strip(private::ALL.to_vec())),

@@ -58,7 +58,7 @@ pub enum Refusal {
     },
     /// Envoy asks for more attempts than the policy allows.
     AttemptsUsedUp,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     Late,
     /// The router holds as much as it may.
     OverCapacity,

@@ -211,7 +211,7 @@ impl Router {
         }
     }
 
-    /// Returns the question that must be answered before a new request's target can be chosen, if there is one.
+    /// Returns the question, if any, that must be answered before a target can be chosen for a new request.
     #[must_use]
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
         let rules = route.policy().strategy.rules()?;
@@ -244,9 +244,9 @@ impl Router {
             .map_err(|request| Refusal::AllSuspended(request.until_available(now)))
     }
 
-    /// Records an attempt's response. Where the request should go on, its next attempt is chosen here and now, and waits for
-    /// Envoy to ask: were it chosen only when that attempt arrives, the client could get a refusal of ours instead of a real
-    /// response. `None` lets this response reach the client.
+    /// Records an attempt's response. Where the request should go on, its next attempt is chosen here and now, and
+    /// waits for Envoy to ask: were it chosen only when that attempt arrives, the client could get a refusal of ours
+    /// instead of a real response. `None` lets this response reach the client.
     pub fn observe(
         &self,
         attempt: Attempt,
@@ -262,8 +262,8 @@ impl Router {
         Some(place.choose(stream_id.to_owned(), request.next_attempt(now)?, now))
     }
 
-    /// Records that the stream ended while the attempt's response was held. If the provider broke off, Envoy asks for the
-    /// next attempt by itself, so that attempt is chosen here, or marked as used up.
+    /// Records that the stream ended while the attempt's response was held. If the provider broke off, Envoy asks for
+    /// the next attempt by itself, so that attempt is chosen here, or marked as used up.
     pub fn abandon(&self, stream_id: String, attempt: Attempt, now: Instant) -> Option<NextTarget> {
         let request = attempt.abandon();
         let place = self.attempts.reserve(now)?;
@@ -277,8 +277,8 @@ impl Router {
     }
 }
 
-/// Returns the route of a path that belongs to state at one account. Of several APIs the first one counts, unless only a
-/// later one names the endpoint that keeps the state.
+/// Returns the route of a path that belongs to state at one account. Of several APIs the first one counts, unless only
+/// a later one names the endpoint that keeps the state.
 fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
     let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
     let concerned: Vec<_> = policies
@@ -328,13 +328,13 @@ impl Route {
         &self.policy
     }
 
-    /// Returns the operation that the request is one of.
+    /// Returns the operation of the request.
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.api.operations.get(self.operation?)
     }
 
-    /// Returns the version of the policy file that the request goes by.
+    /// Returns the version of the policy that the request uses.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.snapshot.version

@@ -1,4 +1,4 @@
-//! The files of a policy: which there are, what is in them, and the hash over them.
+//! The files of a policy: their paths, their contents and the hash over them.
 
 use std::fmt::Write;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Several files, one policy: what each says is put together, and nothing may be said twice.
+//! Several files, one policy: their declarations are merged, and none may be declared twice.
 
 use std::collections::{HashMap, HashSet};
 
@@ -72,7 +72,7 @@ fn joined<T>(parts: Vec<At<T>>, join: impl FnOnce(Vec<T>) -> T) -> Option<At<T>>
     Some(At::new(place, values.map(join)))
 }
 
-/// Reports what no file has, unless a misspelt key of it has been reported.
+/// Reports keys that are in no file, unless a misspelling of one has been reported.
 fn missing(present: [bool; 3], roots: &[Node], report: &mut Report) {
     let Some(first) = roots.first() else { return };
     let meant: HashSet<_> = roots.iter().flat_map(Node::keys).filter_map(|key| nearest(key, KEYS)).collect();

@@ -48,7 +48,7 @@ pub fn outline(snapshot: &Snapshot, salt: &[u8]) -> Outline {
     outline
 }
 
-/// Returns what changes from one outline to another, in the order of names.
+/// Returns the differences between two outlines, in the order of names.
 #[must_use]
 pub fn differences(old: &Outline, new: &Outline) -> Vec<Difference> {
     let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));

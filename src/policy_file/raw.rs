@@ -14,7 +14,10 @@ use crate::document::decode::{At, Elsewhere, Named};
 use crate::routing::provider::ProviderType;
 use crate::secret::Secret;
 pub use classifier::{AnswerForm, Classifier};
-pub use policy::{AllSuspended, Common, Entry, Failover, Intelligent, NextOn, OtherModels, Rotation, Rule};
+pub use policy::{
+    AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation, Rule, Rules,
+    Shared, Turns,
+};
 pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
 
 /// Keys that later versions know; using them is reported.
@@ -50,7 +53,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
 #[schemars(deny_unknown_fields, title = "Policy of model-router")]
 pub struct Config {
     /// Bounds for policies that do not set them.
-    pub defaults: Option<At<Defaults>>,
+    pub defaults: Option<At<Bounds>>,
     /// What happens to a request that no API matches; `refuse` when absent.
     pub unmatched: Option<At<Unmatched>>,
     /// The vendors' APIs, by names that endpoints use.
@@ -61,29 +64,6 @@ pub struct Config {
     pub classifiers: Option<At<Named<Classifier>>>,
     /// The APIs that clients see.
     pub apis: Option<At<Vec<At<Api>>>>,
-}
-
-/// Bounds of policies.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Defaults {
-    /// The duration of a failing target's suspension; `0s` means never. 30s when absent.
-    pub suspend: Option<At<Interval>>,
-    /// The duration for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when
-    /// absent.
-    pub quota_suspend: Option<At<Interval>>,
-    /// Failures in a row, of different requests, that suspend a target. 3 when absent.
-    #[schemars(range(min = 1, max = 100))]
-    pub suspend_after: Option<At<Count>>,
-    /// Attempts for one request, the first included. 5 when absent.
-    #[schemars(range(min = 1, max = 10))]
-    pub attempts: Option<At<Count>>,
-    /// The time limit until the response's headers, if the request asked for a stream. 30s when absent.
-    pub first_byte_timeout: Option<At<Interval>>,
-    /// The time limit until the response's headers otherwise: they follow generation. 300s when absent.
-    pub request_timeout: Option<At<Interval>>,
-    /// The time limit until the headers of the last attempt's response. 600s when absent.
-    pub overall_timeout: Option<At<Interval>>,
 }
 
 /// What happens to a request that no API matches.
@@ -108,7 +88,8 @@ pub struct Provider {
     pub models: Option<At<Models>>,
     /// With `type: custom`: what clients speak. `openai` when absent.
     pub shape: Option<At<Shape>>,
-    /// With `type: custom`: the operations that carry a model, as paths below the endpoint's; `{model}` is its placeholder.
+    /// With `type: custom`: the operations that carry a model, as paths below the endpoint's; `{model}` is its
+    /// placeholder.
     #[schemars(length(min = 1))]
     pub operations: Option<At<Vec<At<Operation>>>>,
     /// With `type: custom`: where the model is in requests whose path does not have it. `body` when absent.
@@ -287,6 +268,18 @@ pub struct Edits {
     pub rename: Option<At<Named<String>>>,
     /// Keys and values, added when absent and replaced otherwise.
     pub set: Option<At<Named<Json>>>,
+}
+
+impl Policy {
+    /// Returns the keys that every policy has.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        match self {
+            Self::RoundRobin(rotation) | Self::WeightedRoundRobin(rotation) => &rotation.shared,
+            Self::Failover(failover) => &failover.shared,
+            Self::Intelligent(intelligent) => &intelligent.shared,
+        }
+    }
 }
 
 fn provider_types() -> Vec<&'static str> {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::raw::{Config, Models, Operation, PathMethods};
-use crate::document::decode::{At, Named};
+use crate::document::decode::{At, Both, Named};
 use crate::secret::Secret;
 
 /// Returns the schema as JSON text, draft 2020-12.
@@ -70,6 +70,29 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let value = generator.subschema_for::<T>();
         json_schema!({ "type": "object", "additionalProperties": value })
+    }
+}
+
+/// The schema of a map with the keys of two structs. It is named and described as the second.
+impl<A: JsonSchema, B: JsonSchema> JsonSchema for Both<A, B> {
+    fn schema_name() -> Cow<'static, str> {
+        B::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut shared = A::json_schema(generator);
+        let mut own = B::json_schema(generator);
+        for list in ["properties", "required"] {
+            match (shared.get_mut(list).map(Value::take), own.get_mut(list)) {
+                (Some(Value::Object(keys)), Some(Value::Object(more))) => {
+                    let more = std::mem::replace(more, keys);
+                    own.ensure_object()[list].as_object_mut().expect("it was one").extend(more);
+                }
+                (Some(keys), None) => _ = own.insert(list.to_owned(), keys),
+                _ => {}
+            }
+        }
+        own
     }
 }
 

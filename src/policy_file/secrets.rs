@@ -112,8 +112,8 @@ impl Secrets {
     }
 }
 
-/// The only way to a secret while a policy is compiled. Whatever it finds becomes part of the policy's fingerprint, so a
-/// policy whose secrets have changed is never taken for the same one, whichever kind of secret it is.
+/// The only way to a secret while a policy is compiled. Whatever it finds becomes part of the policy's fingerprint, so
+/// a policy whose secrets have changed is never taken for the same one, whichever kind of secret it is.
 #[derive(Debug)]
 pub(super) struct Resolver<'a> {
     secrets: &'a Secrets,

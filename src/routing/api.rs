@@ -79,7 +79,7 @@ impl Api {
         }
     }
 
-    /// Returns what its clients speak: all its targets are of one shape.
+    /// Returns the API that its clients speak: all its targets have the same one.
     #[must_use]
     pub fn shape(&self) -> Shape {
         let mut policies = self.production.iter().chain(&self.sandbox);

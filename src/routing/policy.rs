@@ -56,7 +56,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns those that suspension goes by.
+    /// Returns the limits that suspension uses.
     #[must_use]
     pub fn suspension(&self) -> SuspensionRules {
         let Self { suspend, quota_suspend, suspend_after, .. } = *self;

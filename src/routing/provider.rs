@@ -85,7 +85,7 @@ pub enum Fault {
     Length,
 }
 
-/// The path of the list of models, which the router responses itself.
+/// The path of the list of models, to which the router replies itself.
 const MODELS: &str = "/models";
 
 impl ProviderType {
@@ -168,8 +168,8 @@ impl Row {
 /// The method of every built-in operation.
 pub const OPERATION_METHOD: Method = Method::POST;
 
-/// Request headers that may carry a client's credential for, or reputation with, some provider. They are removed before a
-/// request is forwarded: the endpoint's own credential is the only one that goes out. A client's AWS signature is of
+/// Request headers that may carry a client's credential for, or reputation with, some provider. They are removed before
+/// a request is forwarded: the endpoint's own credential is the only one that goes out. A client's AWS signature is of
 /// another request once it has been rewritten, so all its parts go.
 pub const CLIENT_HEADERS_REMOVED: &[&str] = &[
     "authorization",

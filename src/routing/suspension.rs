@@ -53,7 +53,7 @@ pub struct Counts {
 }
 
 impl TargetState {
-    /// Creates a target that nothing is known of yet.
+    /// Creates a target without any history.
     pub(crate) fn new(model: ModelName, endpoint: Arc<EndpointState>) -> Self {
         Self { model, endpoint, gate: Gate::default(), counters: Counters::default() }
     }
@@ -133,7 +133,7 @@ impl TargetState {
         }
     }
 
-    /// Suspends a target whose quota is used up. A suspension that is under way stays as it is.
+    /// Suspends a target whose quota is used up. A suspension in progress is unchanged.
     fn exhausted(&self, length: SuspensionLength, now: Instant) {
         if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
             self.failed(pass, Trigger::AtOnce, length, now);
@@ -153,7 +153,7 @@ impl TargetState {
 }
 
 impl EndpointState {
-    /// Creates an endpoint that nothing is known of yet.
+    /// Creates an endpoint without any history.
     pub(crate) fn new(name: Arc<str>) -> Self {
         Self { name, gate: Gate::default() }
     }

@@ -1,4 +1,4 @@
-//! A connection, whatever it is made of, on the thread that serves it.
+//! A connection of either kind, on the thread that serves it.
 
 use std::sync::Arc;
 

@@ -56,7 +56,7 @@ impl Listener {
         }
     }
 
-    /// Returns what its connections begin with.
+    /// Returns the bytes with which its connections begin.
     pub(super) fn tls(&self) -> Option<Arc<Tls>> {
         self.tls.clone()
     }
@@ -103,7 +103,8 @@ async fn refuse_if_served(path: &Path) -> io::Result<()> {
 /// between being bound and being restricted.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file's path"))?;
-    // In a container the process id is the same every time, and a directory that a kill left behind would be in the way.
+    // In a container the process id is the same every time, and a directory that a kill left behind would be in the
+    // way.
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let directory = path.with_file_name(format!(".model-router.{}.{nanos}", std::process::id()));
     fs::DirBuilder::new().mode(0o700).create(&directory)?;

@@ -13,8 +13,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-/// The number of writes that found room after which the kernel is no longer asked for it: where bodies queue, asking each
-/// time costs more than to be woken once too often.
+/// The number of writes that found room after which the kernel is no longer asked for it: where bodies queue, asking
+/// each time costs more than to be woken once too often.
 const CALM_WRITES: u32 = 256;
 
 /// A connected unix socket.
@@ -70,8 +70,8 @@ impl Local {
 
 /// Registers a socket for one kind of readiness.
 ///
-/// Tokio deprecates the safe function because a type may return another descriptor later, or close it. A `UnixStream` owns
-/// its descriptor and does neither; the function in its place is `unsafe`, which this crate forbids.
+/// Tokio deprecates the safe function because a type may return another descriptor later, or close it. A `UnixStream`
+/// owns its descriptor and does neither; the function in its place is `unsafe`, which this crate forbids.
 #[allow(deprecated)]
 fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
     AsyncFd::with_interest(socket, interest)
@@ -86,8 +86,8 @@ impl AsyncRead for Local {
             let Ok(read) = readable.try_io(|socket| socket.get_ref().read(unfilled)) else { continue };
             let length = read?;
             if (1..room).contains(&length) {
-                // A read that does not fill the buffer has emptied the socket, as epoll(7) says of stream sockets: that saves
-                // the read that would find nothing.
+                // A read that does not fill the buffer has emptied the socket, as epoll(7) says of stream sockets: that
+                // saves the read that would find nothing.
                 readable.clear_ready();
             }
             buffer.advance(length);

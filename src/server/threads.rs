@@ -1,7 +1,7 @@
 //! Threads that serve connections, each on its own: what belongs to a connection never leaves its thread.
 //!
-//! Envoy has one connection for each of its workers, and all that happens on it is short. On a pool of threads a stream and
-//! its connection wake each other up across processors, which costs more than the streams' own work (`make bench`).
+//! Envoy has one connection for each of its workers, and all that happens on it is short. On a pool of threads a stream
+//! and its connection wake each other up across processors, which costs more than the streams' own work (`make bench`).
 
 use std::io;
 use std::sync::Arc;

@@ -89,7 +89,7 @@ impl Tls {
         }
     }
 
-    /// Returns a connection of a client that has shown what it must, within [`HANDSHAKE_TIMEOUT`].
+    /// Completes the handshake with a client, which may take [`HANDSHAKE_TIMEOUT`].
     ///
     /// # Errors
     /// It has not.

@@ -1,7 +1,7 @@
 //! Log lines on their way to standard error: a dedicated thread writes them, many at a time.
 //!
-//! A reader that stalls or goes away must not hold up a request: beyond a bound lines are dropped, and counted in a line when
-//! there is room again. The thread is woken once for all that comes within [`PAUSE`], not for each line.
+//! A reader that stalls or goes away must not hold up a request: beyond a bound lines are dropped, and counted in a
+//! line when there is room again. The thread is woken once for all that comes within [`PAUSE`], not for each line.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -34,7 +34,7 @@ pub struct LastLines {
 #[derive(Debug, Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// Something waits, or nothing more will come.
+    /// Something is waiting, or nothing more will arrive.
     changed: Condvar,
 }
 

@@ -1,4 +1,4 @@
-//! Metrics of the moment, read when they are asked for: targets, classifiers, the policy, what is held.
+//! Metrics of the current state, computed for each scrape: targets, classifiers, the policy, memory in use.
 
 use std::collections::HashSet;
 use std::fmt;

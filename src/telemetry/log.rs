@@ -48,7 +48,7 @@ impl Log {
         }
     }
 
-    /// A failure is worth a line, and so is the decision for it; the rest is in Envoy's access log.
+    /// A failure gets a line, and so does the decision for it; the rest is in Envoy's access log.
     pub(super) fn answered(&self, decision: &Decision, status: u16, outcome: &Outcome, took: Duration) {
         let request_id = decision.request_id.as_deref();
         let (model, endpoint) = (decision.model.as_ref().map(|model| model.as_str()), &*decision.endpoint);

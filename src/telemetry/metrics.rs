@@ -1,4 +1,4 @@
-//! Metrics of what has happened, counted as it does. Every label comes from the policy file or is a word of our own, so
+//! Metrics that are counted as events happen. Every label comes from the policy file or is a word of ours, so
 //! that no client can make series.
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! Traces: a span for each attempt whose request is traced, sent over OTLP when there is time for it.
 
+mod collector;
 mod exporter;
 mod span;
 
@@ -12,6 +13,7 @@ use super::metrics::Spans;
 use crate::routing::decision::Decision;
 use crate::routing::decision::Traced;
 use crate::routing::outcome::Outcome;
+pub use collector::Collector;
 pub use exporter::{Export, Exporter};
 
 /// Spans that wait to be sent; further ones are dropped and counted.

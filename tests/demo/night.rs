@@ -1,5 +1,5 @@
-//! `make night`: a failing night, replayed: what goes wrong, what an operator asks, and what he is told. What is printed
-//! is docs/night.md.
+//! `make night`: a failing night, replayed: what goes wrong, what an operator asks, and what he is told. What is
+//! printed is docs/night.md.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! The connection that all clients share, and the limits along the way: what one client or one provider does costs nobody
-//! else an answer.
+//! The connection that all clients share, and the limits along the way: what one client or one provider does costs
+//! nobody else an answer.
 
 use std::convert::Infallible;
 use std::fs;
@@ -362,7 +362,8 @@ async fn a_providers_words_to_envoy_reach_nobody() {
     assert_eq!(rig.send(chat("any")).await.provider(), "west");
 }
 
-/// Requests on connections of a hundred each, whose bodies are held back until `go`, and are no JSON then: statuses of their answers.
+/// Requests on connections of a hundred each, whose bodies are held back until `go`, and are no JSON then: statuses of
+/// their answers.
 async fn held_back(addr: SocketAddr, connections: usize, go: watch::Receiver<bool>) -> Vec<u16> {
     let mut all = JoinSet::new();
     for _ in 0..connections {

@@ -1,4 +1,5 @@
-//! The manifests for Kubernetes say what the router and Envoy take. (`make test-kubernetes` checks them against its schemas.)
+//! The manifests for Kubernetes say what the router and Envoy take. (`make test-kubernetes` checks them against its
+//! schemas.)
 
 use std::fs;
 use std::path::Path;

@@ -181,8 +181,8 @@ async fn two_routers_behind_one_envoy_are_rolled_without_a_failed_request() {
             tokio::time::sleep(AWAY).await;
             let settings = Settings { listen: listen.to_string(), ..Settings::default() };
             routers[router] = Router::start_with(&policy, settings).await;
-            // The next one goes when this one has its share again: a rollout waits for readiness. Envoy's too: a failure of
-            // before is told to its main thread, which may take a router out after it has served again.
+            // The next one goes when this one has its share again: a rollout waits for readiness. Envoy's too: a
+            // failure of before is told to its main thread, which may take a router out after it has served again.
             let served = || routers[router].log().iter().filter(|line| line.contains("\"decision\"")).count();
             eventually("its share", async || (served() > 20).then_some(())).await;
             let ejected = async || envoy.stat("cluster.model-router.outlier_detection.ejections_active").await;

@@ -12,8 +12,8 @@ use crate::rig::envoy::Topology;
 use crate::rig::script::Script;
 use crate::rig::serve::Recorded;
 
-/// What a vendor must be sent. `{model}` stands for the model, in a path as the vendor must get it, and `{name}` for the
-/// endpoint's name.
+/// What a vendor must be sent. `{model}` stands for the model, in a path as the vendor must get it, and `{name}` for
+/// the endpoint's name.
 #[derive(Clone)]
 struct Case {
     /// The provider, without its models.

@@ -9,12 +9,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use tonic::transport::Server;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::check::production;
 use crate::rig::ask::{Ask, chat, get};
+use crate::rig::authority::{Authority, Signed};
 use crate::rig::client::send;
 use crate::rig::envoy::Topology;
 use crate::rig::router::Settings;
@@ -29,9 +31,9 @@ const POLICY: &str = "    failover:
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// A collector that keeps what it gets.
+/// A collector that keeps what it receives, each message with its `x-tenant` header.
 #[derive(Clone, Default)]
-pub(crate) struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<(Option<String>, ExportTraceServiceRequest)>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -39,23 +41,30 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().unwrap().push(request.into_inner());
+        let tenant = request.metadata().get("x-tenant").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        self.0.lock().unwrap().push((tenant, request.into_inner()));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
 impl Collector {
     pub(crate) async fn start(&self) -> SocketAddr {
+        self.start_on(Server::builder()).await
+    }
+
+    async fn start_on(&self, mut server: Server) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let service = Server::builder().add_service(TraceServiceServer::new(self.clone()));
+        let service =
+            server.add_service(TraceServiceServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip));
         tokio::spawn(service.serve_with_incoming(TcpIncoming::from(listener)));
         addr
     }
 
     pub(crate) fn spans(&self) -> Vec<Span> {
         let all = self.0.lock().unwrap();
-        let scopes = all.iter().flat_map(|request| &request.resource_spans).flat_map(|resource| &resource.scope_spans);
+        let scopes =
+            all.iter().flat_map(|(_, request)| &request.resource_spans).flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
@@ -146,6 +155,37 @@ async fn each_attempt_is_a_span_below_the_clients() {
         assert!(!all.contains(kept), "{kept}");
     }
     rig.check_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opentelemetrys_own_variables_and_tls_are_understood() {
+    let authority = Authority::new("the collector's authority");
+    let Signed { certificate, key } = authority.sign("collector", "127.0.0.1");
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+    let collector = Collector::default();
+    let addr = collector.start_on(Server::builder().tls_config(tls).unwrap()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    std::fs::write(&ca_file, authority.certificate()).unwrap();
+    let env = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("https://{addr}")),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca_file.to_str().unwrap().to_owned()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=team%20one".to_owned()),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip".to_owned()),
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test".to_owned()),
+        ("OTEL_SERVICE_NAME", "gateway".to_owned()),
+    ];
+    let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let settings = Settings { env, ..Settings::default() };
+    let rig = Rig::start_with(Topology::Failover, &production(POLICY), &["east", "west", "middle"], settings).await;
+    assert_eq!(rig.send(traced(chat("gpt-4o"))).await.status, 200);
+    collector.spans_once(1).await;
+    let received = collector.0.lock().unwrap();
+    let (tenant, request) = &received[0];
+    assert_eq!(tenant.as_deref(), Some("team one"));
+    let resource = request.resource_spans[0].resource.as_ref().unwrap();
+    let of = attributes(&resource.attributes);
+    assert_eq!(["service.name", "deployment.environment"].map(|name| &*of[name]), ["gateway", "test"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

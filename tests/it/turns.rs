@@ -79,7 +79,8 @@ async fn with_one_of_three_suspended_the_others_are_exactly_even() {
 async fn with_one_of_three_suspended_the_others_keep_their_proportion_exactly() {
     let rig = rig(WEIGHTED).await;
     suspend(&rig, "west", "o1-mini").await;
-    // What was sent while suspending may have left the cycle of the other two anywhere; whole cycles are exact from there.
+    // What was sent while suspending may have left the cycle of the other two anywhere; whole cycles are exact from
+    // there.
     check(&rig, 7_000, &[("gpt-4o", 5_000), ("gpt-4o-mini", 2_000)]).await;
     rig.check_clean().await;
 }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::ask::Ask;
 use super::client::{Answer, Client};
 
-/// Sends `n` requests, `concurrency` at a time, each as soon as one before it is answered. In the order of their numbers.
+/// Sends `n` requests, `concurrency` at a time, each as soon as one before it is answered. In the order of their
+/// numbers.
 pub(crate) async fn load(
     addr: SocketAddr,
     n: usize,

@@ -1,4 +1,4 @@
-//! Forms go in, the same forms with another model come out.
+//! Tests that a form comes out with another model and otherwise unchanged.
 
 use proptest::prelude::*;
 

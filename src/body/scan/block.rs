@@ -15,7 +15,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Creates the block with this number; what is missing at the end of the text is not special.
+    /// Creates the block with this number, padded with bytes that are not special at the end of the text.
     pub(super) fn read(text: &[u8], number: usize) -> Self {
         let rest = text.get(number * BYTES..).unwrap_or_default();
         if let Some(block) = rest.first_chunk() {

@@ -86,7 +86,7 @@ impl Scan<'_> {
         Some(found)
     }
 
-    /// Returns each may be the one, until the next one comes.
+    /// Walks to an element counted from the end: the last `index` elements are kept until the list ends.
     fn follow_from_end(&mut self, index: usize, rest: &[Step]) -> Option<Option<Range<usize>>> {
         let mut last = VecDeque::new();
         self.each(b'[', b']', |scan| {

@@ -26,7 +26,7 @@ pub(super) fn parse(source: &str) -> Result<Option<Vec<Step>>, String> {
     Ok(Some(steps))
 }
 
-/// Returns the first step and what comes after it.
+/// Returns the first step and the rest of the path.
 fn step(rest: &str) -> Result<Option<(Step, &str)>, String> {
     if let Some(name) = rest.strip_prefix('.') {
         let end = name.find(|character: char| !is_name(character)).unwrap_or(name.len());

@@ -1,7 +1,7 @@
 //! Paths with wildcards, slices, descents or filters, by `jsonpath_lib`; the only module that knows that crate.
 //!
-//! It is not maintained and panics where it meets what it has not got (a range in a filter, an infinite number), so
-//! what is known to do that is refused when the policy is loaded, and whatever else panics counts as nothing found.
+//! It is unmaintained and panics on input that it does not support (a range in a filter, an infinite number), so
+//! paths that are known to do so are refused when the policy is loaded, and any other panic counts as nothing found.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,7 +65,7 @@ impl Query {
     }
 }
 
-/// Returns how many values a JSON text has; one that is a list or an object may count twice.
+/// Returns the number of values in a JSON text; a list or an object may count twice.
 fn values(json: &[u8]) -> usize {
     let (mut count, mut at) = (0, 0);
     while let Some(&byte) = json.get(at) {
@@ -90,8 +90,8 @@ fn filters(source: &str) -> impl Iterator<Item = &str> {
     after.map(|inside| inside.rsplit_once(")]").map_or(inside, |(inside, _)| inside))
 }
 
-/// Comparisons of one member with a literal. What the crate has not got inside filters: brackets, `*`, `~`, functions;
-/// an exponent makes a number infinite; and two members are compared each with each, of all that there are.
+/// Comparisons of one member with a literal. The crate does not support these inside filters: brackets, `*`, `~`,
+/// functions; an exponent makes a number infinite; and two members are compared each with each, of all that there are.
 fn is_plain(filter: &str) -> bool {
     let outside: Vec<_> = filter.split(['\'', '"']).step_by(2).collect();
     let unsupported = |text: &str| {

@@ -62,7 +62,7 @@ fn is_credential(difference: &Difference) -> bool {
     difference.name.starts_with("endpoint ") && difference.name.ends_with(" credential")
 }
 
-/// Describes what changes for an endpoint, whose state is kept while URL and credential stay the same.
+/// Describes the changes of an endpoint. Its state is kept while its URL and credential stay the same.
 fn resets(name: &str) -> bool {
     name.starts_with("endpoint ") && (name.ends_with(" URL") || name.ends_with(" credential"))
 }

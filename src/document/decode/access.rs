@@ -198,6 +198,6 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
 
 impl<'de> Decoder<'de> {
     fn child(&self, node: &'de Node) -> Self {
-        Self { node, ..*self }
+        Self { node, half: false, ..*self }
     }
 }

@@ -101,7 +101,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
     }
 }
 
-/// Hands [`AtVisitor`] the file's number, the line, the column and the value, in this order, and records what is wrong with the value.
+/// Hands [`AtVisitor`] the file's number, the line, the column and the value, in this order, and records what is wrong
+/// with the value.
 pub(super) struct Access<'de> {
     source: Source<'de>,
     handed: usize,

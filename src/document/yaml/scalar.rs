@@ -34,7 +34,7 @@ impl Scalar {
         }
     }
 
-    /// Returns what it is, without showing it.
+    /// Returns its kind without showing its value.
     pub(crate) fn kind(&self) -> &'static str {
         match self.meaning() {
             Meaning::Nothing => "nothing",
@@ -44,7 +44,7 @@ impl Scalar {
         }
     }
 
-    /// Returns what it is, for "expected …, found …".
+    /// Returns its kind, for "expected …, found …".
     pub(crate) fn described(&self) -> String {
         match self.meaning() {
             Meaning::Nothing => "nothing".to_owned(),
@@ -71,7 +71,7 @@ fn number(text: &str) -> Option<Meaning<'static>> {
     whole.ok().or_else(|| text.parse().ok().map(Meaning::Decimal))
 }
 
-/// Returns a syntax error for a person: what the parser says of the line, in words that help to mend it.
+/// Returns a syntax error in words that help to mend the line.
 pub(super) fn syntax(info: &str, line: &str, line_before: &str) -> String {
     let indent = &line[..line.len() - line.trim_start().len()];
     let plain = match info {

@@ -31,7 +31,7 @@ impl Case {
     /// Reads cases; empty lines count for nothing, and no `rule` means that none fits.
     ///
     /// # Errors
-    /// The line that is wrong, and what would be right.
+    /// If a line is wrong: its number and the expected form.
     pub fn read(text: &str, rules: &Rules) -> Result<Vec<Self>, String> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let cases = lines.map(|(index, line)| {

@@ -123,7 +123,7 @@ impl Display for Report {
 }
 
 impl Report {
-    /// Returns a row for what was expected, a column for what was said.
+    /// Returns the confusion matrix: a row for each expected rule, a column for each answer.
     fn table(&self) -> Table {
         let mut said: Vec<_> = self.confusion.values().flat_map(BTreeMap::keys).collect();
         said.sort_unstable();

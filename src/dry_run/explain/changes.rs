@@ -19,7 +19,7 @@ pub struct Change {
 /// A top-level member: its name, the position of its value, and the value.
 type Member<'a> = (String, usize, &'a str);
 
-/// Returns what is another in the second body.
+/// Returns the differences of the second body.
 pub(super) fn between(old: &[u8], new: &[u8]) -> Vec<Change> {
     if old == new {
         return Vec::new();
@@ -67,7 +67,7 @@ fn members(body: &[u8]) -> Option<Vec<Member<'_>>> {
     serde::de::Deserializer::deserialize_map(&mut json, Visitor(start)).ok().map(|Members(all)| all)
 }
 
-/// Returns all between what two bodies have in common at their ends.
+/// Returns the parts of two bodies between their common beginning and their common end.
 fn at_one_place(old: &[u8], new: &[u8]) -> Change {
     let at = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let same_end = old[at..].iter().rev().zip(new[at..].iter().rev()).take_while(|(old, new)| old == new).count();

@@ -14,7 +14,7 @@ use crate::routing::endpoint::{AwsSigV4, Credential, Endpoint, Origin};
 use crate::routing::snapshot::Snapshot;
 use blocks::{Block, Blocks};
 
-/// Clusters of the shipped files' own.
+/// Clusters that the shipped files declare themselves.
 const RESERVED: [&str; 2] = ["attempt", "model-router"];
 
 /// The header of a file of clusters.

@@ -30,8 +30,8 @@ impl ClustersFile {
         self.directory.join(NAME)
     }
 
-    /// Replaces the file by one for these policies; says whether there was anything to change. Envoy sees the old file or
-    /// the new one, never a part: it looks when a file is moved into its place.
+    /// Replaces the file by one for these policies; says whether there was anything to change. Envoy sees the old file
+    /// or the new one, never a part: it looks when a file is moved into its place.
     ///
     /// # Errors
     /// The directory is not there, or may not be written to; clusters contradict each other or ours.

@@ -8,8 +8,8 @@ use crate::routing::api::{Api, Apis, HostPattern};
 const PLACE: &str = "# -- COPY into the virtual host";
 const EVERYTHING: &str = "- match: { prefix: / }\n";
 
-/// What the attach topology needs as well. The router sets path and host together with the cluster, and Envoy then looks
-/// for the route anew, by these: in another virtual host, and by a path that is the provider's.
+/// What the attach topology needs as well. The router sets path and host together with the cluster, and Envoy then
+/// looks for the route anew, by these: in another virtual host, and by a path that is the provider's.
 const CHOSEN: &str = "\
 # -- COPY into the virtual host with `domains: [\"*\"]`; add one if there is none: the same, once the router has chosen --
 # By now path and host are the provider's, and Envoy looks for the route again. A client that sends this header is shown

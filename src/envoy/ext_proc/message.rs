@@ -243,7 +243,7 @@ fn whole_request(mutation: Mutation, body: Pieces, trailers: bool, out: &mut Vec
     }
 }
 
-/// A streamed body; the end goes with the last chunk, which is empty if there is nothing else.
+/// A streamed body. The last chunk carries the end of the stream and may be empty.
 fn chunks(mut body: Pieces, end_of_stream: bool, out: &mut VecDeque<Bytes>) {
     loop {
         let chunk = body.split_to(CHUNK_BYTES);

@@ -1,4 +1,4 @@
-//! The gRPC service `ExternalProcessor`: as tonic's generated code has it, but for what is read and written, see
+//! The gRPC service `ExternalProcessor`, as tonic generates it, except for the encoding of messages, see
 //! [`wire`](super::wire), and for what tonic puts around every service: boxes and a table of routes.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Envoy's messages as they are read and written here: the fields that matter, and bytes that are shared, not copied.
 //!
 //! `envoy-types` copies a body into a new vector and every header into two strings, most of which are never read.
-//! Here they are slices of the message that has come. Field numbers are those of Envoy's `external_processor.proto` and
+//! Here they are slices of the received message. Field numbers are those of Envoy's `external_processor.proto` and
 //! `base.proto`; a test holds every message against the generated types.
 
 use std::collections::VecDeque;

@@ -44,8 +44,9 @@ pub(super) fn unseen(unwanted: Vec<&'static str>, api: &Api, endpoint: Option<&E
     unwanted
 }
 
-/// Whatever changes a request's headers removes the cluster header, or sets it, and clears the route: otherwise a client picks
-/// any cluster by sending that header (seen on all supported versions of Envoy where nothing else strips it).
+/// Whatever changes a request's headers removes the cluster header, or sets it, and clears the route: otherwise a
+/// client picks any cluster by sending that header (seen on all supported versions of Envoy where nothing else strips
+/// it).
 pub(super) fn strip(mut remove: Vec<&'static str>) -> Mutation {
     if !remove.contains(&private::CLUSTER) {
         remove.push(private::CLUSTER);

@@ -77,7 +77,8 @@ impl Exchange {
             }
             Admission::Pinned(route) => self.pin(incoming, route, now),
             Admission::First(route) => self.begin_reading(incoming, Admitted::First(route), now),
-            // Already admitted on the first attempt: refusing now would drop a response that the client could still get.
+            // Already admitted on the first attempt: refusing now would drop a response that the client could still
+            // get.
             Admission::Further(attempt) => self.begin_reading(incoming, Admitted::Further(attempt), now),
         }
     }
@@ -94,7 +95,7 @@ impl Exchange {
         (Action::RequestHeaders(strip(unwanted)), next)
     }
 
-    /// Sends a request that exists only at one account there, whatever the policy's strategy.
+    /// Sends a request that refers to state at one account to that account, independently of the policy's strategy.
     fn pin(&mut self, incoming: Incoming, route: Route, now: Instant) -> (Action, Next) {
         let Incoming { head, unwanted, end_of_stream, body_mode: mode } = incoming;
         let Some(stateful) = &route.policy().stateful else {
@@ -125,14 +126,14 @@ impl Exchange {
         }
         let (action, mutation) = match mode {
             BodyMode::FullDuplex => (Action::Nothing, mutation),
-            // Whatever becomes of this stream, no client may choose a cluster. Whether the choice will fall on an endpoint
-            // that gets the client's credential is not known yet.
+            // Whatever becomes of this stream, no client may choose a cluster. Whether the choice will fall on an
+            // endpoint that gets the client's credential is not known yet.
             _ if chosen_by_client => {
                 let remove = clients_own(&mut mutation, admitted.route());
                 (Action::RequestHeaders(mutation), Mutation { remove, ..Mutation::default() })
             }
-            // Envoy keeps the headers until the body's action, and then changes all at once: changing them twice costs a
-            // tenth of its time for a request (`make bench`).
+            // Envoy keeps the headers until the body's action, and then changes all at once: changing them twice costs
+            // a tenth of its time for a request (`make bench`).
             _ => (Action::Unchanged(Phase::RequestHeaders), mutation),
         };
         self.state = State::Reading(Box::new(Reading { head, admitted, mode, mutation, body: BytesMut::new() }));
@@ -190,7 +191,7 @@ impl Exchange {
         self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
     }
 
-    /// Full duplex, trailers end a body. Otherwise they come after it, so there is none.
+    /// In full duplex mode trailers end a body. In the other modes they follow it.
     pub(super) fn on_request_trailers(&mut self, reading: Reading, now: Instant) -> (Action, Next) {
         let Reading { head, admitted, mode, mutation, body } = reading;
         if mode != BodyMode::FullDuplex {
@@ -258,7 +259,7 @@ impl Exchange {
         (answer, Next::More)
     }
 
-    /// Returns where a request goes, and with which body.
+    /// Returns the target of a request and the body to send.
     fn choose(&self, whole: &Whole, admitted: Admitted, now: Instant) -> Result<Choice, Refusal> {
         let facts = facts(&whole.head, whole.body.as_deref().unwrap_or_default(), admitted.route())?;
         let mut attempt = match admitted {

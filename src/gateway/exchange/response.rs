@@ -1,4 +1,4 @@
-//! The response half of an exchange: what it says of the target, and whether the client gets it.
+//! The response half of an exchange: the outcome for the target, and whether the client receives the response.
 
 use std::time::{Duration, Instant};
 

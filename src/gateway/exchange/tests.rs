@@ -1,4 +1,4 @@
-//! One stream at a time, without Envoy: what is answered to what, in which order.
+//! Tests of one stream at a time without Envoy: the actions for a sequence of events.
 
 mod attempts;
 mod duplex;

@@ -37,8 +37,8 @@ impl Route {
         }
     }
 
-    /// Returns the path at the endpoint: its own, then the client's below the base path, byte for byte but for the
-    /// model where that is there, and for query parameters that carry a credential.
+    /// Returns the path at the endpoint: the endpoint's own, then the client's below the base path, byte for byte
+    /// except for the model where that is there, and for query parameters that carry a credential.
     #[must_use]
     pub fn upstream_path(&self, endpoint: &Endpoint, path: &str, model: Option<&str>) -> String {
         let below = self.below(path);

@@ -65,7 +65,7 @@ pub enum CandidateState {
 }
 
 impl RequestAttempts {
-    /// Takes a turn of the policy for a new request, with what was asked about it.
+    /// Takes a turn of the policy for a new request, using its classification.
     ///
     /// # Errors
     /// The policy serves no such model.
@@ -120,7 +120,7 @@ impl RequestAttempts {
         Err(Box::new(self))
     }
 
-    /// Takes the candidate whose suspension ends first: there is none that is not suspended.
+    /// Takes the candidate whose suspension ends first; used when all are suspended.
     ///
     /// # Errors
     /// There is no candidate at all: returns the request.
@@ -144,8 +144,8 @@ impl RequestAttempts {
         self.attempt_limit.min(self.deadline.saturating_duration_since(now)).max(Duration::from_millis(1))
     }
 
-    /// Takes the target of a further attempt, if the policy allows one: by number, by time, and by its retry budget, which
-    /// pays only for an attempt that is made.
+    /// Takes the target of a further attempt, if the policy allows one: by number, by time, and by its retry budget,
+    /// which pays only for an attempt that is made.
     pub(super) fn next_attempt(self, now: Instant) -> Option<Box<Attempt>> {
         let is_allowed =
             self.attempts < self.limits.attempts.get() && now < self.deadline && self.position < self.order.len();
@@ -201,7 +201,7 @@ impl Attempt {
         self.dispatch.is_probe()
     }
 
-    /// Returns all candidates in their order, each with what became of it.
+    /// Returns all candidates in order, each with its outcome.
     pub fn candidates(&self) -> impl Iterator<Item = (&Target, CandidateState)> {
         let targets = &self.request.route.policy().targets;
         let passed =

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::operations::{self, Claim};
-use super::policies::Names;
+use super::policies::{PolicyCompiler, Tables, Usage};
 use super::{claims, headers, hosts, shapes};
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
@@ -12,6 +12,7 @@ use crate::document::words::shown;
 use crate::policy_file::raw;
 use crate::routing::api::{Api, Environment, HostPattern};
 use crate::routing::policy::Policy;
+use crate::routing::registry::Registry;
 
 /// An API before it is known which operations others take; the parts that were wrong are `None`.
 pub(super) struct Draft<'a> {
@@ -28,26 +29,42 @@ pub(super) struct Draft<'a> {
     forward_headers: Vec<String>,
 }
 
-/// Compiles all APIs; those with problems, which are reported, may be left out.
+/// Compiles all APIs, and returns what their policies refer to; APIs with problems, which are reported, may be left
+/// out.
 pub(super) fn apis<'a>(
     list: Option<&'a At<Vec<At<raw::Api>>>>,
-    names: &mut Names<'a, '_>,
+    tables: &Tables<'a>,
+    registry: &Registry,
     report: &mut Report,
-) -> Vec<Api> {
-    let Some((list, raws)) = list.and_then(|list| Some((list, list.get()?))) else { return Vec::new() };
+) -> (Vec<Api>, Usage<'a>) {
+    let mut usage = Usage::default();
+    let Some((list, raws)) = list.and_then(|list| Some((list, list.get()?))) else { return (Vec::new(), usage) };
     if raws.is_empty() {
         let help = "name at least one, with a `name` and a policy under `production`".to_owned();
         report.error_with(list.place, "`apis` is empty", help);
     }
-    let mut drafts: Vec<_> = raws.iter().filter_map(|raw| draft(raw, names, report)).collect();
+    let mut drafts = Vec::new();
+    for raw in raws {
+        let mut used = Usage::default();
+        drafts.extend(draft(raw, tables, registry, &mut used, report));
+        shapes::one_shape(&used, tables, report);
+        usage.endpoints.append(&mut used.endpoints);
+        usage.classifiers.append(&mut used.classifiers);
+    }
     unique_names(&drafts, report);
     claims::leave_to_others(&mut drafts, report);
     claims::disjoint(&drafts, report);
     claims::reachable(&drafts, report);
-    drafts.into_iter().filter_map(Draft::finish).collect()
+    (drafts.into_iter().filter_map(Draft::finish).collect(), usage)
 }
 
-fn draft<'a>(at: &'a At<raw::Api>, names: &mut Names<'a, '_>, report: &mut Report) -> Option<Draft<'a>> {
+fn draft<'a>(
+    at: &'a At<raw::Api>,
+    tables: &Tables<'a>,
+    registry: &Registry,
+    usage: &mut Usage<'a>,
+    report: &mut Report,
+) -> Option<Draft<'a>> {
     let raw = at.get()?;
     let name = raw.name.get().map_or("", String::as_str);
     if raw.name.get().is_some() && name.is_empty() {
@@ -58,11 +75,10 @@ fn draft<'a>(at: &'a At<raw::Api>, names: &mut Names<'a, '_>, report: &mut Repor
     hosts::one_environment_each(raw, report);
     let base_path = raw.base_path.as_ref().map_or(Some(String::new()), |path| hosts::base_path(path, report));
     let mut policy = |raw: &'a Option<At<raw::Policy>>, environment| {
-        raw.as_ref().and_then(|raw| names.policy(raw, environment, report))
+        raw.as_ref().and_then(|raw| PolicyCompiler { tables, registry, environment, usage, report }.policy(raw))
     };
     let production = policy(&raw.production, Environment::Production);
     let sandbox = policy(&raw.sandbox, Environment::Sandbox);
-    shapes::one_shape(&std::mem::take(&mut names.named), report);
     environments(at.place, raw, name, report);
     let endpoints = operations::endpoints(production.iter().chain(&sandbox));
     let operations = match &raw.operations {

@@ -60,13 +60,13 @@ pub(super) fn http(text: &str, expected: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Returns the host of a URL, if what is sent there crosses public networks as it is.
+/// Returns the host of a URL if requests to it cross public networks unencrypted.
 pub(super) fn in_the_clear(url: &Url) -> Option<&str> {
     let exposed = url.scheme() == "http" && url.host().is_some_and(|host| is_public(&host));
     url.host_str().filter(|_| exposed)
 }
 
-/// Returns what of a URL's path is an operation.
+/// Returns the part of a URL's path that is an operation.
 fn ends_in_operation<'p>(path: &'p str, provider: &Provider<'_>) -> Option<&'p str> {
     let operations = provider.operations_at("");
     let mut ends = path.match_indices('/').map(|(slash, _)| &path[slash..]);

@@ -35,7 +35,7 @@ pub(super) fn leave_to_others(drafts: &mut [Draft<'_>], report: &mut Report) {
     }
 }
 
-/// Returns what is left to each API that names no operations and loses some.
+/// Returns the remaining operations of each API that names none and loses some to another API.
 fn left_over(drafts: &[Draft<'_>]) -> Vec<(usize, Vec<Claim>)> {
     let groups = groups(drafts);
     let named: HashMap<_, _> = groups

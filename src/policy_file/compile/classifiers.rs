@@ -27,7 +27,7 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How the URL of a chat completion ends, whoever serves it.
 const OPERATION: &str = "/chat/completions";
 
-/// Returns all classifiers by name; `None` is one that cannot be used, which has been reported.
+/// Returns all classifiers by name; `None` is an invalid one, which has been reported.
 pub(super) fn classifiers<'a>(
     named: Option<&'a At<Named<raw::Classifier>>>,
     context: &mut Context<'_>,

@@ -8,7 +8,7 @@ use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::policy_file::raw;
 
-/// Returns the edits of a target; what is wrong with them is reported.
+/// Returns the edits of a target; mistakes in them are reported.
 pub(super) fn edits(at: &At<raw::Edits>, report: &mut Report) -> BodyEdits {
     let Some(raw) = at.get() else { return BodyEdits::default() };
     let mut keys = Keys { seen: HashMap::new(), report };

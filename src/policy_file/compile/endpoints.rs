@@ -18,7 +18,7 @@ use crate::routing::api::Environment;
 use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::registry::{EndpointKey, Registry};
 
-/// Declared names with what is known of each; the parts that were wrong are `None`.
+/// Declared names with their compiled values; invalid parts are `None`.
 #[derive(Debug)]
 pub(super) struct Declared<'a, T> {
     pub(super) names: HashMap<&'a str, (Place, T)>,
@@ -31,7 +31,7 @@ impl<'a, T> Declared<'a, T> {
         self.names.get(name)
     }
 
-    /// Returns what was probably meant by a name that is not declared.
+    /// Returns the declared name that an undeclared one was probably meant to be.
     pub(super) fn instead(&self, name: &str) -> Option<String> {
         instead(name, sorted(self))
     }
@@ -129,7 +129,7 @@ fn provider_of<'p, 'a>(
     found.map(|(_, provider)| provider)
 }
 
-/// Returns what makes it another endpoint when it changes.
+/// Returns the part of an endpoint that gives it a new state when it changes.
 fn fingerprint(url: &BaseUrl, credential: &Credential) -> [u8; 32] {
     let (form, name, secret) = match credential {
         Credential::None => ("none", "", ""),

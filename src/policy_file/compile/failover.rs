@@ -2,67 +2,52 @@
 
 use std::collections::HashMap;
 
-use super::policies::Names;
-use super::pool::Pool;
+use super::policies::{PolicyCompiler, Pool};
 use crate::document::decode::At;
 use crate::document::problem::Report;
 use crate::document::words::shown;
 use crate::policy_file::raw::{self, OtherModels};
-use crate::routing::api::Environment;
 use crate::routing::policy::failover::{Entry, Failover};
-use crate::routing::policy::{Limits, Target};
+use crate::routing::policy::{Limits, Strategy, Target};
 
-impl<'a> Names<'a, '_> {
+impl<'a> PolicyCompiler<'a, '_> {
     /// Returns the targets and their order; `None` if that cannot be done, which is then reported.
-    pub(super) fn failover(
-        &mut self,
-        raw: &'a raw::Failover,
-        limits: Limits,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<(Vec<Target>, Failover)> {
+    pub(super) fn failover(&mut self, raw: &'a raw::Entries, limits: Limits) -> Option<(Vec<Target>, Strategy)> {
         let entries = raw.entries.get()?;
         if entries.is_empty() {
             let help = "name at least one, such as `{ primary: { model: gpt-4o, endpoint: openai } }`".to_owned();
-            report.error_with(raw.entries.place, "`entries` is empty", help);
+            self.report.error_with(raw.entries.place, "`entries` is empty", help);
             return None;
         }
-        primaries_once_each(entries, report);
+        primaries_once_each(entries, self.report);
         let (mut pool, mut compiled, mut complete) = (Pool::default(), Vec::new(), true);
         for entry in entries {
-            match self.entry(&mut pool, entry, limits, environment, report) {
+            match self.entry(&mut pool, entry, limits) {
                 Some(entry) => compiled.push(entry),
                 None => complete = false,
             }
         }
         let other = match &raw.other_models {
-            Some(other) => self.other_models(&mut pool, &mut compiled, other, limits, environment, report)?,
+            Some(other) => self.other_models(&mut pool, &mut compiled, other, limits)?,
             None => None,
         };
-        complete.then(|| (pool.targets, Failover::new(compiled, other)))
+        complete.then(|| (pool.targets, Strategy::Failover(Failover::new(compiled, other))))
     }
 
-    fn entry(
-        &mut self,
-        pool: &mut Pool,
-        at: &'a At<raw::Entry>,
-        limits: Limits,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<(Box<str>, Entry)> {
+    fn entry(&mut self, pool: &mut Pool, at: &'a At<raw::Entry>, limits: Limits) -> Option<(Box<str>, Entry)> {
         let entry = at.get()?;
-        let limits = super::limits::Bounds::from(entry).over(limits, report);
+        let limits = super::limits::Bounds::from(entry).over(limits, self.report);
         let fallbacks = entry.fallbacks.iter().filter_map(At::get).flatten();
         let targets: Vec<_> = std::iter::once(&entry.primary).chain(fallbacks).collect();
-        targets.iter().for_each(|target| without_weight(target, "failover", report));
-        let targets: Vec<_> = targets.into_iter().map(|target| self.target(target, environment, report)).collect();
+        targets.iter().for_each(|target| without_weight(target, "failover", self.report));
+        let targets: Vec<_> = targets.into_iter().map(|target| self.target(target)).collect();
         let mut order = Vec::new();
         for target in targets.into_iter().collect::<Option<Vec<_>>>()? {
             let (model, endpoint) = (target.model.clone(), target.endpoint.name.clone());
             let index = pool.index(target);
             if order.contains(&index) {
                 let message = format!("{} at {} is in this entry twice", shown(model.as_str()), shown(&endpoint));
-                report.error_with(at.place, message, "keep the first".to_owned());
+                self.report.error_with(at.place, message, "keep the first".to_owned());
             }
             order.push(index);
         }
@@ -78,13 +63,11 @@ impl<'a> Names<'a, '_> {
         entries: &mut Vec<(Box<str>, Entry)>,
         at: &'a At<OtherModels>,
         limits: Limits,
-        environment: Environment,
-        report: &mut Report,
     ) -> Option<Option<Entry>> {
         match at.get()? {
             OtherModels::Named(name) if name == "refuse" => Some(None),
             OtherModels::Named(name) => {
-                for target in self.any_model(name, at.place, environment, report)? {
+                for target in self.any_model(name, at.place)? {
                     let model: Box<str> = target.model.as_str().into();
                     if !entries.iter().any(|(primary, _)| *primary == model) {
                         let order = vec![pool.index(target)];
@@ -94,7 +77,7 @@ impl<'a> Names<'a, '_> {
                 Some(None)
             }
             OtherModels::Target(target) => {
-                let target = self.target_of(&(&**target).into(), environment, report)?;
+                let target = self.target_of(&(&**target).into())?;
                 Some(Some(Entry { order: vec![pool.index(target)], limits }))
             }
         }

@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::failover::without_weight;
-use super::policies::Names;
-use super::pool::Pool;
+use super::policies::{PolicyCompiler, Pool};
 use crate::classifier::content::ContentPath;
 use crate::classifier::{Classifier, NONE, RULES_MARK, Rules, WORDING, fold};
 use crate::document::decode::At;
 use crate::document::problem::Report;
 use crate::document::words::shown;
 use crate::policy_file::raw::{self, Rule};
-use crate::routing::api::Environment;
-use crate::routing::policy::Target;
 use crate::routing::policy::intelligent::Intelligent;
+use crate::routing::policy::{Strategy, Target};
 
 /// A rule whose target is known.
 struct Named<'a> {
@@ -23,69 +21,52 @@ struct Named<'a> {
     target: usize,
 }
 
-impl<'a> Names<'a, '_> {
+impl<'a> PolicyCompiler<'a, '_> {
     /// Returns the targets and their order; `None` if that cannot be done, which is then reported.
-    pub(super) fn intelligent(
-        &mut self,
-        raw: &'a raw::Intelligent,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<(Vec<Target>, Intelligent)> {
-        let classifier = self.classifier(&raw.classifier, report);
-        let content = content(raw.content.as_ref(), report);
-        let wording = wording(raw.prompt.as_ref(), report);
+    pub(super) fn intelligent(&mut self, raw: &'a raw::Rules) -> Option<(Vec<Target>, Strategy)> {
+        let classifier = self.classifier(&raw.classifier);
+        let content = content(raw.content.as_ref(), self.report);
+        let wording = wording(raw.prompt.as_ref(), self.report);
         let mut pool = Pool::default();
-        let rules = self.rules(raw, &mut pool, environment, report);
-        without_weight(&raw.default, "intelligent", report);
-        let default = self.target(&raw.default, environment, report);
+        let rules = self.rules(raw, &mut pool);
+        without_weight(&raw.default, "intelligent", self.report);
+        let default = self.target(&raw.default);
         let named = rules?;
         let default = pool.index(default?);
         let targets = named.iter().map(|rule| rule.target).collect();
         let rules = Arc::new(Rules::new(named.iter().map(|rule| (rule.name, rule.context)), wording?));
         let policy = Intelligent { classifier: classifier?, content: Arc::new(content?), rules, targets, default };
-        Some((pool.targets, policy))
+        Some((pool.targets, Strategy::Intelligent(policy)))
     }
 
-    fn classifier(&mut self, name: &'a At<String>, report: &mut Report) -> Option<Arc<Classifier>> {
+    fn classifier(&mut self, name: &'a At<String>) -> Option<Arc<Classifier>> {
         let text = name.get()?;
-        let Some((_, known)) = self.classifiers.get(text) else {
-            if self.classifiers.complete {
+        let Some((_, known)) = self.tables.classifiers.get(text) else {
+            if self.tables.classifiers.complete {
                 let message = format!("unknown classifier {}", shown(text));
-                report.error_with(name.place, message, self.classifiers.instead(text));
+                self.report.error_with(name.place, message, self.tables.classifiers.instead(text));
             }
             return None;
         };
-        self.used_classifiers.insert(text);
+        self.usage.classifiers.push(text);
         known.clone()
     }
 
-    fn rules(
-        &mut self,
-        raw: &'a raw::Intelligent,
-        pool: &mut Pool,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<Vec<Named<'a>>> {
+    fn rules(&mut self, raw: &'a raw::Rules, pool: &mut Pool) -> Option<Vec<Named<'a>>> {
         let rules = raw.rules.get()?;
         if rules.is_empty() {
             let help =
                 "name at least one, such as `{ name: Coding, context: Questions about code, model: …, endpoint: … }`";
-            report.error_with(raw.rules.place, "`rules` is empty", help.to_owned());
+            self.report.error_with(raw.rules.place, "`rules` is empty", help.to_owned());
             return None;
         }
-        check_distinct(rules, report);
-        let compiled: Vec<_> = rules.iter().map(|rule| self.rule(rule.get()?, pool, environment, report)).collect();
+        check_distinct(rules, self.report);
+        let compiled: Vec<_> = rules.iter().map(|rule| self.rule(rule.get()?, pool)).collect();
         compiled.into_iter().collect()
     }
 
-    fn rule(
-        &mut self,
-        rule: &'a Rule,
-        pool: &mut Pool,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<Named<'a>> {
-        let target = self.target_of(&rule.into(), environment, report)?;
+    fn rule(&mut self, rule: &'a Rule, pool: &mut Pool) -> Option<Named<'a>> {
+        let target = self.target_of(&rule.into())?;
         Some(Named { name: rule.name.get()?, context: rule.context.get()?, target: pool.index(target) })
     }
 }

@@ -1,4 +1,4 @@
-//! Bounds: a policy's own, else the defaults of the file, else the built-in ones.
+//! Bounds: a policy's own, else the defaults of the file, else the built-in ones; and the other options of a policy.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use crate::document::decode::At;
 use crate::document::problem::Report;
-use crate::policy_file::raw::{Common, Count, Defaults, Entry, Interval};
-use crate::routing::policy::Limits;
+use crate::policy_file::raw::{self, Count, Entry, Interval};
+use crate::routing::policy::budget::RetryBudget;
+use crate::routing::policy::{AllSuspended, Limits};
 
 const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const SUSPEND: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=HOUR;
 pub(super) const SUSPEND_AFTER: RangeInclusive<u64> = 1..=100;
+/// No budget multiplies load by more than eleven.
+const MAX_PERCENT: u64 = 1_000;
 const ATTEMPTS: RangeInclusive<u64> = 1..=10;
 
 /// The bounds that some map of the file sets.
@@ -45,8 +48,8 @@ impl Bounds<'_> {
     }
 }
 
-impl<'a> From<&'a Defaults> for Bounds<'a> {
-    fn from(from: &'a Defaults) -> Self {
+impl<'a> From<&'a raw::Bounds> for Bounds<'a> {
+    fn from(from: &'a raw::Bounds) -> Self {
         Self {
             suspend: from.suspend.as_ref(),
             quota_suspend: from.quota_suspend.as_ref(),
@@ -55,20 +58,6 @@ impl<'a> From<&'a Defaults> for Bounds<'a> {
             first_byte_timeout: from.first_byte_timeout.as_ref(),
             request_timeout: from.request_timeout.as_ref(),
             overall_timeout: from.overall_timeout.as_ref(),
-        }
-    }
-}
-
-impl<'a> From<&Common<'a>> for Bounds<'a> {
-    fn from(from: &Common<'a>) -> Self {
-        Self {
-            suspend: from.suspend,
-            quota_suspend: from.quota_suspend,
-            suspend_after: from.suspend_after,
-            attempts: from.attempts,
-            first_byte_timeout: from.first_byte_timeout,
-            request_timeout: from.request_timeout,
-            overall_timeout: from.overall_timeout,
         }
     }
 }
@@ -127,4 +116,37 @@ pub(super) fn number(
         return None;
     }
     u32::try_from(number).ok()
+}
+
+impl raw::Options {
+    pub(super) fn budget(&self, report: &mut Report) -> RetryBudget {
+        let set = self.retry_budget_percent.as_ref().and_then(|at| Some((at, at.get()?.0)));
+        let percent = set.map_or(100, |(at, percent)| {
+            if percent > MAX_PERCENT {
+                let message = format!("`retry_budget_percent` must be from 0 to {MAX_PERCENT}, found `{percent}`");
+                report.error(at.place, message);
+            }
+            u32::try_from(percent.min(MAX_PERCENT)).unwrap_or_default()
+        });
+        RetryBudget::percent(percent)
+    }
+
+    pub(super) fn all_suspended(&self) -> AllSuspended {
+        match self.all_suspended.as_ref().and_then(At::get) {
+            Some(raw::AllSuspended::LeastBad) => AllSuspended::LeastBad,
+            Some(raw::AllSuspended::Refuse) | None => AllSuspended::Refuse,
+        }
+    }
+
+    pub(super) fn inspects_first_event(&self) -> bool {
+        self.inspect_first_event.as_ref().and_then(At::get).copied().unwrap_or(false)
+    }
+
+    pub(super) fn goes_on_when_too_long(&self) -> bool {
+        self.next_on.as_ref().and_then(At::get).is_some_and(|list| !list.is_empty())
+    }
+
+    pub(super) fn tells_clients(&self) -> bool {
+        self.decision_headers.as_ref().and_then(At::get).copied().unwrap_or(true)
+    }
 }

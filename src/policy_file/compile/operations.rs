@@ -115,7 +115,7 @@ pub(super) fn endpoints<'p>(policies: impl Iterator<Item = &'p Policy>) -> Vec<&
     endpoints
 }
 
-/// Returns what every endpoint has: an operation that one of them lacks would fail whenever its turn comes.
+/// Returns the operations that every endpoint has: one that an endpoint lacks would fail whenever its turn comes.
 pub(super) fn built_in(place: Place, api: &str, endpoints: &[&Endpoint], report: &mut Report) -> Vec<Claim> {
     let Some((first, rest)) = endpoints.split_first() else { return Vec::new() };
     let common = |one: &&Operation| rest.iter().all(|endpoint| endpoint.operations.iter().any(|other| other == *one));

@@ -1,16 +1,15 @@
 //! Policies: targets looked up, checked and put in order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::edits;
 use super::endpoints::{CompiledEndpoint, Declared};
 use super::limits::Bounds;
 use super::providers::Provider;
-use super::shapes;
 use crate::body::BodyEdits;
 use crate::classifier::Classifier;
-use crate::document::decode::At;
+use crate::document::decode::{At, Both};
 use crate::document::problem::{Place, Report};
 use crate::document::words::{instead, shown};
 use crate::model_name::ModelName;
@@ -25,18 +24,29 @@ use crate::routing::registry::Registry;
 const HEAVIEST: u64 = 1_000_000;
 
 /// What policies refer to.
-pub(super) struct Names<'a, 'b> {
-    pub(super) providers: &'b Declared<'a, Provider<'a>>,
-    pub(super) endpoints: &'b Declared<'a, CompiledEndpoint<'a>>,
-    pub(super) registry: &'b Registry,
+pub(super) struct Tables<'a> {
+    pub(super) providers: Declared<'a, Provider<'a>>,
+    pub(super) endpoints: Declared<'a, CompiledEndpoint<'a>>,
+    pub(super) classifiers: Declared<'a, Option<Arc<Classifier>>>,
     pub(super) defaults: Limits,
-    pub(super) classifiers: &'b Declared<'a, Option<Arc<Classifier>>>,
-    /// The endpoints that some target names.
-    pub(super) used: HashSet<&'a str>,
-    /// The classifiers that some policy names.
-    pub(super) used_classifiers: HashSet<&'a str>,
-    /// The endpoints of the API that is being compiled.
-    pub(super) named: Vec<shapes::Named<'a>>,
+}
+
+/// What policies have referred to.
+#[derive(Default)]
+pub(super) struct Usage<'a> {
+    /// The endpoints, with the places of their names.
+    pub(super) endpoints: Vec<(Place, &'a str)>,
+    /// The classifiers.
+    pub(super) classifiers: Vec<&'a str>,
+}
+
+/// Compiles the policy of one API's environment.
+pub(super) struct PolicyCompiler<'a, 'b> {
+    pub(super) tables: &'b Tables<'a>,
+    pub(super) registry: &'b Registry,
+    pub(super) environment: Environment,
+    pub(super) usage: &'b mut Usage<'a>,
+    pub(super) report: &'b mut Report,
 }
 
 /// A target by its names.
@@ -59,6 +69,25 @@ impl<'a> From<&'a raw::Rule> for TargetRef<'a> {
     }
 }
 
+/// The targets of a policy, each once, referred to by their indices.
+#[derive(Default)]
+pub(super) struct Pool {
+    pub(super) targets: Vec<Target>,
+}
+
+impl Pool {
+    /// Returns the index of a target, which is added if it is not there yet.
+    pub(super) fn index(&mut self, target: Target) -> usize {
+        let known = |other: &Target| {
+            other.model == target.model && other.endpoint.name == target.endpoint.name && other.edits == target.edits
+        };
+        self.targets.iter().position(known).unwrap_or_else(|| {
+            self.targets.push(target);
+            self.targets.len() - 1
+        })
+    }
+}
+
 /// The two orders, which differ in what they make of weights.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
@@ -66,65 +95,44 @@ enum Order {
     Weighted,
 }
 
-impl<'a, 'b> Names<'a, 'b> {
-    /// Compiles one environment's policy; `None` if that cannot be done, which is then reported.
-    pub(super) fn policy(
-        &mut self,
-        raw: &'a At<raw::Policy>,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<Policy> {
-        let common = match raw.get()? {
-            raw::Policy::RoundRobin(rotation) | raw::Policy::WeightedRoundRobin(rotation) => rotation.common(),
-            raw::Policy::Failover(failover) => failover.common(),
-            raw::Policy::Intelligent(intelligent) => intelligent.common(),
+impl<'a, 'b> PolicyCompiler<'a, 'b> {
+    /// Compiles a policy; `None` if that cannot be done, which is then reported.
+    pub(super) fn policy(&mut self, raw: &'a At<raw::Policy>) -> Option<Policy> {
+        let raw = raw.get()?;
+        let Both { shared: bounds, own: options } = raw.shared();
+        let limits = Bounds::from(bounds).over(self.tables.defaults, self.report);
+        let compiled = match raw {
+            raw::Policy::RoundRobin(rotation) => self.rotation(&rotation.own, Order::RoundRobin),
+            raw::Policy::WeightedRoundRobin(rotation) => self.rotation(&rotation.own, Order::Weighted),
+            raw::Policy::Failover(failover) => self.failover(&failover.own, limits),
+            raw::Policy::Intelligent(intelligent) => self.intelligent(&intelligent.own),
         };
-        let limits = Bounds::from(&common).over(self.defaults, report);
-        let targets = match raw.get()? {
-            raw::Policy::RoundRobin(rotation) => self.rotation(rotation, Order::RoundRobin, environment, report),
-            raw::Policy::WeightedRoundRobin(rotation) => self.rotation(rotation, Order::Weighted, environment, report),
-            raw::Policy::Failover(failover) => {
-                let compiled = self.failover(failover, limits, environment, report);
-                compiled.map(|(targets, entries)| (targets, Strategy::Failover(entries)))
-            }
-            raw::Policy::Intelligent(intelligent) => {
-                let compiled = self.intelligent(intelligent, environment, report);
-                compiled.map(|(targets, rules)| (targets, Strategy::Intelligent(rules)))
-            }
-        };
-        let stateful = common.stateful_endpoint;
-        let stateful = stateful.map_or(Some(None), |name| self.stateful(name, environment, report).map(Some));
-        let budget = common.budget(report);
-        let (targets, strategy) = targets?;
+        let stateful = options.stateful_endpoint.as_ref().map_or(Some(None), |name| self.stateful(name).map(Some));
+        let budget = options.budget(self.report);
+        let (targets, strategy) = compiled?;
         Some(Policy {
             targets: Targets::new(targets)?,
             strategy,
             limits,
             budget,
-            all_suspended: common.all_suspended(),
-            inspect_first_event: common.inspects_first_event(),
-            next_on_context_length: common.goes_on_when_too_long(),
-            decision_headers: common.tells_clients(),
+            all_suspended: options.all_suspended(),
+            inspect_first_event: options.inspects_first_event(),
+            next_on_context_length: options.goes_on_when_too_long(),
+            decision_headers: options.tells_clients(),
             stateful: stateful?,
         })
     }
 
-    fn rotation(
-        &mut self,
-        rotation: &'a raw::Rotation,
-        order: Order,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<(Vec<Target>, Strategy)> {
+    fn rotation(&mut self, rotation: &'a raw::Turns, order: Order) -> Option<(Vec<Target>, Strategy)> {
         let list = rotation.targets.get()?;
         if list.is_empty() {
             let help = "name at least one, such as `{ model: gpt-4o, endpoint: openai }`".to_owned();
-            report.error_with(rotation.targets.place, "`targets` is empty", help);
+            self.report.error_with(rotation.targets.place, "`targets` is empty", help);
             return None;
         }
-        once_each(list, order, report);
-        let targets: Vec<_> = list.iter().map(|target| self.target(target, environment, report)).collect();
-        let weights = weights(list, order, rotation.targets.place, report);
+        once_each(list, order, self.report);
+        let targets: Vec<_> = list.iter().map(|target| self.target(target)).collect();
+        let weights = weights(list, order, rotation.targets.place, self.report);
         let targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
         let strategy = match order {
             Order::RoundRobin => Strategy::RoundRobin(RoundRobin::new()),
@@ -134,15 +142,9 @@ impl<'a, 'b> Names<'a, 'b> {
     }
 
     /// Returns a target for each model of an endpoint's provider.
-    pub(super) fn any_model(
-        &mut self,
-        name: &'a str,
-        place: Place,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<Vec<Target>> {
-        let known = self.endpoint(name, place, environment, report)?;
-        let (_, provider) = self.providers.get(known.provider?)?;
+    pub(super) fn any_model(&mut self, name: &'a str, place: Place) -> Option<Vec<Target>> {
+        let known = self.endpoint(name, place)?;
+        let (_, provider) = self.tables.providers.get(known.provider?)?;
         let (key, endpoint) = known.endpoint.as_ref()?;
         let models = provider.models.as_ref()?.iter().map(|model| ModelName::new(model));
         let target = |model| Target {
@@ -155,43 +157,33 @@ impl<'a, 'b> Names<'a, 'b> {
     }
 
     /// Returns the endpoint that keeps state, with every model of its provider: a stored response may name any.
-    fn stateful(&mut self, name: &'a At<String>, environment: Environment, report: &mut Report) -> Option<Stateful> {
-        let known = self.endpoint(name.get()?, name.place, environment, report)?;
-        let (_, provider) = self.providers.get(known.provider?)?;
+    fn stateful(&mut self, name: &'a At<String>) -> Option<Stateful> {
+        let known = self.endpoint(name.get()?, name.place)?;
+        let (_, provider) = self.tables.providers.get(known.provider?)?;
         let models = provider.models.as_ref()?.iter().map(|model| ModelName::new(model)).collect();
         let (_, endpoint) = known.endpoint.as_ref()?;
         Some(Stateful { endpoint: Arc::clone(endpoint), models })
     }
 
-    pub(super) fn target(
-        &mut self,
-        raw: &'a At<raw::Target>,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<Target> {
-        self.target_of(&raw.get()?.into(), environment, report)
+    pub(super) fn target(&mut self, raw: &'a At<raw::Target>) -> Option<Target> {
+        self.target_of(&raw.get()?.into())
     }
 
-    pub(super) fn target_of(
-        &mut self,
-        named: &TargetRef<'a>,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<Target> {
-        let edits = named.body.map_or_else(BodyEdits::default, |body| edits::edits(body, report));
-        let known = self.endpoint(named.endpoint.get()?, named.endpoint.place, environment, report)?;
-        let provider = known.provider.and_then(|name| self.providers.get(name));
+    pub(super) fn target_of(&mut self, named: &TargetRef<'a>) -> Option<Target> {
+        let edits = named.body.map_or_else(BodyEdits::default, |body| edits::edits(body, self.report));
+        let known = self.endpoint(named.endpoint.get()?, named.endpoint.place)?;
+        let provider = known.provider.and_then(|name| self.tables.providers.get(name));
         let (place, model) = (named.model.place, named.model.get()?);
         if let Some((_, Provider { name, models: Some(models), .. })) = provider
             && !models.contains(&model.as_str())
         {
             let message = format!("provider {} has no model {}", shown(name), shown(model));
-            report.error_with(place, message, instead(model, models.iter().copied()));
+            self.report.error_with(place, message, instead(model, models.iter().copied()));
             return None;
         }
         if let (Some((_, provider)), Some(family)) = (provider, named.family)
             && provider.models.is_some()
-            && !provider.has_family(family, model, report)
+            && !provider.has_family(family, model, self.report)
         {
             return None;
         }
@@ -201,27 +193,20 @@ impl<'a, 'b> Names<'a, 'b> {
         Some(Target { model, endpoint: Arc::clone(endpoint), edits, state })
     }
 
-    fn endpoint(
-        &mut self,
-        text: &'a str,
-        place: Place,
-        environment: Environment,
-        report: &mut Report,
-    ) -> Option<&'b CompiledEndpoint<'a>> {
-        let endpoints = self.endpoints;
+    fn endpoint(&mut self, text: &'a str, place: Place) -> Option<&'b CompiledEndpoint<'a>> {
+        let endpoints = &self.tables.endpoints;
         let Some((_, known)) = endpoints.get(text) else {
             if endpoints.complete {
-                report.error_with(place, format!("unknown endpoint {}", shown(text)), endpoints.instead(text));
+                self.report.error_with(place, format!("unknown endpoint {}", shown(text)), endpoints.instead(text));
             }
             return None;
         };
-        self.used.insert(text);
-        self.named.extend(shapes::Named::of(place, text, known));
-        if let Some((reserved, there)) = known.reserved.filter(|(reserved, _)| *reserved != environment) {
-            let there = report.locate(there, place);
+        self.usage.endpoints.push((place, text));
+        if let Some((reserved, there)) = known.reserved.filter(|(reserved, _)| *reserved != self.environment) {
+            let there = self.report.locate(there, place);
             let message = format!("endpoint {} is reserved for {}, at {there}", shown(text), reserved.name());
-            let help = format!("use another one for {}, or leave out its `environment`", environment.name());
-            report.error_with(place, message, help);
+            let help = format!("use another one for {}, or leave out its `environment`", self.environment.name());
+            self.report.error_with(place, message, help);
         }
         Some(known)
     }
@@ -262,7 +247,7 @@ fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Re
     weights
 }
 
-/// Returns the weight; 1 instead of one that was wrong, so that nothing more is said about it.
+/// Returns the weight; 1 instead of an invalid one, so that no further problem is reported.
 fn weight(at: &At<raw::Weight>, report: &mut Report) -> u32 {
     match at.get() {
         Some(raw::Weight(weight)) if *weight > HEAVIEST => {

@@ -1,30 +1,26 @@
 //! What an API's clients speak: all its endpoints must speak the same, because nothing is translated.
 
-use super::endpoints::CompiledEndpoint;
+use super::policies::{Tables, Usage};
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::routing::provider::{ProviderType, Shape};
 
-/// An endpoint that an API names, and where.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Named<'a> {
+/// An endpoint that an API names, where it does so, and what the endpoint speaks.
+struct Named<'a> {
     place: Place,
     name: &'a str,
     kind: &'static ProviderType,
 }
 
-impl<'a> Named<'a> {
-    /// `None` for an endpoint of which too little is known.
-    pub(super) fn of(place: Place, name: &'a str, known: &CompiledEndpoint<'_>) -> Option<Self> {
-        let kind = known.endpoint.as_ref()?.1.provider;
-        Some(Self { place, name, kind })
-    }
-}
-
 /// Reports every endpoint that speaks another API than the first, once.
-pub(super) fn one_shape(all: &[Named<'_>], report: &mut Report) {
+pub(super) fn one_shape(usage: &Usage<'_>, tables: &Tables<'_>, report: &mut Report) {
+    let named = usage.endpoints.iter().filter_map(|&(place, name)| {
+        let (_, compiled) = tables.endpoints.get(name)?;
+        Some(Named { place, name, kind: compiled.endpoint.as_ref()?.1.provider })
+    });
+    let all: Vec<_> = named.collect();
     let Some(first) = all.first() else { return };
-    let mut reported: Vec<&str> = Vec::new();
+    let mut reported = Vec::new();
     for other in all.iter().filter(|other| other.kind.shape != first.kind.shape) {
         if reported.contains(&other.name) {
             continue;

@@ -45,7 +45,7 @@ pub(crate) fn translate(documents: &[Node], report: &mut Report) -> Draft {
     }
 }
 
-/// Reports manifests, of which this is the first, that no API comes of.
+/// Reports manifests, of which this is the first, that yield no API.
 pub(crate) fn nothing(first: &Node, report: &mut Report) {
     let place = Place { line: 0, column: 0, ..first.place };
     let help = "expected an `API` with an `APIPolicy` that has `modelBasedRoundRobin`".to_owned();
@@ -112,7 +112,7 @@ fn api<'a>(
     }
 }
 
-/// Returns where clients find what a group takes: hosts, base path and operations.
+/// Returns the hosts, base path and operations under which clients reach a group.
 fn place(sides: &[Side<'_>; 2], base_path: &Node, group: &Group<'_>, api: &Object<'_>) -> Vec<(&'static str, Node)> {
     let mut entries = Vec::new();
     for (side, key) in sides.iter().zip(["hosts", "sandbox_hosts"]) {

@@ -31,7 +31,7 @@ pub(super) struct Key {
     pub(super) reference: Reference,
 }
 
-/// Returns the credential of this value; one that is not known, `None`, is looked for where the reference says.
+/// Returns the credential with this value; an unknown one (`None`) is looked up where the reference points.
 pub(super) fn key(
     form: Form<'_>,
     value: Option<Value>,
@@ -53,7 +53,7 @@ pub(super) fn key(
     Some(Key { source, auth, reference })
 }
 
-/// Returns the name of an environment variable, made of other names.
+/// Returns a name for an environment variable, made of other names.
 pub(super) fn variable(names: &[&str]) -> String {
     let legal = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     names.join("_").chars().map(legal).collect()

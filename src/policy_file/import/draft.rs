@@ -19,7 +19,7 @@ pub(crate) struct Draft {
 pub(crate) struct Part {
     pub(crate) name: Node,
     pub(crate) value: Node,
-    /// The documents that it was made of, in words.
+    /// A description of the documents that it was made from.
     pub(crate) origin: String,
     /// Where its `api_key` is to be found by a file that does not hold it.
     pub(crate) secret: Option<Reference>,

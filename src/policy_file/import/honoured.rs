@@ -1,4 +1,4 @@
-//! What of a map is honoured: every other key that says something is named in a warning.
+//! The keys of a map that are honoured; every other key with a value is named in a warning.
 
 use crate::document::problem::Report;
 use crate::document::words::{nearest, shown};
@@ -18,7 +18,7 @@ pub(super) fn honoured(map: &Node, keys: &[&str], of: &str, instead: &[(&str, &s
     }
 }
 
-/// Returns a required text; what is wrong is reported.
+/// Returns a required text; mistakes are reported.
 pub(super) fn required<'a>(map: &'a Node, key: &str, of: &str, report: &mut Report) -> Option<&'a Node> {
     let Some(node) = map.get(key) else {
         report.error(map.place, format!("{of} has no {}", shown(key)));

@@ -8,7 +8,7 @@ use crate::document::yaml::Node;
 /// What a policy decides on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// Every path: those that carry a model are meant.
+    /// Every path that carries a model.
     All,
     /// A path below the base path, and a method.
     One { path: String, method: String },

@@ -1,4 +1,4 @@
-//! Golden files: what each format becomes, and what is said of it. `BLESS=1` writes them.
+//! Golden files: the policy and the report that each input yields. `BLESS=1` writes them.
 
 use std::ffi::OsString;
 use std::fs;

@@ -8,7 +8,7 @@ pub(super) fn text(place: Place, text: impl Into<String>) -> Node {
     Node { place, value: Value::Scalar(Scalar { text: text.into(), quoted: true }) }
 }
 
-/// Returns what is no text: a number, a truth value.
+/// Returns a scalar that is not a text: a number or a boolean.
 pub(super) fn plain(place: Place, text: impl Into<String>) -> Node {
     Node { place, value: Value::Scalar(Scalar { text: text.into(), quoted: false }) }
 }
@@ -18,7 +18,7 @@ pub(super) fn list(place: Place, elements: Vec<Node>) -> Node {
     Node { place, value: Value::List(elements) }
 }
 
-/// Returns a map with our own keys.
+/// Returns a map with the keys of our policy file.
 pub(super) fn map(place: Place, entries: Vec<(&str, Node)>) -> Node {
     map_of(place, entries.into_iter().map(|(key, value)| (text(value.place, key), value)).collect())
 }

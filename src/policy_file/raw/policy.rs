@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::{Count, Edits, Interval, Target};
-use crate::document::decode::{At, SHORT_FORM};
+use crate::document::decode::{At, Both, SHORT_FORM};
 
 /// The treatment of a request while every candidate is suspended.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
@@ -27,128 +27,96 @@ pub enum NextOn {
     ContextLength,
 }
 
-/// The keys that every policy has. They are repeated in each struct, because flattening would lose their places.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)] // They are described where they are declared.
-pub struct Common<'a> {
-    pub suspend: Option<&'a At<Interval>>,
-    pub quota_suspend: Option<&'a At<Interval>>,
-    pub suspend_after: Option<&'a At<Count>>,
-    pub attempts: Option<&'a At<Count>>,
-    pub first_byte_timeout: Option<&'a At<Interval>>,
-    pub request_timeout: Option<&'a At<Interval>>,
-    pub overall_timeout: Option<&'a At<Interval>>,
-    pub retry_budget_percent: Option<&'a At<Count>>,
-    pub all_suspended: Option<&'a At<AllSuspended>>,
-    pub inspect_first_event: Option<&'a At<bool>>,
-    pub next_on: Option<&'a At<Vec<At<NextOn>>>>,
-    pub decision_headers: Option<&'a At<bool>>,
-    pub stateful_endpoint: Option<&'a At<String>>,
+/// Bounds that each policy has, and that `defaults` sets for those that do not set them.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Bounds {
+    /// The duration of a failing target's suspension; `0s` means never. 30s when absent.
+    pub suspend: Option<At<Interval>>,
+    /// The duration for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend` when
+    /// absent.
+    pub quota_suspend: Option<At<Interval>>,
+    /// Failures in a row, of different requests, that suspend a target. 3 when absent.
+    #[schemars(range(min = 1, max = 100))]
+    pub suspend_after: Option<At<Count>>,
+    /// Attempts for one request, the first included. 5 when absent.
+    #[schemars(range(min = 1, max = 10))]
+    pub attempts: Option<At<Count>>,
+    /// The time limit until the response's headers, if the request asked for a stream. 30s when absent.
+    pub first_byte_timeout: Option<At<Interval>>,
+    /// The time limit until the response's headers otherwise: they follow generation. 300s when absent.
+    pub request_timeout: Option<At<Interval>>,
+    /// The time limit until the headers of the last attempt's response. 600s when absent.
+    pub overall_timeout: Option<At<Interval>>,
 }
 
-/// Declares the struct of one kind of policy: the keys that all have, then its own.
-macro_rules! policy {
-    ($(#[$docs:meta])* $name:ident { $($own:tt)* }) => {
-        $(#[$docs])*
-        #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
-        #[schemars(deny_unknown_fields)]
-        pub struct $name {
-            /// The duration of a failing target's suspension; `0s` means never. 30s when absent.
-            pub suspend: Option<At<Interval>>,
-            /// The duration for a target whose quota is used up: after 429, or a remaining quota of 0. As `suspend`
-            /// when absent.
-            pub quota_suspend: Option<At<Interval>>,
-            /// Failures in a row, of different requests, that suspend a target. 3 when absent.
-            #[schemars(range(min = 1, max = 100))]
-            pub suspend_after: Option<At<Count>>,
-            /// Attempts for one request, the first included. 5 when absent.
-            #[schemars(range(min = 1, max = 10))]
-            pub attempts: Option<At<Count>>,
-            /// The time limit until the response's headers, if the request asked for a stream. 30s when absent.
-            pub first_byte_timeout: Option<At<Interval>>,
-            /// The time limit until the response's headers otherwise: they follow generation. 300s when absent.
-            pub request_timeout: Option<At<Interval>>,
-            /// The time limit until the headers of the last attempt's response. 600s when absent.
-            pub overall_timeout: Option<At<Interval>>,
-            /// Further attempts for a hundred requests, beyond a reserve for sudden outages. 100 when absent.
-            #[schemars(range(max = 1000))]
-            pub retry_budget_percent: Option<At<Count>>,
-            /// The treatment of a request while every candidate is suspended; `refuse` when absent.
-            pub all_suspended: Option<At<AllSuspended>>,
-            /// Whether the start of a successful response is inspected, up to its first event: some errors are returned
-            /// with status 200. No when absent.
-            pub inspect_first_event: Option<At<bool>>,
-            /// Which of the request's own faults are tried at the next candidate anyway.
-            pub next_on: Option<At<Vec<At<NextOn>>>>,
-            /// Whether response headers report which target served the request. Yes when absent.
-            pub decision_headers: Option<At<bool>>,
-            /// The endpoint for requests that refer to state at one account: files, batches, stored responses. Such
-            /// requests are refused when absent.
-            pub stateful_endpoint: Option<At<String>>,
-            $($own)*
-        }
-
-        impl $name {
-            /// Returns the keys that every policy has.
-            #[must_use]
-            pub fn common(&self) -> Common<'_> {
-                Common {
-                    suspend: self.suspend.as_ref(),
-                    quota_suspend: self.quota_suspend.as_ref(),
-                    suspend_after: self.suspend_after.as_ref(),
-                    attempts: self.attempts.as_ref(),
-                    first_byte_timeout: self.first_byte_timeout.as_ref(),
-                    request_timeout: self.request_timeout.as_ref(),
-                    overall_timeout: self.overall_timeout.as_ref(),
-                    retry_budget_percent: self.retry_budget_percent.as_ref(),
-                    all_suspended: self.all_suspended.as_ref(),
-                    inspect_first_event: self.inspect_first_event.as_ref(),
-                    next_on: self.next_on.as_ref(),
-                    decision_headers: self.decision_headers.as_ref(),
-                    stateful_endpoint: self.stateful_endpoint.as_ref(),
-                }
-            }
-        }
-    };
+/// What every policy can say besides its bounds.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Options {
+    /// Further attempts for a hundred requests, beyond a reserve for sudden outages. 100 when absent.
+    #[schemars(range(max = 1000))]
+    pub retry_budget_percent: Option<At<Count>>,
+    /// The treatment of a request while every candidate is suspended; `refuse` when absent.
+    pub all_suspended: Option<At<AllSuspended>>,
+    /// Whether the start of a successful response is inspected, up to its first event: some errors are returned
+    /// with status 200. No when absent.
+    pub inspect_first_event: Option<At<bool>>,
+    /// Which of the request's own faults are tried at the next candidate anyway.
+    pub next_on: Option<At<Vec<At<NextOn>>>>,
+    /// Whether response headers report which target served the request. Yes when absent.
+    pub decision_headers: Option<At<bool>>,
+    /// The endpoint for requests that refer to state at one account: files, batches, stored responses. Such
+    /// requests are refused when absent.
+    pub stateful_endpoint: Option<At<String>>,
 }
 
-policy! {
-    /// Targets that take turns, and bounds.
-    Rotation {
-        /// The targets.
-        #[schemars(length(min = 1))]
-        pub targets: At<Vec<At<Target>>>,
-    }
+/// The keys that every policy has.
+pub type Shared = Both<Bounds, Options>;
+/// Targets that take turns.
+pub type Rotation = Both<Shared, Turns>;
+/// Entries by the model that the client asks for.
+pub type Failover = Both<Shared, Entries>;
+/// Rules by which a classifier sorts requests.
+pub type Intelligent = Both<Shared, Rules>;
+
+/// Targets that take turns, and bounds.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Rotation")]
+pub struct Turns {
+    /// The targets.
+    #[schemars(length(min = 1))]
+    pub targets: At<Vec<At<Target>>>,
 }
 
-policy! {
-    /// Entries by the model that the client asks for, and bounds.
-    Failover {
-        /// One for each primary model.
-        #[schemars(length(min = 1))]
-        pub entries: At<Vec<At<Entry>>>,
-        /// What happens to requests for a model that is no entry's primary; `refuse` when absent.
-        pub other_models: Option<At<OtherModels>>,
-    }
+/// Entries by the model that the client asks for, and bounds.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Failover")]
+pub struct Entries {
+    /// One for each primary model.
+    #[schemars(length(min = 1))]
+    pub entries: At<Vec<At<Entry>>>,
+    /// What happens to requests for a model that is no entry's primary; `refuse` when absent.
+    pub other_models: Option<At<OtherModels>>,
 }
 
-policy! {
-    /// Rules by which a classifier sorts requests, and bounds.
-    Intelligent {
-        /// The name of a classifier.
-        pub classifier: At<String>,
-        /// The JSONPath of what the classifier is shown. `$.messages[-1].content` when absent, or what the operation
-        /// has in its place: `input`, `prompt`.
-        pub content: Option<At<String>>,
-        /// The classifier's instructions in other words: `{rules}` and `{answers}` stand for the rules and the
-        /// allowed answers.
-        pub prompt: Option<At<String>>,
-        /// The rules.
-        #[schemars(length(min = 1))]
-        pub rules: At<Vec<At<Rule>>>,
-        /// Serves every request that fits no rule, and those of a rule whose target fails.
-        pub default: At<Target>,
-    }
+/// Rules by which a classifier sorts requests, and bounds.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Intelligent")]
+pub struct Rules {
+    /// The name of a classifier.
+    pub classifier: At<String>,
+    /// The JSONPath of what the classifier is shown. `$.messages[-1].content` when absent, or what the operation
+    /// has in its place: `input`, `prompt`.
+    pub content: Option<At<String>>,
+    /// The classifier's instructions in other words: `{rules}` and `{answers}` stand for the rules and the
+    /// allowed answers.
+    pub prompt: Option<At<String>>,
+    /// The rules.
+    #[schemars(length(min = 1))]
+    pub rules: At<Vec<At<Rule>>>,
+    /// Serves every request that fits no rule, and those of a rule whose target fails.
+    pub default: At<Target>,
 }
 
 /// A rule in plain words, and the target of the requests that fit it.

@@ -10,7 +10,7 @@ pub struct Parent {
 }
 
 impl Parent {
-    /// Creates the parent that a header names, if it is sampled: what its owner does not keep, nobody needs.
+    /// Returns the parent span that a header names, if it is sampled: a span below an unsampled one is of no use.
     #[must_use]
     pub fn sampled(header: &str) -> Option<Self> {
         let (version, rest) = (hex::<1>(header.get(..2)?)?, header.get(2..)?);

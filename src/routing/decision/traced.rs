@@ -1,4 +1,4 @@
-//! What a span reports beside the decision; recorded only where a request is traced. Source: OpenTelemetry's semantic
+//! What a span reports in addition to the decision; recorded only for traced requests. Source: OpenTelemetry's semantic
 //! conventions for generative AI.
 
 use std::sync::Arc;

@@ -51,8 +51,8 @@ impl Weighted {
         order
     }
 
-    /// Takes a turn: the credit of each target before it was paid for. All requests of a policy pass here, one at a time, so
-    /// putting them in order is left to their own time.
+    /// Takes a turn: the credit of each target before it was paid for. All requests of a policy pass here, one at a
+    /// time, so putting them in order is left to their own time.
     fn take_turn(&self, available: &[bool]) -> Vec<i64> {
         let total = self.share_total(available);
         let mut cycles = self.cycles.lock().expect("no panic while the cycles are held");
@@ -92,7 +92,7 @@ impl Weighted {
         (self.weights[index] == 0, available[index], -credit[index], index)
     }
 
-    /// Returns what one turn costs: the sum of the available weights.
+    /// Returns the cost of one turn: the sum of the available weights.
     fn share_total(&self, available: &[bool]) -> i64 {
         self.weights
             .iter()

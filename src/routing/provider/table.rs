@@ -1,4 +1,4 @@
-//! The table itself: a row for each vendor, with the source of what it says.
+//! The table of provider types: a row for each vendor, with its source.
 
 use super::StatefulPath::{self, Below, Tree};
 use super::{DefaultAuth, Fault, ProviderType, Row, Shape};
@@ -136,7 +136,8 @@ const AZURE_FAULTS: &[(&str, Fault)] = &[
     ("string_above_max_length", Fault::Length),
 ];
 
-/// Source: the Azure AI model inference REST reference (`/models/…?api-version=`), and `/openai/v1` of Foundry resources.
+/// Source: the Azure AI model inference REST reference (`/models/…?api-version=`), and `/openai/v1` of Foundry
+/// resources.
 const AZURE_AI_FOUNDRY: ProviderType = ProviderType {
     name: "azure_ai_foundry",
     operations: &[

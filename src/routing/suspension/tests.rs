@@ -58,7 +58,7 @@ impl Life {
     }
 }
 
-/// A response that asks for so many seconds.
+/// A response whose `Retry-After` is this number of seconds.
 fn asking(status: u16, seconds: u64) -> Outcome {
     let quota = Quota { retry_after: Some(Duration::from_secs(seconds)), exhausted: None };
     Outcome::of(status, quota, Origin::Provider)

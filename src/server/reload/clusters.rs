@@ -43,7 +43,7 @@ impl Clusters {
         Ok(())
     }
 
-    /// Takes away the clusters of policies that no request goes through any more.
+    /// Removes the clusters of policies that no request uses any more.
     pub(super) fn tidy(&mut self, live: &Snapshot) -> Result<(), String> {
         let before = self.earlier.len();
         self.earlier.retain(|snapshot| snapshot.strong_count() > 0);

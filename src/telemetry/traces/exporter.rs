@@ -2,26 +2,20 @@
 
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_otlp::SpanExporter as Client;
+use opentelemetry_sdk::trace::SpanExporter as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tonic::transport::{Channel, Endpoint};
 use tracing::warn;
 
 use super::Ended;
-use super::span::{self, Spans};
+use super::span::Spans;
 use crate::telemetry::metrics;
 
 /// Spans in one message.
 const BATCH: usize = 512;
 /// The time for which a span waits for others: meanwhile the queue holds the spans of 40 000 attempts a second.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The time limit of an export.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The queue's other end.
 #[derive(Debug)]
@@ -42,27 +36,14 @@ impl Export {
         Self { waiting, counted }
     }
 
-    /// Sends to a collector from now on, as this service. A collector that is away costs its spans and nothing else.
+    /// Starts to send to a collector. If it is away, its spans are lost and counted, and nothing else happens.
     #[must_use]
-    pub fn to(self, collector: Endpoint, service: &str) -> Exporter {
+    pub fn to(self, collector: Client) -> Exporter {
         let (stop, stopped) = oneshot::channel();
-        let collector = TraceServiceClient::new(collector.timeout(TIMEOUT).connect_timeout(TIMEOUT).connect_lazy());
-        let resource = Resource {
-            attributes: vec![
-                span::text("service.name", service),
-                span::text("service.version", env!("CARGO_PKG_VERSION")),
-            ],
-            ..Resource::default()
-        };
-        Exporter { stop, task: tokio::spawn(self.run(collector, resource, stopped)) }
+        Exporter { stop, task: tokio::spawn(self.run(collector, stopped)) }
     }
 
-    async fn run(
-        mut self,
-        mut collector: TraceServiceClient<Channel>,
-        resource: Resource,
-        stopped: oneshot::Receiver<()>,
-    ) {
+    async fn run(mut self, collector: Client, stopped: oneshot::Receiver<()>) {
         let (mut spans, mut ended) = (Spans::default(), Vec::with_capacity(BATCH));
         let mut stopped = std::pin::pin!(stopped);
         let mut is_away = false;
@@ -88,16 +69,16 @@ impl Export {
             }
             let batch: Vec<_> = ended.drain(..).map(|ended| spans.of(&ended)).collect();
             let count = batch.len() as u64;
-            match collector.export(message(batch, &resource)).await {
-                Ok(_) => {
+            match collector.export(batch).await {
+                Ok(()) => {
                     self.counted.exported(count);
                     is_away = false;
                 }
-                Err(status) => {
+                Err(error) => {
                     self.counted.failed(count);
                     // Once for each time that it goes away.
                     if !std::mem::replace(&mut is_away, true) {
-                        warn!(code = ?status.code(), problem = status.message(), "spans could not be sent");
+                        warn!(problem = %error, "spans could not be sent");
                     }
                 }
             }
@@ -106,22 +87,10 @@ impl Export {
 }
 
 impl Exporter {
-    /// Sends what waits, for no longer than this.
+    /// Sends the remaining spans, within this time.
     pub async fn stop(self, within: Duration) {
         let _ = self.stop.send(());
         // What is late is lost, and a router that stops must stop.
         let _ = tokio::time::timeout(within, self.task).await;
     }
-}
-
-fn message(spans: Vec<Span>, resource: &Resource) -> ExportTraceServiceRequest {
-    let scope = InstrumentationScope {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..InstrumentationScope::default()
-    };
-    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }];
-    let resource_spans =
-        vec![ResourceSpans { resource: Some(resource.clone()), scope_spans, ..ResourceSpans::default() }];
-    ExportTraceServiceRequest { resource_spans }
 }

@@ -1,62 +1,67 @@
 //! An attempt as a span. Names are OpenTelemetry's where its conventions have one. Never a prompt, never a credential.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use opentelemetry::trace::{Event, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::{Ended, Traced};
 use crate::routing::decision::{Decision, NO_ANSWER};
 
-/// Makes spans with ids that no other process makes but by chance.
-#[derive(Debug, Default)]
+/// Creates spans. Their ids are random, so two processes share one only by chance.
+#[derive(Debug)]
 pub(super) struct Spans {
     seed: RandomState,
     made: u64,
+    scope: InstrumentationScope,
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION"));
+        Self { seed: RandomState::new(), made: 0, scope: scope.build() }
+    }
 }
 
 impl Spans {
-    pub(super) fn of(&mut self, ended: &Ended) -> Span {
+    /// Returns the span of an attempt, below the span of the client or of Envoy.
+    pub(super) fn of(&mut self, ended: &Ended) -> SpanData {
         let Ended { decision, traced, took, answer } = ended;
         let mut attributes = attributes(decision);
         attributes.extend(conventional(traced));
         let is_failure = answer.is_none_or(|(_, answer)| answer.is_failure);
         let outcome = answer.map_or(NO_ANSWER, |(_, answer)| answer.label);
-        attributes.push(text("model_router.outcome", outcome));
-        attributes.extend(answer.map(|(status, _)| number("http.response.status_code", status.into())));
-        attributes.extend(is_failure.then(|| text("error.type", outcome)));
-        let status = Status {
-            code: if is_failure { StatusCode::Error.into() } else { StatusCode::Unset.into() },
-            ..Status::default()
-        };
-        let at = nanos(decision.at);
-        Span {
-            trace_id: traced.parent.trace_id.to_vec(),
-            span_id: self.id(),
-            parent_span_id: traced.parent.span_id.to_vec(),
-            name: match &decision.model {
-                Some(model) => format!("attempt {model}"),
-                None => "attempt".to_owned(),
-            },
-            // Envoy makes the call, and where it traces, the span of the call.
-            kind: SpanKind::Internal.into(),
-            start_time_unix_nano: at,
-            end_time_unix_nano: at.saturating_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)),
+        attributes.push(KeyValue::new("model_router.outcome", outcome));
+        attributes.extend(answer.map(|(status, _)| KeyValue::new("http.response.status_code", i64::from(status))));
+        attributes.extend(is_failure.then(|| KeyValue::new("error.type", outcome)));
+        let mut happened = SpanEvents::default();
+        happened.events = events(decision);
+        SpanData {
+            span_context: self.context(traced.parent.trace_id),
+            parent_span_id: SpanId::from_bytes(traced.parent.span_id),
+            parent_span_is_remote: true,
+            // Envoy makes the call to the provider, and the span of it where it traces.
+            span_kind: SpanKind::Internal,
+            name: decision.model.as_ref().map_or("attempt".into(), |model| format!("attempt {model}").into()),
+            start_time: decision.at,
+            end_time: decision.at + *took,
             attributes,
-            events: events(decision, at),
-            status: Some(status),
-            ..Span::default()
+            dropped_attributes_count: 0,
+            events: happened,
+            links: SpanLinks::default(),
+            status: if is_failure { Status::error("") } else { Status::Unset },
+            instrumentation_scope: self.scope.clone(),
         }
     }
 
-    fn id(&mut self) -> Vec<u8> {
+    /// Returns a new span's place in its client's trace.
+    fn context(&mut self, trace_id: [u8; 16]) -> SpanContext {
         self.made += 1;
-        // Zero means that there is none.
-        self.seed.hash_one(self.made).max(1).to_be_bytes().to_vec()
+        // Zero means that there is no span.
+        let id = self.seed.hash_one(self.made).max(1).to_be_bytes();
+        let (trace, span) = (TraceId::from_bytes(trace_id), SpanId::from_bytes(id));
+        SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default())
     }
 }
 
@@ -66,9 +71,9 @@ fn attributes(decision: &Decision) -> Vec<KeyValue> {
         text("model_router.environment", decision.environment),
         text("model_router.policy", decision.policy),
         text("model_router.endpoint", &decision.endpoint),
-        number("model_router.attempt", decision.attempt.into()),
+        number("model_router.attempt", decision.attempt),
         text("model_router.reason", &decision.reason()),
-        number("model_router.policy_version", i64::try_from(decision.policy_version).unwrap_or(i64::MAX)),
+        number("model_router.policy_version", decision.policy_version),
     ];
     attributes.extend(decision.model.as_ref().map(|model| text("gen_ai.request.model", model.as_str())));
     attributes.extend(decision.requested.as_ref().map(|model| text("model_router.requested_model", model)));
@@ -81,20 +86,15 @@ fn conventional(Traced { origin, provider, operation, .. }: &Traced) -> Vec<KeyV
     let mut attributes = vec![
         text("gen_ai.provider.name", provider),
         text("server.address", &origin.host.to_string()),
-        number("server.port", origin.port.into()),
+        number("server.port", origin.port),
     ];
     attributes.extend(operation.map(|operation| text("gen_ai.operation.name", operation)));
     attributes
 }
 
-/// Returns what was skipped, a candidate each, and what a classifier said.
-fn events(decision: &Decision, at: u64) -> Vec<Event> {
-    let event = |name: &str, attributes| Event {
-        time_unix_nano: at,
-        name: name.to_owned(),
-        attributes,
-        dropped_attributes_count: 0,
-    };
+/// Returns an event for each candidate that was skipped, and one for the classifier's verdict.
+fn events(decision: &Decision) -> Vec<Event> {
+    let event = |name, attributes| Event::new(name, decision.at, attributes, 0);
     let skipped = decision.skipped.as_deref().into_iter().flat_map(|all| all.split("; "));
     let skipped = skipped.map(|candidate| {
         let (target, reason) = candidate.split_once(": ").unwrap_or((candidate, ""));
@@ -102,8 +102,8 @@ fn events(decision: &Decision, at: u64) -> Vec<Event> {
     });
     let classified = decision.classification.as_ref().map(|it| {
         let mut attributes = vec![
-            text("model_router.verdict", it.verdict),
-            number("model_router.classifier_ms", i64::try_from(it.took.as_millis()).unwrap_or(i64::MAX)),
+            KeyValue::new("model_router.verdict", it.verdict),
+            number("model_router.classifier_ms", it.took.as_millis()),
         ];
         attributes.extend(it.rule.as_ref().map(|rule| text("model_router.rule", rule)));
         event("classified", attributes)
@@ -111,19 +111,10 @@ fn events(decision: &Decision, at: u64) -> Vec<Event> {
     classified.into_iter().chain(skipped).collect()
 }
 
-pub(super) fn text(key: &str, value: &str) -> KeyValue {
-    attribute(key, Value::StringValue(value.to_owned()))
+fn text(key: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(key, value.to_owned())
 }
 
-fn number(key: &str, value: i64) -> KeyValue {
-    attribute(key, Value::IntValue(value))
-}
-
-fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
-}
-
-fn nanos(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+fn number(key: &'static str, value: impl TryInto<i64>) -> KeyValue {
+    KeyValue::new(key, value.try_into().unwrap_or(i64::MAX))
 }

@@ -1,6 +1,7 @@
 //! An Envoy that served other things before the router came: its configuration, and how a person adds a fragment.
 
-/// Its listener has the name that the rig looks for; `{port}`, `{other}` and `{socket}` are the listener's and its upstreams' ports.
+/// Its listener has the name that the rig looks for; `{port}`, `{other}` and `{socket}` are the listener's and its
+/// upstreams' ports.
 const HOST: &str = r#"
 admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }
 # top level

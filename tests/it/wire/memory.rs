@@ -18,8 +18,8 @@ const OTHERS: u32 = 100;
 /// Each upload takes at least so long; the others come all the while.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The bound of `serve` on bytes of bodies at once (1 GiB), and what the router may need beside them: the edited copy of
-/// those that are being sent.
+/// The bound of `serve` on bytes of bodies at once (1 GiB), and what the router may need beside them: the edited copy
+/// of those that are being sent.
 const ROUTER_MAX_MIB: u64 = 1_024 + 512;
 
 /// The bound of Envoy's heap in the shipped file (2 GiB), and how far it may be passed before streams are broken off.

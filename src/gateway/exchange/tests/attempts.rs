@@ -1,4 +1,4 @@
-//! Attempts after one that failed, and what targets learn from them.
+//! Attempts after a failed one, and their effect on targets.
 
 use super::*;
 

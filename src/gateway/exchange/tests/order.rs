@@ -35,7 +35,8 @@ fn kind(answer: &Action) -> &'static str {
     }
 }
 
-/// Whether a change takes the client's cluster away or puts ours in its place, and makes Envoy look for its route again.
+/// Whether a change takes the client's cluster away or puts ours in its place, and makes Envoy look for its route
+/// again.
 fn rules_out_the_clients_cluster(mutation: &Mutation) -> bool {
     let is_cluster = |name: &str| name == private::CLUSTER;
     let gone =

@@ -1,4 +1,4 @@
-//! Paths go in, the same paths with another model come out.
+//! Tests that a path comes out with another model and otherwise unchanged.
 
 use std::collections::HashMap;
 use std::io::Write as _;

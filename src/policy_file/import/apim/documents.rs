@@ -1,4 +1,4 @@
-//! The documents of an export, by what they are.
+//! The documents of an export, by type.
 
 use super::settings::TYPE;
 use crate::document::problem::Report;

@@ -88,7 +88,7 @@ pub(super) fn policy(
     }
 }
 
-/// Returns a model at an endpoint; what is wrong is reported.
+/// Returns a target; mistakes are reported.
 pub(super) fn target(
     node: &Node,
     context: &mut Context<'_, '_>,

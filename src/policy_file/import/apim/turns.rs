@@ -10,7 +10,7 @@ use crate::policy_file::import::tree::{list, map, plain};
 
 /// What models may have; some of it is for people.
 const KEYS: [&str; 5] = ["model", "endpointId", "weight", "vendor", "endpointName"];
-/// So many digits after the point are kept.
+/// The number of digits after the decimal point that are kept.
 const DIGITS: u32 = 4;
 
 /// Whether weights count.

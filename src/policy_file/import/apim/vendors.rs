@@ -21,7 +21,7 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    /// Returns the vendor that an API names, or the only one; what is wrong is reported.
+    /// Returns the vendor that an API names, or the only one; mistakes are reported.
     pub(super) fn of<'v>(
         api: &Node,
         documents: &Documents<'_>,

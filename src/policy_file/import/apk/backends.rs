@@ -70,7 +70,7 @@ fn url(spec: &Node, of: &str, report: &mut Report) -> Option<Node> {
     Some(text(host.place, format!("{protocol}://{host_text}{port}{slash}{path}")))
 }
 
-/// Returns how the credential travels, and what it is.
+/// Returns the form in which the credential is sent, and the credential.
 fn credential(
     security: &Node,
     of: &str,

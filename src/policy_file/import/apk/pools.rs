@@ -114,7 +114,7 @@ pub(super) fn pool<'a>(
     Some(map(models.place, vec![(key, map(models.place, entries))]))
 }
 
-/// Returns the Backend of a model: the one that it names, or the only one of the rules.
+/// Returns the Backend of a model: the one that it names, or the only one that the rules have.
 fn backend<'a>(
     item: &'a Node,
     of_rules: &[&'a Node],
@@ -158,7 +158,7 @@ fn quota_suspend(section: &Node, report: &mut Report) -> Option<Node> {
     Some(text(node.place, format!("{seconds}s")))
 }
 
-/// Returns a number of seconds; what is none is reported.
+/// Returns a number of seconds; anything else is reported.
 fn seconds(node: &Node, key: &str, report: &mut Report) -> Option<u64> {
     if let Value::Scalar(scalar) = &node.value
         && let Meaning::Whole(seconds) = (Scalar { quoted: false, ..scalar.clone() }).meaning()

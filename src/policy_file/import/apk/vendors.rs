@@ -21,7 +21,7 @@ pub(in crate::policy_file::import) const VENDORS: &[(&str, &str)] = &[
     ("AWSBedrock", "aws_bedrock"),
 ];
 
-/// Returns the type of provider that a vendor's name means; one that is unknown is reported.
+/// Returns the provider type for a vendor's name; an unknown name is reported.
 pub(in crate::policy_file::import) fn provider_type(name: &Node, report: &mut Report) -> Option<Node> {
     let label = name.text().unwrap_or_default();
     let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
