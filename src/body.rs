@@ -1,8 +1,10 @@
 //! A request's body, JSON or a multipart form: read once, edited without touching any byte that is not meant to change.
 
+pub mod coding;
 mod edit;
 mod members;
 mod multipart;
+mod nested;
 mod pieces;
 pub(crate) mod scan;
 
@@ -15,6 +17,9 @@ pub use pieces::{Edited, Pieces};
 
 /// Deeper nesting is refused; serde_json's own limit (it refuses the 128th level), and more than any provider takes.
 const MAX_DEPTH: usize = 127;
+
+/// A byte-order mark, which some clients put before JSON and no provider takes.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The longest message about a body.
 const MAX_MESSAGE_CHARS: usize = 200;
@@ -84,6 +89,12 @@ impl<'m> ModelEdit<'m> {
 pub struct BodyError(String);
 
 impl BodyError {
+    /// It cannot be decoded.
+    #[must_use]
+    pub fn broken_coding() -> Self {
+        Self("the request's body is not what its `content-encoding` says, or is cut off".into())
+    }
+
     /// There is none.
     #[must_use]
     pub fn missing() -> Self {
@@ -152,6 +163,16 @@ impl<'a> BodyFacts<'a> {
     pub fn member_of(&self, keys: &'static [&'static str]) -> Option<&'static str> {
         let members = self.object()?;
         keys.iter().copied().find(|key| members.value(key).is_some_and(|value| value != "null"))
+    }
+
+    /// Returns whether, somewhere within a top-level member, there is a member with this key whose text contains this
+    /// part: a string, or a list with one. A search for the key's bytes comes first, and nearly always ends it.
+    #[must_use]
+    pub fn has_nested(&self, within: &str, key: &str, part: &str) -> bool {
+        let Some(value) = self.object().and_then(|object| object.last_bytes(within)) else { return false };
+        let mut wanted = [part, key].into_iter().filter(|text| !text.is_empty());
+        wanted.all(|text| memchr::memmem::find(value, text.as_bytes()).is_some())
+            && serde_json::from_slice(value).is_ok_and(|value| nested::has(&value, key, part))
     }
 
     /// Returns the members of a JSON object.

@@ -1,5 +1,6 @@
 //! The way of one request: an exchange per stream, the attempts made for it, and every reply of our own.
 
+pub mod breaks;
 pub mod capacity;
 pub mod exchange;
 pub mod record;

@@ -18,6 +18,7 @@ use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::admin::{self, Access, AdminService, Watched};
+use crate::envoy::access_log::AccessLog;
 use crate::envoy::ext_proc::{EnvoyService, Processor};
 use crate::gateway::Gateway;
 use crate::policy_file::PolicyStatus;
@@ -67,7 +68,8 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<Processor>().await;
     let processor = Processor::new(Arc::clone(&gateway));
-    let ext_proc = EnvoyService::new(processor, GrpcRoutes::new(health_service.clone()));
+    let others = GrpcRoutes::new(health_service.clone()).add_service(AccessLog::server(Arc::clone(&gateway)));
+    let ext_proc = EnvoyService::new(processor, others);
     let (stopping, stopped) = watch::channel(false);
     let watched = Watched { gateway: Arc::clone(&gateway), policy: Arc::clone(&policy), stopping: stopped.clone() };
     let service = AdminService::new(gateway, policy);

@@ -12,7 +12,7 @@ mod traces;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::model_name::ModelName;
 use crate::routing::decision::{Decision, NO_ANSWER, bounded};
@@ -87,6 +87,12 @@ impl Telemetry {
     /// Records that Envoy was asked for another attempt, whose target is chosen already.
     pub fn failed_over(&self, from: &Decision, model: &ModelName, endpoint: &Arc<str>, reason: &'static str) {
         self.metrics.failed_over(from, model, endpoint, reason);
+    }
+
+    /// Records that a response broke off after it had begun.
+    pub fn broke(&self, model: &ModelName, endpoint: &Arc<str>) {
+        warn!(model = model.as_str(), endpoint = &**endpoint, "response broken off");
+        self.metrics.broke(model, endpoint);
     }
 
     /// Records that the router refused a request.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::Method;
+use model_router::body::coding::Coding;
 use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
 use model_router::gateway::exchange::{Action, BodyMode, Event, Exchange, Incoming, ResponseHead};
@@ -98,10 +99,12 @@ pub(crate) fn exchange(gateway: &Arc<Gateway>, body: &Bytes) -> Action {
         status: 200,
         quota: Quota::default(),
         origin: Origin::Provider,
+        at: SystemTime::UNIX_EPOCH,
         unwanted: Vec::new(),
         end_of_stream: false,
         error_type: None,
         kind: None,
+        coding: Coding::Identity,
     };
     exchange.on(Event::ResponseHeaders(answer), now + Duration::from_millis(1));
     sent

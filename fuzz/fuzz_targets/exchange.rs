@@ -10,13 +10,15 @@ use http::Method;
 use libfuzzer_sys::fuzz_target;
 use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
-use model_router::policy_file;
-use model_router::gateway::exchange::{Action, ResponseHead, BodyMode, Event, Exchange, Incoming, Mutation, Next, Phase, private};
-use model_router::routing::registry::Registry;
-use model_router::routing::outcome::inspection::BodyFormat;
-use model_router::routing::outcome::Origin;
-use model_router::routing::outcome::quota::Quota;
+use model_router::gateway::exchange::{
+    Action, BodyMode, Event, Exchange, Incoming, Mutation, Next, Phase, ResponseHead, private,
+};
 use model_router::gateway::router::{RequestHead, Router};
+use model_router::policy_file;
+use model_router::routing::outcome::Origin;
+use model_router::routing::outcome::inspection::BodyFormat;
+use model_router::routing::outcome::quota::Quota;
+use model_router::routing::registry::Registry;
 
 const POLICY: &[u8] = b"
 unmatched: continue
@@ -132,8 +134,10 @@ impl World {
         let mut exchange = Exchange::new(Arc::clone(&self.gateway));
         let (path, body_mode) = (PATHS[0].into(), BodyMode::Buffered);
         let head = RequestHead { method: Method::POST, path, ..RequestHead::default() };
-        exchange.on(Event::RequestHeaders(Incoming { head, unwanted: vec![], end_of_stream: false, body_mode }), self.now);
-        let (answer, _) = exchange.on(Event::RequestBody { bytes: Bytes::from_static(b"{}"), end_of_stream: true }, self.now);
+        exchange
+            .on(Event::RequestHeaders(Incoming { head, unwanted: vec![], end_of_stream: false, body_mode }), self.now);
+        let (answer, _) =
+            exchange.on(Event::RequestBody { bytes: Bytes::from_static(b"{}"), end_of_stream: true }, self.now);
         assert!(mutation(&answer).is_some_and(|mutation| cluster(mutation).is_some()), "{answer:?}");
     }
 }
@@ -165,7 +169,15 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
             let status = STATUSES[pick % STATUSES.len()];
             let kind = [None, Some(BodyFormat::Json), Some(BodyFormat::Events)][pick % 3];
             let (unwanted, end_of_stream) = (vec!["set-cookie"], pick % 11 == 10);
-            Event::ResponseHeaders(ResponseHead { status, quota, origin, unwanted, end_of_stream, error_type: None, kind })
+            Event::ResponseHeaders(ResponseHead {
+                status,
+                quota,
+                origin,
+                unwanted,
+                end_of_stream,
+                error_type: None,
+                kind,
+            })
         }
         8 => Event::Other(Phase::RequestTrailers),
         9 if pick % 4 > 0 => {
@@ -183,7 +195,9 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
 /// What a message was, kept for its answer.
 #[derive(Debug)]
 enum Asked {
-    RequestHeaders { names_a_cluster: bool },
+    RequestHeaders {
+        names_a_cluster: bool,
+    },
     RequestBody(Bytes),
     ResponseHeaders,
     ResponseBody,

@@ -75,6 +75,10 @@ fn target(target: Target) -> Value {
         "served": target.served,
         "failed": target.failed,
         "used_by": target.used_by,
+        "last_failure": target.last_failure.as_ref().map(|failure| json!({
+            "at": instant(failure.at), "status": failure.status, "code": failure.code,
+        })),
+        "suspended_operations": target.suspended_operations.iter().map(|it| &*it.operation).collect::<Vec<_>>(),
     })
 }
 

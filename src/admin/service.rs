@@ -11,10 +11,10 @@ use tracing::subscriber::NoSubscriber;
 
 use super::proto::admin_server::{Admin, AdminServer};
 use super::proto::{
-    self, Classifier, ExplainRequest, ExplainResponse, GetOutlineRequest, GetOutlineResponse, GetStatusRequest,
-    GetStatusResponse, ListClassifiersRequest, ListClassifiersResponse, ListDecisionsRequest, ListDecisionsResponse,
-    ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, ResumeRequest, ResumeResponse, State,
-    SuspendRequest, SuspendResponse, Target,
+    self, Classifier, ExplainRequest, ExplainResponse, Failure, GetOutlineRequest, GetOutlineResponse,
+    GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListClassifiersResponse, ListDecisionsRequest,
+    ListDecisionsResponse, ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, ResumeRequest,
+    ResumeResponse, State, SuspendRequest, SuspendResponse, SuspendedOperation, Target,
 };
 use crate::classifier::ClassifierState;
 use crate::dry_run::explain::{RawRequest, explain, rehearsal};
@@ -226,6 +226,19 @@ fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
         served: counts.served,
         failed: counts.failed,
         used_by,
+        last_failure: state.last_cause().map(|cause| Failure {
+            at: Some(cause.at.into()),
+            status: cause.status.into(),
+            code: cause.code.into(),
+        }),
+        suspended_operations: state
+            .suspended_operations(now)
+            .into_iter()
+            .map(|(operation, availability)| SuspendedOperation {
+                operation: operation.to_string(),
+                remaining: to_state(availability, now).1,
+            })
+            .collect(),
     }
 }
 

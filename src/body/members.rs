@@ -56,6 +56,12 @@ impl<'a> Members<'a> {
         self.text_of(self.all.iter().rfind(|member| member.key == key)?)
     }
 
+    /// The same as bytes, which costs no look at them.
+    pub(super) fn last_bytes(&self, key: &str) -> Option<&'a [u8]> {
+        let member = self.all.iter().rfind(|member| member.key == key)?;
+        Some(&self.text[member.value_range.clone()])
+    }
+
     fn text_of(&self, member: &Member<'_>) -> Option<&'a str> {
         std::str::from_utf8(&self.text[member.value_range.clone()]).ok()
     }

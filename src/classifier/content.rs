@@ -1,5 +1,6 @@
 //! Content: the words of a request by which it is classified, found in its body by a JSONPath.
 
+mod last_user;
 mod path;
 mod query;
 mod text;
@@ -18,6 +19,8 @@ pub struct ContentPath {
 
 #[derive(Debug)]
 enum Way {
+    /// What the user said last, in every dialect.
+    LastUser,
     /// The paths of APIs of OpenAI's shape: the first one that leads to some text counts.
     Usual(Vec<Vec<Step>>),
     /// Names and indices only: walked without building a document.
@@ -26,16 +29,17 @@ enum Way {
     Query(Query),
 }
 
-/// The last message of a chat.
+/// What the default is called where a path is shown.
+const LAST_USER: &str = "the last message of the user";
+/// The last message of a chat, whoever said it.
 const USUAL: &str = "$.messages[-1].content";
 /// Chat completions, the Responses API (text, or a list of items), completions, Gemini.
 const USUAL_PATHS: [&str; 4] = [USUAL, "$.input", "$.prompt", "$.contents[-1].parts"];
 
 impl Default for ContentPath {
-    /// `$.messages[-1].content`, and where other operations of OpenAI's API have theirs.
+    /// The text of the last message of the user.
     fn default() -> Self {
-        let paths = USUAL_PATHS.into_iter().filter_map(|path| path::parse(path).ok().flatten());
-        Self { source: USUAL.to_owned(), way: Way::Usual(paths.collect()) }
+        Self { source: LAST_USER.to_owned(), way: Way::LastUser }
     }
 }
 
@@ -46,7 +50,8 @@ impl ContentPath {
     /// The mistake, or the part that is not supported.
     pub fn parse(source: &str) -> Result<Self, String> {
         if source == USUAL {
-            return Ok(Self::default());
+            let paths = USUAL_PATHS.into_iter().filter_map(|path| path::parse(path).ok().flatten());
+            return Ok(Self { source: USUAL.to_owned(), way: Way::Usual(paths.collect()) });
         }
         let way = match path::parse(source)? {
             Some(steps) => Way::Plain(steps),
@@ -66,6 +71,7 @@ impl ContentPath {
     #[must_use]
     pub fn find(&self, body: &BodyFacts<'_>) -> Option<String> {
         let found = match &self.way {
+            Way::LastUser => last_user::find(body),
             Way::Usual(paths) => paths.iter().find_map(|steps| plain(body, steps)),
             Way::Plain(steps) => plain(body, steps),
             Way::Query(query) => query.select(body.text()?.as_bytes()),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::admin::{self, Output};
 use super::channel::Address;
 use super::{fail, runtime};
-use crate::admin::proto::{ListTargetsRequest, State, Target};
+use crate::admin::proto::{Failure, ListTargetsRequest, State, Target};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -45,8 +45,18 @@ pub(super) async fn ask(router: &Address) -> Result<Vec<Target>, String> {
 }
 
 pub(super) fn table(targets: &[Target]) -> Table {
-    let mut table =
-        admin::table(["model", "endpoint", "state", "for", "until", "dispatched", "served", "failed", "used by"]);
+    let mut table = admin::table([
+        "model",
+        "endpoint",
+        "state",
+        "for",
+        "until",
+        "dispatched",
+        "served",
+        "failed",
+        "last failure",
+        "used by",
+    ]);
     for target in targets {
         table.add_row([
             target.model.clone(),
@@ -57,6 +67,7 @@ pub(super) fn table(targets: &[Target]) -> Table {
             target.dispatched.to_string(),
             target.served.to_string(),
             target.failed.to_string(),
+            last_failure(target),
             target.used_by.join(", "),
         ]);
     }
@@ -74,7 +85,32 @@ pub(super) fn to_json(target: &Target) -> Value {
         "served": target.served,
         "failed": target.failed,
         "used_by": target.used_by,
+        "last_failure": target.last_failure.as_ref().map(|failure| json!({
+            "at": instant(failure),
+            "status": failure.status,
+            "code": failure.code,
+        })),
+        "suspended_operations": target.suspended_operations.iter().map(|it| json!({
+            "operation": it.operation,
+            "remaining_ms": remaining_ms(it.remaining),
+        })).collect::<Value>(),
     })
+}
+
+/// Returns the status, code and time of the last failure, and the operations that are suspended by themselves.
+fn last_failure(target: &Target) -> String {
+    let failure = target.last_failure.as_ref().map(|failure| {
+        let status = if failure.status == 0 { String::new() } else { format!("{} ", failure.status) };
+        format!("{status}{} {}", failure.code, instant(failure).unwrap_or_default())
+    });
+    let lacking =
+        target.suspended_operations.iter().map(|it| format!("without {}: {}", it.operation, remaining(it.remaining)));
+    failure.into_iter().chain(lacking).collect::<Vec<_>>().join("\n")
+}
+
+fn instant(failure: &Failure) -> Option<String> {
+    let at = SystemTime::try_from(failure.at?).ok()?;
+    Some(humantime::format_rfc3339_seconds(at).to_string())
 }
 
 pub(super) fn remaining(remaining: Option<prost_types::Duration>) -> String {

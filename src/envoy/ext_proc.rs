@@ -23,6 +23,7 @@ use tonic::{Code, Status, Streaming};
 use crate::classifier::Classification;
 use crate::gateway::capacity::Held;
 use crate::gateway::exchange::{Event, Exchange, Next};
+pub(super) use message::METADATA_NAMESPACE;
 pub use service::{EnvoyService, Processor};
 use wire::ProcessingRequest;
 

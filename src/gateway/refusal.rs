@@ -42,8 +42,13 @@ pub enum Refusal {
     TooLarge(usize),
     /// The body can't be used.
     Body(BodyError),
-    /// Every target is suspended; the first comes back after this time.
-    AllSuspended(Duration),
+    /// Every target is suspended.
+    AllSuspended {
+        /// The time until the first comes back.
+        remaining: Duration,
+        /// Why some of them are: `gpt-4o@east: 429 rate_limit_exceeded`.
+        causes: Vec<String>,
+    },
     /// The request exists only at the account that made what it refers to, and the policy names none.
     Stateful {
         /// The path, or the member of the body, that refers to it.
@@ -56,6 +61,8 @@ pub enum Refusal {
         /// The values that exist.
         served: Vec<String>,
     },
+    /// The client wants another protocol.
+    Upgrade,
     /// Envoy asks for more attempts than the policy allows.
     AttemptsUsedUp,
     /// The body did not arrive in time.
@@ -78,6 +85,13 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Creates the answer to a preflight of a browser, or another `OPTIONS`, that no filter of Envoy's answered: it grants
+    /// nothing to other origins, which is for Envoy's `cors` filter to do.
+    #[must_use]
+    pub fn options(methods: &str) -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: vec![("allow", methods.to_owned())], body: Vec::new() }
+    }
+
     /// Creates a JSON answer.
     #[must_use]
     pub fn json(status: StatusCode, body: &serde_json::Value) -> Self {
@@ -113,10 +127,14 @@ impl Refusal {
             }
         };
         let retry_after = match self {
-            Self::AllSuspended(remaining) => Some(*remaining),
+            Self::AllSuspended { remaining, .. } => Some(*remaining),
             Self::OverCapacity => Some(Duration::from_secs(1)),
             _ => None,
         };
+        if *self == Self::Upgrade {
+            // RFC 9110, 15.5.22: a 426 names the protocol to use.
+            reply.headers.push(("upgrade", "HTTP/1.1".to_owned()));
+        }
         if let Some(retry_after) = retry_after {
             reply.headers.push(("retry-after", seconds_rounded_up(retry_after).to_string()));
         }
@@ -141,9 +159,12 @@ impl Refusal {
             Self::ContentEncoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, REQUEST, "content_encoding", None),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large", None),
             Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body", None),
-            Self::AllSuspended(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "all_targets_suspended", None),
+            Self::AllSuspended { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "server_error", "all_targets_suspended", None)
+            }
             Self::Stateful { .. } => (StatusCode::BAD_REQUEST, REQUEST, "stateful_request", None),
             Self::UnknownModel { .. } => (StatusCode::NOT_FOUND, REQUEST, "model_not_found", Some("model")),
+            Self::Upgrade => (StatusCode::UPGRADE_REQUIRED, REQUEST, "websocket", None),
             Self::AttemptsUsedUp => (StatusCode::BAD_GATEWAY, "server_error", "attempts_used_up", None),
             Self::Late => (StatusCode::REQUEST_TIMEOUT, REQUEST, "request_timeout", None),
             Self::OverCapacity => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "over_capacity", None),
@@ -163,8 +184,9 @@ impl Refusal {
             Self::ContentEncoding(found) => format!("unsupported content encoding `{found}`; send the body unencoded"),
             Self::TooLarge(limit) => format!("the body is longer than {limit} bytes"),
             Self::Body(error) => error.to_string(),
-            Self::AllSuspended(remaining) => {
-                format!("every target is suspended; try again in {} s", seconds_rounded_up(*remaining))
+            Self::AllSuspended { remaining, causes } => {
+                let why = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join("; ")) };
+                format!("every target is suspended; try again in {} s{why}", seconds_rounded_up(*remaining))
             }
             Self::Stateful { what } => format!(
                 "`{what}` exists only at the account that made it, and requests here go to several; \
@@ -177,6 +199,7 @@ impl Refusal {
                     asked => format!("there is no model `{asked}`; there are {served}"),
                 }
             }
+            Self::Upgrade => "WebSockets and the Realtime API are not served here; use requests over HTTP".into(),
             Self::AttemptsUsedUp => "no provider gave a response that could be returned".into(),
             Self::Late => "the request's body did not come in time".into(),
             Self::OverCapacity => "too many requests at once; try again in a second".into(),
@@ -234,12 +257,13 @@ mod tests {
 
     #[test]
     fn a_refusal_has_the_shape_of_openais_errors() {
-        let reply = Refusal::AllSuspended(Duration::from_millis(2_001)).reply(Shape::OpenAi);
+        let causes = vec!["gpt-4o@east: 429 rate_limit_exceeded".to_owned()];
+        let reply = Refusal::AllSuspended { remaining: Duration::from_millis(2_001), causes }.reply(Shape::OpenAi);
         assert_eq!(reply.status, 503);
         assert_eq!(reply.headers[1], ("retry-after", "3".to_owned()));
         let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         let error = json!({
-            "message": "every target is suspended; try again in 3 s",
+            "message": "every target is suspended; try again in 3 s (gpt-4o@east: 429 rate_limit_exceeded)",
             "type": "server_error", "code": "all_targets_suspended", "param": null
         });
         assert_eq!(body, json!({ "error": error }));

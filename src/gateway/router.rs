@@ -6,6 +6,7 @@ mod path;
 mod request_attempts;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ use crate::routing::policy::intelligent::Classify;
 use crate::routing::policy::{AllSuspended, Policy};
 use crate::routing::provider::Shape;
 use crate::routing::snapshot::Snapshot;
+use crate::routing::suspension::Cause;
 pub use attempts::NextTarget;
 use attempts::{Attempts, NextAttempt};
 pub use request_attempts::{Attempt, BROKEN_OFF, CandidateState, RequestAttempts};
@@ -55,6 +57,8 @@ pub struct RequestHead {
     pub content_encoding: Option<String>,
     /// The declared length of the body in bytes.
     pub content_length: Option<usize>,
+    /// Whether the client wants another protocol, such as WebSocket.
+    pub wants_upgrade: bool,
     /// The environment header, which only Envoy sets.
     pub environment: Option<String>,
     /// The id that all attempts of one request share; absent where Envoy cannot be asked for another attempt.
@@ -157,6 +161,9 @@ impl Router {
     }
 
     fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
+        if head.wants_upgrade {
+            return Admission::Refuse(Refusal::Upgrade);
+        }
         match head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
             Some(NextAttempt::Attempt(attempt)) => return Admission::Further(attempt),
             Some(NextAttempt::UsedUp) => return Admission::Refuse(Refusal::AttemptsUsedUp),
@@ -187,6 +194,11 @@ impl Router {
                     return Admission::Reply(models::list(&apis, environment, shape));
                 }
                 head.shape = shape;
+                if head.method == Method::OPTIONS
+                    && let Some(methods) = methods_at(&apis, operation)
+                {
+                    return Admission::Reply(Reply::options(&methods));
+                }
                 match stateful(&snapshot, &apis, environment, operation) {
                     Some(route) => Admission::Pinned(route),
                     None => Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.into() }),
@@ -241,7 +253,11 @@ impl Router {
                 AllSuspended::LeastBad => request.least_bad(now),
                 AllSuspended::Refuse => Err(request),
             })
-            .map_err(|request| Refusal::AllSuspended(request.until_available(now)))
+            .map_err(|request| {
+                let is_open = request.route.policy().decision_headers;
+                let causes = if is_open { request.causes() } else { Vec::new() };
+                Refusal::AllSuspended { remaining: request.until_available(now), causes }
+            })
     }
 
     /// Records an attempt's response. Where the request should go on, its next attempt is chosen here and now, and
@@ -251,12 +267,12 @@ impl Router {
         &self,
         attempt: Attempt,
         outcome: &Outcome,
+        cause: Option<Cause>,
         stream_id: Option<&str>,
         now: Instant,
     ) -> Option<NextTarget> {
-        let request = attempt.settle(outcome, now);
-        let fails =
-            outcome.is_failure() || (*outcome == Outcome::TooLong && request.route.policy().next_on_context_length);
+        let request = attempt.settle(outcome, cause, now);
+        let fails = outcome.is_failure() || request.route.policy().next_on.covers(outcome);
         let stream_id = stream_id.filter(|_| fails)?;
         let place = self.attempts.reserve(now)?;
         Some(place.choose(stream_id.to_owned(), request.next_attempt(now)?, now))
@@ -287,6 +303,13 @@ fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environme
     let naming = concerned.iter().find(|(_, policy)| policy.stateful.is_some());
     let (api, policy) = naming.or(concerned.first())?;
     Some(Route::new(snapshot, api, environment, policy))
+}
+
+/// Returns the methods that a path takes, if some operation of these APIs has it.
+fn methods_at(apis: &[&Arc<Api>], path: &str) -> Option<String> {
+    let operations = apis.iter().flat_map(|api| &api.operations).filter(|operation| operation.path.matches(path));
+    let methods: BTreeSet<_> = operations.flat_map(|operation| &operation.methods).map(Method::as_str).collect();
+    (!methods.is_empty()).then(|| methods.into_iter().chain(["OPTIONS"]).collect::<Vec<_>>().join(", "))
 }
 
 /// Returns sandbox if either signal says so: a test request must never reach production because the second signal is
@@ -332,6 +355,12 @@ impl Route {
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.api.operations.get(self.operation?)
+    }
+
+    /// Returns the name of the operation, under which its failures are kept apart from those of others.
+    #[must_use]
+    pub fn operation_name(&self) -> &str {
+        self.operation().map_or("", |operation| operation.path.as_str())
     }
 
     /// Returns the version of the policy that the request uses.

@@ -1,11 +1,13 @@
 //! Outcomes: what a response says about its target. One function decides.
 
+pub mod error;
 pub mod inspection;
 pub mod quota;
+mod wait;
 
 use std::time::Duration;
 
-use crate::routing::outcome::inspection::ErrorFacts;
+use crate::routing::outcome::error::ErrorFacts;
 use crate::routing::outcome::quota::Quota;
 use crate::routing::provider::{Fault, ProviderType};
 
@@ -43,6 +45,12 @@ pub enum Outcome {
     RequestFault,
     /// The request is too long for the model: its own fault, though another model may take it.
     TooLong,
+    /// A content filter refused the prompt or the response: the request's own fault, though another vendor may take it.
+    Filtered,
+    /// The vendor does not serve the region that the request comes from.
+    RegionRefused,
+    /// The target does not have the operation, which says nothing of its other operations.
+    Unsupported,
     /// The credential is refused or its account is empty: concerns every model of the endpoint.
     EndpointFault {
         /// The wait that the response asks for, if it does.
@@ -77,24 +85,52 @@ impl Outcome {
                 None => Self::Served,
             },
             (300..=399, _) => Self::Redirected,
-            (400 | 405 | 406 | 411 | 413 | 414 | 415 | 422 | 431, _) => Self::RequestFault,
+            (400 | 406 | 411 | 413 | 414 | 415 | 422 | 431, _) => Self::RequestFault,
             (401 | 402, Origin::Provider) => Self::EndpointFault { asked },
+            (404 | 405 | 501, Origin::Provider) => Self::Unsupported,
             (429, _) => Self::RateLimited { asked },
             _ => Self::Failed { asked },
         }
     }
 
-    /// Refines the outcome by the response's body: known codes say more than a status.
+    /// Refines the outcome of an error by what its body states: a known code or message says more than a status.
     #[must_use]
     pub fn refined(self, facts: &ErrorFacts, provider: &ProviderType) -> Self {
-        let fault = facts.codes.iter().find_map(|code| provider.fault(code));
-        match (fault, self) {
-            (Some(Fault::Endpoint), _) => Self::EndpointFault { asked: None },
-            (Some(Fault::Target), _) => Self::Absent,
-            (Some(Fault::Length), _) => Self::TooLong,
-            (_, Self::RateLimited { .. }) if facts.too_large => Self::TooLong,
-            (_, Self::RateLimited { asked }) => Self::RateLimited { asked: asked.or(facts.wait) },
-            (_, outcome) => outcome,
+        let asked = self.asked_as_stated().or(facts.wait);
+        match (provider.responses.fault(facts), self) {
+            // A rate limit's reset says nothing of an account.
+            (Some(Fault::Endpoint), _) => Self::EndpointFault { asked: facts.wait },
+            (Some(fault), _) => Self::of_fault(fault, asked),
+            (None, Self::RateLimited { .. }) => Self::RateLimited { asked },
+            (None, outcome) => outcome,
+        }
+    }
+
+    /// Returns the outcome of an error under a success's status, which therefore has no status of its own.
+    #[must_use]
+    pub fn of_hidden_error(facts: &ErrorFacts, provider: &ProviderType) -> Self {
+        let responses = provider.responses;
+        if let Some(fault) = responses.fault(facts).or_else(|| responses.fault_without_status(facts)) {
+            return Self::of_fault(fault, facts.wait);
+        }
+        match facts.status().map(|status| Self::of(status, Quota::default(), Origin::Provider)) {
+            Some(Self::RateLimited { .. }) => Self::RateLimited { asked: facts.wait },
+            Some(outcome) => outcome,
+            None => Self::Failed { asked: facts.wait },
+        }
+    }
+
+    fn of_fault(fault: Fault, asked: Option<Duration>) -> Self {
+        match fault {
+            Fault::Endpoint => Self::EndpointFault { asked },
+            Fault::Target => Self::Absent,
+            Fault::Quota => Self::RateLimited { asked },
+            Fault::Overloaded => Self::Failed { asked },
+            Fault::Operation => Self::Unsupported,
+            Fault::Length => Self::TooLong,
+            Fault::Filter => Self::Filtered,
+            Fault::Region => Self::RegionRefused,
+            Fault::Request => Self::RequestFault,
         }
     }
 
@@ -119,20 +155,29 @@ impl Outcome {
     /// Returns whether the next candidate should be tried.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Served | Self::ServedLast { .. } | Self::Redirected | Self::RequestFault | Self::TooLong)
+        !self.is_served() && !self.is_neutral()
+    }
+
+    /// Returns whether it says nothing about the target, and the response is returned unless the policy says otherwise.
+    #[must_use]
+    pub fn is_neutral(&self) -> bool {
+        matches!(self, Self::Redirected | Self::RequestFault | Self::TooLong | Self::Filtered | Self::RegionRefused)
     }
 
     /// Returns how long the response asks to wait, within bounds.
     #[must_use]
     pub fn asked(&self) -> Option<Duration> {
-        let asked = match self {
+        self.asked_as_stated().map(|asked| asked.clamp(ASKED_FLOOR, ASKED_CAP))
+    }
+
+    fn asked_as_stated(&self) -> Option<Duration> {
+        match self {
             Self::ServedLast { reset: asked }
             | Self::EndpointFault { asked }
             | Self::RateLimited { asked }
             | Self::Failed { asked } => *asked,
-            Self::Served | Self::Redirected | Self::RequestFault | Self::TooLong | Self::Absent | Self::Unsent => None,
-        };
-        asked.map(|asked| asked.clamp(ASKED_FLOOR, ASKED_CAP))
+            _ => None,
+        }
     }
 
     /// Returns a stable label for logs and metrics.
@@ -144,6 +189,9 @@ impl Outcome {
             Self::Redirected => "redirected",
             Self::RequestFault => "request_fault",
             Self::TooLong => "too_long",
+            Self::Filtered => "content_filter",
+            Self::RegionRefused => "region",
+            Self::Unsupported => "unsupported",
             Self::EndpointFault { .. } => "endpoint_fault",
             Self::RateLimited { .. } => "rate_limited",
             Self::Absent => "absent",
@@ -162,10 +210,11 @@ mod tests {
         for (statuses, outcome) in [
             (&[200_u16, 204][..], Outcome::Served),
             (&[301, 304], Outcome::Redirected),
-            (&[400, 405, 406, 411, 413, 414, 415, 422, 431], Outcome::RequestFault),
+            (&[400, 406, 411, 413, 414, 415, 422, 431], Outcome::RequestFault),
+            (&[404, 405, 501], Outcome::Unsupported),
             (&[401, 402], Outcome::EndpointFault { asked: None }),
             (&[429], Outcome::RateLimited { asked: None }),
-            (&[403, 404, 408, 409, 410, 425, 500, 502, 503, 504, 529], Outcome::Failed { asked: None }),
+            (&[403, 408, 409, 410, 425, 500, 502, 503, 504, 529], Outcome::Failed { asked: None }),
         ] {
             for &status in statuses {
                 assert_eq!(Outcome::of(status, Quota::default(), Origin::Provider), outcome, "{status}");
@@ -197,18 +246,37 @@ mod tests {
     fn known_codes_say_more_than_a_status() {
         let openai = ProviderType::named("openai").expect("a type");
         let limited = Outcome::RateLimited { asked: None };
-        for (status, code, too_large, expected) in [
-            (429, "insufficient_quota", false, Outcome::EndpointFault { asked: None }),
-            (429, "rate_limit_exceeded", false, limited),
-            (429, "rate_limit_exceeded", true, Outcome::TooLong),
-            (404, "model_not_found", false, Outcome::Absent),
-            (400, "context_length_exceeded", false, Outcome::TooLong),
-            (400, "invalid_type", true, Outcome::RequestFault),
-            (503, "", false, Outcome::Failed { asked: None }),
+        for (status, code, message, expected) in [
+            (429, "insufficient_quota", "", Outcome::EndpointFault { asked: None }),
+            (429, "rate_limit_exceeded", "", limited),
+            (429, "rate_limit_exceeded", "request too large for gpt-4o", Outcome::TooLong),
+            (404, "model_not_found", "", Outcome::Absent),
+            (400, "context_length_exceeded", "", Outcome::TooLong),
+            (400, "invalid_type", "", Outcome::RequestFault),
+            (400, "content_policy_violation", "", Outcome::Filtered),
+            (403, "unsupported_country_region_territory", "", Outcome::RegionRefused),
+            (503, "", "", Outcome::Failed { asked: None }),
         ] {
-            let facts = ErrorFacts { codes: vec![code.to_owned()], too_large, wait: None };
+            let facts = ErrorFacts { message: message.to_owned(), ..ErrorFacts::of_code(code) };
             let outcome = Outcome::of(status, Quota::default(), Origin::Provider).refined(&facts, openai);
             assert_eq!(outcome, expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn an_error_under_a_200_is_judged_by_its_own_code() {
+        let openai = ProviderType::named("openai").expect("a type");
+        for (code, expected) in [
+            ("server_error", Outcome::Failed { asked: None }),
+            ("rate_limit_exceeded", Outcome::RateLimited { asked: None }),
+            ("invalid_prompt", Outcome::RequestFault),
+            ("402", Outcome::EndpointFault { asked: None }),
+            ("429", Outcome::RateLimited { asked: None }),
+            ("502", Outcome::Failed { asked: None }),
+            ("400", Outcome::RequestFault),
+            ("never heard of", Outcome::Failed { asked: None }),
+        ] {
+            assert_eq!(Outcome::of_hidden_error(&ErrorFacts::of_code(code), openai), expected, "{code}");
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::body::BodyEdits;
 use crate::model_name::ModelName;
 use crate::routing::endpoint::Endpoint;
+use crate::routing::outcome::Outcome;
 use crate::routing::suspension::{SuspensionRules, TargetState};
 use budget::RetryBudget;
 use failover::Failover;
@@ -94,8 +95,8 @@ pub struct Policy {
     /// Whether the start of a successful response is inspected, up to its first event: some errors are returned with
     /// status 200.
     pub inspect_first_event: bool,
-    /// Whether a request that is too long for one model is tried at the next candidate.
-    pub next_on_context_length: bool,
+    /// Which of the request's own faults are tried at the next candidate.
+    pub next_on: NextOn,
     /// Whether response headers report which target served the request, and at which attempt.
     pub decision_headers: bool,
     /// The endpoint for requests that refer to state at one account; `None` refuses them.
@@ -119,6 +120,30 @@ pub enum AllSuspended {
     Refuse,
     /// The candidate whose suspension ends first is tried anyway.
     LeastBad,
+}
+
+/// The request's own faults that are tried at the next candidate: another model may take it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextOn {
+    /// It is too long for the model.
+    pub context_length: bool,
+    /// A content filter refused it.
+    pub content_filter: bool,
+    /// The vendor does not serve its region.
+    pub region: bool,
+}
+
+impl NextOn {
+    /// Returns whether a response with this outcome is such a fault.
+    #[must_use]
+    pub fn covers(self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::TooLong => self.context_length,
+            Outcome::Filtered => self.content_filter,
+            Outcome::RegionRefused => self.region,
+            _ => false,
+        }
+    }
 }
 
 /// The candidates for one request.

@@ -1,11 +1,13 @@
 //! Provider types: what the router knows of each vendor's API, as data in one table.
 
+mod responses;
 mod shape;
 mod table;
 
 use http::Method;
 
 use crate::routing::operation::{ModelPlace, Operation, PathPattern, RequestForm};
+pub use responses::{Fault, Responses};
 pub use shape::Shape;
 
 /// A vendor's API as the router needs to know it. Adding a vendor is adding a row to [`ProviderType::ALL`].
@@ -33,8 +35,10 @@ pub struct ProviderType {
     stateful: &'static [StatefulPath],
     /// Top-level members of a body that refer to such things.
     pub stateful_members: &'static [&'static str],
-    /// Error codes and types that say whose fault it was.
-    faults: &'static [(&'static str, Fault)],
+    /// Members anywhere within a top-level one that refer to such things.
+    pub nested_state: &'static [NestedState],
+    /// What its responses mean.
+    pub responses: &'static Responses,
     /// The vendor's own base URL for OpenAI's API, for pools with others.
     pub openai_url: Option<&'static str>,
 }
@@ -57,6 +61,17 @@ impl StatefulPath {
     }
 }
 
+/// A reference, somewhere in a body, to something that exists only at the account that made it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NestedState {
+    /// The top-level member.
+    pub within: &'static str,
+    /// The member below it that holds a text which is not empty.
+    pub key: &'static str,
+    /// A part of the text, where only some values are such references; empty for any.
+    pub part: &'static str,
+}
+
 /// An operation in the table: its model is in the path if that has `{model}`, else in the body.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
@@ -72,17 +87,6 @@ pub enum DefaultAuth {
     Bearer,
     /// This header, which holds nothing else.
     Header(&'static str),
-}
-
-/// Whose fault an error code says it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The endpoint's: its credential or its account.
-    Endpoint,
-    /// The target's: there is no such model for this account.
-    Target,
-    /// The request's: too long for the model.
-    Length,
 }
 
 /// The path of the list of models, to which the router replies itself.
@@ -121,12 +125,6 @@ impl ProviderType {
         let root = self.root_of(url_path);
         let below = |row: &'static Row| Some((row, row.path.strip_prefix(root).filter(|path| path.starts_with('/'))?));
         self.operations.iter().filter_map(below).map(|(row, path)| row.operation(path)).collect()
-    }
-
-    /// Whose fault an error of this code was, if that is known.
-    #[must_use]
-    pub fn fault(&self, code: &str) -> Option<Fault> {
-        self.faults.iter().find(|(known, _)| *known == code).map(|&(_, fault)| fault)
     }
 
     /// Returns the type of that name.

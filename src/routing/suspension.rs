@@ -7,10 +7,19 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+mod breaks;
+mod cause;
+mod dispatch;
+mod operations;
+
 pub use crate::gate::Availability;
 use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
 use crate::model_name::ModelName;
-use crate::routing::outcome::Outcome;
+use breaks::Breaks;
+pub use cause::Cause;
+use cause::LastCause;
+pub use dispatch::{Dispatch, PendingFailure};
+use operations::{OperationPass, Operations};
 
 /// The state of an endpoint: whether it accepts its credential.
 #[derive(Debug)]
@@ -18,6 +27,7 @@ pub struct EndpointState {
     /// The endpoint's name in the policy file.
     pub name: Arc<str>,
     gate: Gate,
+    cause: LastCause,
 }
 
 /// The state of a target, kept while any snapshot names it.
@@ -28,6 +38,9 @@ pub struct TargetState {
     /// The endpoint's state: a target of a suspended endpoint is suspended.
     pub endpoint: Arc<EndpointState>,
     gate: Gate,
+    operations: Operations,
+    breaks: Breaks,
+    cause: LastCause,
     counters: Counters,
 }
 
@@ -55,7 +68,15 @@ pub struct Counts {
 impl TargetState {
     /// Creates a target without any history.
     pub(crate) fn new(model: ModelName, endpoint: Arc<EndpointState>) -> Self {
-        Self { model, endpoint, gate: Gate::default(), counters: Counters::default() }
+        Self {
+            model,
+            endpoint,
+            gate: Gate::default(),
+            operations: Operations::default(),
+            breaks: Breaks::default(),
+            cause: LastCause::default(),
+            counters: Counters::default(),
+        }
     }
 
     /// Returns an independent copy with the current suspension state, for dry runs.
@@ -65,6 +86,7 @@ impl TargetState {
         endpoint.gate.assume(self.endpoint.gate.availability(now), now);
         let copy = Self::new(self.model.clone(), Arc::new(endpoint));
         copy.gate.assume(self.gate.availability(now), now);
+        copy.operations.assume(&self.operations, now);
         copy
     }
 
@@ -74,22 +96,36 @@ impl TargetState {
         self.endpoint.gate.availability(now).or_worse(self.gate.availability(now))
     }
 
-    /// Takes the target for one attempt, or says why it is not available. `lease` bounds how long a probe keeps others
-    /// out.
+    /// Returns the same for one operation, which may be suspended by itself.
+    #[must_use]
+    pub fn availability_for(&self, operation: &str, now: Instant) -> Availability {
+        let target = self.availability(now);
+        self.operations.availability(operation, now).map_or(target, |own| target.or_worse(own))
+    }
+
+    /// Takes the target for one attempt of an operation, or says why it is not available. `lease` bounds how long a
+    /// probe keeps others out.
     ///
     /// # Errors
     /// The availability that keeps the target from being taken.
-    pub fn take(self: &Arc<Self>, now: Instant, lease: Duration) -> Result<Dispatch, Availability> {
+    pub fn take(self: &Arc<Self>, operation: &str, now: Instant, lease: Duration) -> Result<Dispatch, Availability> {
         // Before a probe of the endpoint is begun that this target could not make.
-        let availability = self.availability(now);
+        let availability = self.availability_for(operation, now);
         if !availability.is_available() {
             return Err(availability);
         }
         let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
-        match self.gate.enter(now, lease) {
-            Ok(pass) => {
+        let passes = self.gate.enter(now, lease).and_then(|pass| match self.operations.enter(operation, now, lease) {
+            Ok(operation_pass) => Ok((pass, operation_pass)),
+            Err(availability) => {
+                self.gate.release(pass);
+                Err(availability)
+            }
+        });
+        match passes {
+            Ok((pass, operation_pass)) => {
                 self.counters.dispatched.fetch_add(1, Ordering::Relaxed);
-                Ok(Dispatch { target: Arc::clone(self), pass, endpoint_pass })
+                Ok(Dispatch { target: Arc::clone(self), pass, endpoint_pass, operation_pass })
             }
             Err(availability) => {
                 self.endpoint.gate.release(endpoint_pass);
@@ -99,10 +135,29 @@ impl TargetState {
     }
 
     /// Takes the target although it is suspended, for a request that has nowhere else to go.
-    pub fn take_suspended(self: &Arc<Self>, now: Instant, lease: Duration) -> Dispatch {
+    pub fn take_suspended(self: &Arc<Self>, operation: &str, now: Instant, lease: Duration) -> Dispatch {
         self.counters.dispatched.fetch_add(1, Ordering::Relaxed);
-        let endpoint_pass = self.endpoint.gate.enter_closed(now, lease);
-        Dispatch { target: Arc::clone(self), pass: self.gate.enter_closed(now, lease), endpoint_pass }
+        Dispatch {
+            target: Arc::clone(self),
+            pass: self.gate.enter_closed(now, lease),
+            endpoint_pass: self.endpoint.gate.enter_closed(now, lease),
+            operation_pass: self.operations.enter_closed(operation, now, lease),
+        }
+    }
+
+    /// Returns the operations that are suspended while the target's others are not, each with its availability.
+    #[must_use]
+    pub fn suspended_operations(&self, now: Instant) -> Vec<(Arc<str>, Availability)> {
+        self.operations.suspended(now)
+    }
+
+    /// Returns the last failure of the target or of its endpoint, the later of the two.
+    #[must_use]
+    pub fn last_cause(&self) -> Option<Cause> {
+        match (self.cause.get(), self.endpoint.cause.get()) {
+            (Some(own), Some(endpoint)) => Some(if endpoint.at > own.at { endpoint } else { own }),
+            (own, endpoint) => own.or(endpoint),
+        }
     }
 
     /// Suspends the target by hand for a duration, after which it is probed as after any suspension.
@@ -114,6 +169,7 @@ impl TargetState {
 
     /// Ends its suspension, by hand.
     pub fn resume(&self) {
+        self.operations.open();
         if self.gate.open() {
             info!(model = self.model.as_str(), endpoint = &*self.endpoint.name, "target resumed by hand");
         }
@@ -133,7 +189,31 @@ impl TargetState {
         }
     }
 
-    /// Suspends a target whose quota is used up. A suspension in progress is unchanged.
+    fn operation_served(&self, pass: &OperationPass) {
+        if pass.served() {
+            let (model, endpoint) = (self.model.as_str(), &*self.endpoint.name);
+            info!(model, endpoint, operation = pass.operation(), "operation restored");
+        }
+    }
+
+    fn operation_failed(&self, pass: &OperationPass, trigger: Trigger, length: SuspensionLength, now: Instant) {
+        if let Some(suspended) = pass.failed(trigger, length, now) {
+            let (model, endpoint, suspended_ms) = (self.model.as_str(), &*self.endpoint.name, millis(suspended));
+            warn!(model, endpoint, operation = pass.operation(), suspended_ms, "operation suspended");
+        }
+    }
+
+    /// Records that a response broke off after it had begun, which its headers could not tell.
+    pub fn broke(&self, cause: Cause, rules: &SuspensionRules, now: Instant) {
+        self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        self.cause.set(cause);
+        let is_failing = self.breaks.add(self.counters.dispatched.load(Ordering::Relaxed), rules.suspend_after);
+        if is_failing && !rules.suspend.is_zero() {
+            self.exhausted(SuspensionLength::Growing(rules.suspend), now);
+        }
+    }
+
+    /// Suspends a target whose quota is used up, or whose responses break off. A suspension in progress is unchanged.
     fn exhausted(&self, length: SuspensionLength, now: Instant) {
         if let Ok(pass) = self.gate.enter(now, Duration::ZERO) {
             self.failed(pass, Trigger::AtOnce, length, now);
@@ -155,7 +235,7 @@ impl TargetState {
 impl EndpointState {
     /// Creates an endpoint without any history.
     pub(crate) fn new(name: Arc<str>) -> Self {
-        Self { name, gate: Gate::default() }
+        Self { name, gate: Gate::default(), cause: LastCause::default() }
     }
 
     /// Suspends the endpoint by hand for a duration.
@@ -205,94 +285,6 @@ pub struct SuspensionRules {
     pub quota_suspend: Option<Duration>,
     /// The number of failures in a row, of different requests, that suspend a target.
     pub suspend_after: NonZeroU32,
-}
-
-/// One attempt under way at a target. Settle it with the outcome; a dispatch that is dropped unsettled (the client
-/// left, the stream died) frees the probe that it may have held and says nothing of the target.
-#[derive(Debug)]
-pub struct Dispatch {
-    target: Arc<TargetState>,
-    pass: Pass,
-    endpoint_pass: Pass,
-}
-
-/// A failure that suspends its target only if another candidate then serves the same request.
-#[derive(Debug)]
-pub struct PendingFailure {
-    target: Arc<TargetState>,
-    pass: Pass,
-    length: SuspensionLength,
-}
-
-impl Dispatch {
-    /// Returns whether this attempt is the one that tries a suspended target or endpoint.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.pass.is_probe() || self.endpoint_pass.is_probe()
-    }
-
-    /// Leaves the result open. Returns the failure to confirm if another target serves the request.
-    #[must_use]
-    pub fn doubt(self, rules: &SuspensionRules) -> Option<PendingFailure> {
-        let length = SuspensionLength::Growing(rules.suspend);
-        (!rules.suspend.is_zero()).then(|| PendingFailure { target: Arc::clone(&self.target), pass: self.pass, length })
-    }
-
-    /// Records the outcome at the target. Returns the failure to confirm if another candidate serves the request.
-    pub fn settle(self, outcome: &Outcome, rules: &SuspensionRules, now: Instant) -> Option<PendingFailure> {
-        let target = &self.target;
-        match outcome {
-            _ if outcome.is_served() => {
-                target.counters.served.fetch_add(1, Ordering::Relaxed);
-                target.served(self.pass);
-                target.endpoint.served(self.endpoint_pass);
-            }
-            Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
-            _ => {
-                target.counters.failed.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let suspend = match outcome {
-            Outcome::RateLimited { .. } | Outcome::ServedLast { .. } => rules.quota_suspend.unwrap_or(rules.suspend),
-            _ => rules.suspend,
-        };
-        // Zero means never, whatever the response asks for.
-        if suspend.is_zero() {
-            return None;
-        }
-        let length = outcome.asked().map_or(SuspensionLength::Growing(suspend), SuspensionLength::Asked);
-        match outcome {
-            Outcome::Served | Outcome::Redirected | Outcome::RequestFault | Outcome::TooLong | Outcome::Unsent => {}
-            Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, length, now),
-            // As a request that comes now would be: the probe that this may have been has opened the gate.
-            Outcome::ServedLast { .. } => target.exhausted(length, now),
-            Outcome::RateLimited { .. } => target.failed(self.pass, Trigger::AtOnce, length, now),
-            Outcome::Absent => {
-                target.endpoint.probe_failed(self.endpoint_pass, length, now);
-                target.failed(self.pass, Trigger::AtOnce, length, now);
-            }
-            Outcome::Failed { .. } => {
-                target.endpoint.probe_failed(self.endpoint_pass, length, now);
-                target.failed(self.pass, Trigger::InARow(rules.suspend_after), length, now);
-                return Some(PendingFailure { target: Arc::clone(target), pass: self.pass, length });
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Dispatch {
-    fn drop(&mut self) {
-        self.target.gate.release(self.pass);
-        self.target.endpoint.gate.release(self.endpoint_pass);
-    }
-}
-
-impl PendingFailure {
-    /// Suspends the target: another candidate served the request, so the failure was not the request's fault.
-    pub fn confirm(self, now: Instant) {
-        self.target.failed(self.pass, Trigger::AtOnce, self.length, now);
-    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ impl Collector for Live {
         for_each(&mut encoder, "target_failed", help, &targets, |it| counter(it.counts().failed))?;
         let help = "Suspensions of a target, not counting those of its endpoint";
         for_each(&mut encoder, "target_suspensions", help, &targets, |it| counter(it.counts().suspensions))?;
+        Self::last_failures(&mut encoder, &targets)?;
         self.classifiers(&mut encoder, now)?;
         self.service(&mut encoder)
     }
@@ -59,6 +60,21 @@ impl Live {
         let states = policies.flat_map(|policy| policy.targets.iter()).map(|target| &target.state);
         let mut seen = HashSet::new();
         states.filter(|state| seen.insert(Arc::as_ptr(state))).map(Arc::clone).collect()
+    }
+
+    /// Why a target is suspended: the status and the time of its last failure.
+    fn last_failures(encoder: &mut DescriptorEncoder<'_>, targets: &[Arc<TargetState>]) -> fmt::Result {
+        let help = "When a target or its endpoint failed last, with the response's status (0: no response)";
+        let name = "target_last_failure_timestamp_seconds";
+        let mut family = encoder.encode_descriptor(name, help, None, gauge(0).metric_type())?;
+        for target in targets {
+            let Some(cause) = target.last_cause() else { continue };
+            let at = cause.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            let status = cause.status.to_string();
+            let labels = [("model", target.model.as_str()), ("endpoint", &*target.endpoint.name), ("status", &*status)];
+            gauge(at).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 
     fn classifiers(&self, encoder: &mut DescriptorEncoder<'_>, now: Instant) -> fmt::Result {

@@ -121,6 +121,7 @@ pub(super) struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     failovers: Family<FailoverLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
+    broken: Family<TargetLabels, Counter>,
     decision_seconds: Histogram,
     answer_seconds: Histograms,
     body_bytes: Histogram,
@@ -137,6 +138,7 @@ impl Default for Metrics {
             attempts: Family::default(),
             failovers: Family::default(),
             refusals: Family::default(),
+            broken: Family::default(),
             decision_seconds: Histogram::new(DECISION_SECONDS),
             answer_seconds: Family::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
             body_bytes: Histogram::new(BODY_BYTES),
@@ -152,6 +154,8 @@ impl Default for Metrics {
         );
         registry.register("attempts", "Finished attempts, by outcome", metrics.attempts.clone());
         registry.register("failovers", "Further attempts, by the reason for them", metrics.failovers.clone());
+        let help = "Responses that their provider broke off after the start";
+        registry.register("broken_responses", help, metrics.broken.clone());
         registry.register("refusals", "Requests refused by the router, by error code", metrics.refusals.clone());
         let help = "Seconds that the router needed for a decision, once the body and its classification were available";
         registry.register("decision_seconds", help, metrics.decision_seconds.clone());
@@ -219,6 +223,11 @@ impl Metrics {
             reason,
         };
         self.failovers.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn broke(&self, model: &ModelName, endpoint: &Arc<str>) {
+        let labels = TargetLabels { model: Name(Arc::from(model.as_str())), endpoint: Name(Arc::clone(endpoint)) };
+        self.broken.get_or_create(&labels).inc();
     }
 
     pub(super) fn refused(&self, code: &'static str) {

@@ -27,13 +27,14 @@ const ROOMS: [&str; 18] = [
 ];
 
 /// The files that may read a clock. All others take the time as a parameter.
-const CLOCKS: [&str; 13] = [
+const CLOCKS: [&str; 14] = [
     "admin/service.rs",            // an operator asks about this moment
     "classifier/question.rs",      // how long a call took
     "classifier/state.rs",         // whether a classifier's breaker is open at this moment
     "classifier/verdict.rs",       // how long a request waited for its classification
     "cli/targets.rs",              // how long a suspension still lasts
     "dry_run/explain.rs",          // plays the part of the stream
+    "envoy/access_log.rs",         // stamps every broken response
     "envoy/ext_proc.rs",           // stamps every event
     "envoy/ext_proc/message.rs",   // how long until a quota resets
     "gateway/exchange/request.rs", // how long the router itself worked on a request

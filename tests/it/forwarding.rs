@@ -1,11 +1,15 @@
 //! What a provider receives, and what it must never receive; what clients get instead of an answer.
 
+use std::io::Write;
+
+use http::Method;
 use serde_json::json;
 
 use crate::check::{check_error, production};
 use crate::rig::Rig;
 use crate::rig::ask::{chat, get, post};
 use crate::rig::envoy::Topology;
+use crate::rig::provider::Provider;
 use crate::rig::script::Script;
 
 const TWO_IN_TURN: &str = "
@@ -187,7 +191,9 @@ async fn what_cannot_be_served_gets_an_error_that_says_why() {
             (post("/v1/chat/completions").header("content-type", "application/json"), 400, "invalid_body"),
             (chat("any").body("{"), 400, "invalid_body"),
             (chat("any").body(r#"{"model":"a","Model":"b"}"#), 400, "invalid_body"),
-            (chat("any").header("content-encoding", "gzip"), 415, "content_encoding"),
+            (chat("any").header("content-encoding", "compress"), 415, "content_encoding"),
+            (chat("any").header("content-encoding", "gzip"), 400, "invalid_body"),
+            (chat("any").body(gzip(&vec![b' '; 26 << 20])).header("content-encoding", "gzip"), 413, "body_too_large"),
             (post("/v1/chat/completions").header("content-type", "text/plain").body("{}"), 415, "content_type"),
             (chat("any").body(too_long), 413, "body_too_large"),
         ] {
@@ -225,5 +231,102 @@ async fn no_prompt_and_no_key_is_logged() {
             assert!(!line.contains(secret), "{line}");
         }
     }
+    rig.check_clean().await;
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_body_is_decoded_edited_and_sent_plain() {
+    for topology in BOTH {
+        let rig = rig(topology).await;
+        let text = br#"{"model":"any", "messages":[]}"#;
+        for (coding, body) in [
+            ("gzip", gzip(text)),
+            ("zstd", zstd::encode_all(&text[..], 3).unwrap()),
+            ("", text.to_vec()),
+            ("identity", text.to_vec()),
+        ] {
+            let answer = rig.send(chat("any").body(body).header("content-encoding", coding)).await;
+            assert_eq!(answer.status, 200, "{coding}: {}", answer.text());
+            let requests = rig.providers().flat_map(Provider::requests).collect::<Vec<_>>();
+            let sent = requests.last().unwrap();
+            let model = sent.model();
+            assert_eq!(sent.body, format!(r#"{{"model":"{model}", "messages":[]}}"#), "{coding}");
+            assert!(["", "identity"].contains(&sent.header("content-encoding")), "{coding}");
+            rig.clear();
+        }
+        rig.check_clean().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_is_skipped() {
+    let rig = rig(Topology::Failover).await;
+    let answer = rig.send(chat("any").body("\u{feff}{\"model\":\"any\"}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = rig.providers().flat_map(Provider::requests).next().unwrap();
+    assert_eq!(sent.body, format!("{{\"model\":\"{}\"}}", sent.model()));
+    rig.check_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_refers_to_an_account_inside_its_body_is_bound_to_it() {
+    let bodies = [
+        (
+            "/v1/responses",
+            json!({ "input": [{ "type": "reasoning", "encrypted_content": "gAAA" }] }),
+            "encrypted_content",
+        ),
+        ("/v1/responses", json!({ "input": [{ "type": "item_reference", "id": "msg_1" }] }), "item_reference"),
+        ("/v1/responses", json!({ "input": [{ "content": [{ "type": "input_file", "file_id": "f" }] }] }), "file_id"),
+        ("/v1/chat/completions", json!({ "messages": [{ "content": [{ "file": { "file_id": "f" } }] }] }), "file_id"),
+    ];
+    let several = rig(Topology::Failover).await;
+    let kept = production(&TWO_IN_TURN.replace("      targets:", "      stateful_endpoint: west\n      targets:"));
+    let kept = Rig::start(Topology::Failover, &kept, &["east", "west"]).await;
+    let one = production("    round_robin: { targets: [ { model: gpt-4o, endpoint: east } ] }");
+    let one = Rig::start(Topology::Failover, &one, &["east"]).await;
+    for (path, body, what) in bodies {
+        let mut body = body;
+        body["model"] = "gpt-4o".into();
+        let ask = || post(path).json(&body);
+        let refused = several.send(ask()).await;
+        check_error(&refused, 400, "stateful_request");
+        assert!(refused.text().contains(what), "{}", refused.text());
+        let answer = kept.send(ask()).await;
+        assert_eq!((answer.status, answer.provider()), (200, "west"), "{what}");
+        assert_eq!(one.send(ask()).await.status, 200, "there is only one account");
+    }
+    several.check_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preflights_and_upgrades_get_a_proper_answer() {
+    for topology in BOTH {
+        let rig = rig(topology).await;
+        let preflight = get("/v1/chat/completions").method(Method::OPTIONS).header("origin", "https://app.test");
+        let answer = rig.send(preflight.header("access-control-request-method", "POST")).await;
+        assert_eq!((answer.status, answer.header("allow")), (204, "POST, OPTIONS"));
+        assert_eq!(answer.header("access-control-allow-origin"), "", "granting is for Envoy's cors filter");
+        check_error(&rig.send(get("/v1/nothing").method(Method::OPTIONS)).await, 404, "unknown_operation");
+        let upgrade = get("/v1/realtime").header("upgrade", "websocket").header("connection", "upgrade");
+        let upgrade =
+            upgrade.header("sec-websocket-version", "13").header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        check_error(&rig.send(upgrade).await, 426, "websocket");
+        rig.check_clean().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_outside_ascii_is_percent_encoded_in_headers() {
+    let policy = production("    round_robin: { targets: [ { model: gpt-4o, endpoint: east } ] }");
+    let rig = Rig::start(Topology::Failover, &policy.replace("gpt-4o", "模型-é"), &["east"]).await;
+    let answer = rig.send(chat("any")).await;
+    assert_eq!((answer.status, answer.header("x-model-router-model")), (200, "%E6%A8%A1%E5%9E%8B-%C3%A9"));
+    assert_eq!(rig.provider("east").last().model(), "模型-é");
     rig.check_clean().await;
 }

@@ -162,3 +162,48 @@ async fn load_on_answers_that_are_looked_at_loses_none() {
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().text().ends_with("data: [DONE]\n\n")));
     rig.check_clean().await;
 }
+
+/// The first target answers in these pieces; returns who served the client, and how often each was asked.
+async fn served_after(pieces: &[(u64, &str)], content_type: &str, limit: &str) -> (String, Vec<usize>) {
+    let rig = rig(&format!("inspect_first_event: true, first_byte_timeout: {limit},")).await;
+    rig.provider("east").answer(Script::pieces(content_type, pieces));
+    let answer = rig.send(chat("any").streamed()).await;
+    assert_eq!(answer.status, 200);
+    let served = (answer.provider().to_owned(), rig.hits());
+    rig.check_clean().await;
+    served
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_do_not_end_the_hold() {
+    // Each piece starts Envoy's `message_timeout` again, which was 5 s once.
+    let pieces = [
+        (1_000, ": hi\n\n"),
+        (6_000, "data: {\"error\":{\"code\":502,\"message\":\"oops\"}}\n\n"),
+        (10, "data: [DONE]\n\n"),
+    ];
+    assert_eq!(served_after(&pieces, "text/event-stream", "20s").await, ("west".to_owned(), vec![1, 1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_alone_are_a_stall() {
+    let pieces = [(200, ": hi\n\n"), (1_000, ": hi\n\n"), (1_000, ": hi\n\n"), (1_000, ": hi\n\n"), (30_000, "")];
+    assert_eq!(served_after(&pieces, "text/event-stream", "2s").await, ("west".to_owned(), vec![1, 1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_has_begun_and_thinks_is_not_asked_twice() {
+    let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let pieces = [(100, role), (3_000, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n")];
+    assert_eq!(served_after(&pieces, "text/event-stream", "1s").await, ("east".to_owned(), vec![1, 0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_element_of_a_json_list_decides_before_the_list_ends() {
+    let element = "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}";
+    let pieces = [(100, element), (4_000, ",\n"), (10, "{}]")];
+    let served = served_after(&pieces, "application/json", "2s").await;
+    assert_eq!(served, ("east".to_owned(), vec![1, 0]), "longer than the time limit, and not asked twice");
+    let pieces = [(100, "[{\"error\":{\"code\":503,"), (500, "\"status\":\"UNAVAILABLE\"}}"), (30_000, "]")];
+    assert_eq!(served_after(&pieces, "application/json", "20s").await, ("west".to_owned(), vec![1, 1]));
+}

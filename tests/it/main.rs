@@ -9,6 +9,7 @@ mod rig;
 mod admin; // Who may use the admin listener, and the page on it.
 mod architecture; // The rules that the source keeps.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
+mod breaks; // Streams that break off after their first event.
 mod browser; // The admin page in a real browser.
 mod check;
 mod clients; // The official Python clients, with only their base URL changed.
@@ -32,6 +33,7 @@ mod policy_files; // Policy files with mistakes in them, and the reports that a 
 mod pool; // Models of one pool that take different parameters.
 mod providers; // Every provider type: what it is sent, with which credential, and what its clients are told.
 mod reload; // The policy file, edited while requests come in.
+mod responses; // What each vendor's responses mean: a table, row by row.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
 mod rotation; // Secrets in files, changed while the router runs.
 mod service; // The process: listeners, admin API, start and stop.

@@ -19,6 +19,8 @@ pub(crate) enum Script {
     Status(u16, Vec<(String, String)>),
     /// Answers exactly this.
     Raw { status: u16, headers: Vec<(String, String)>, body: Bytes },
+    /// Answers 200 with this content type at once, then these pieces, each after its pause.
+    Pieces { content_type: String, pieces: Vec<(Duration, Bytes)> },
     /// Never answers.
     Hang,
     /// Closes the connection before an answer.
@@ -101,6 +103,13 @@ impl Script {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         let headers = owned(&[("content-type", "application/json")]);
         Self::Raw { status, headers, body: body.to_string().into() }
+    }
+
+    /// Answers in pieces, each after a pause in milliseconds.
+    pub(crate) fn pieces(content_type: &str, pieces: &[(u64, &str)]) -> Self {
+        let piece =
+            |&(pause, text): &(u64, &str)| (Duration::from_millis(pause), Bytes::copy_from_slice(text.as_bytes()));
+        Self::Pieces { content_type: content_type.to_owned(), pieces: pieces.iter().map(piece).collect() }
     }
 
     /// Waits before each answer.

@@ -120,6 +120,9 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
             Ok(respond(&shared.name, status, &headers, full(body.into())))
         }
         Script::Raw { status, headers, body } => Ok(respond(&shared.name, status, &headers, full(body))),
+        Script::Pieces { content_type, pieces } => {
+            Ok(respond(&shared.name, 200, &[("content-type".to_owned(), content_type)], in_pieces(pieces, guard)))
+        }
         Script::Hang => {
             tokio::time::sleep(HANG_MAX).await;
             Err(io::Error::other("hung long enough"))
@@ -185,6 +188,21 @@ fn events(model: String, content: String, completion: Completion, guard: InFligh
             }
         }
         let _ = to_client.send(Ok(Frame::data(Bytes::from_static(b"data: [DONE]\n\n")))).await;
+    });
+    StreamBody::new(ReceiverStream::new(frames)).boxed_unsync()
+}
+
+/// Pieces of a body, each after its pause.
+fn in_pieces(pieces: Vec<(Duration, Bytes)>, guard: InFlight) -> Body {
+    let (to_client, frames) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _guard = guard;
+        for (pause, piece) in pieces {
+            tokio::time::sleep(pause).await;
+            if to_client.send(Ok(Frame::data(piece))).await.is_err() {
+                return;
+            }
+        }
     });
     StreamBody::new(ReceiverStream::new(frames)).boxed_unsync()
 }

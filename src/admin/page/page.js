@@ -48,10 +48,22 @@ function state(of) {
   return cell(text + left, `state ${className}`);
 }
 
+// The state of a target, with the failure behind a suspension and the operations that it lacks.
+function why(target) {
+  const shown = state(target);
+  const { last_failure: failure, suspended_operations: lacking } = target;
+  const lines = lacking.map((operation) => `without ${operation}`);
+  if (failure && target.state !== "ready") {
+    lines.unshift(`${failure.status || ""} ${failure.code} ${new Date(failure.at).toLocaleTimeString()}`);
+  }
+  lines.forEach((text) => shown.append(element("div", { text, className: "soft" })));
+  return shown;
+}
+
 function showTargets({ targets, classifiers }) {
   fill("targets", targets.map((target) => element("tr", {},
     element("td", { text: target.model }, element("span", { text: ` @ ${target.endpoint}`, className: "soft" })),
-    state(target), cell(target.dispatched, "number"), cell(target.served, "number wide"),
+    why(target), cell(target.dispatched, "number"), cell(target.served, "number wide"),
     cell(target.failed, target.failed ? "number bad" : "number"), cell(target.used_by.join(", "), "wide soft"))),
   "The policy has no target.");
   byId("asked").hidden = classifiers.length === 0;

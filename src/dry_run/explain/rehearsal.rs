@@ -50,7 +50,7 @@ fn copied_policy(policy: &Policy, now: Instant) -> Policy {
         budget: policy.budget.clone(),
         all_suspended: policy.all_suspended,
         inspect_first_event: policy.inspect_first_event,
-        next_on_context_length: policy.next_on_context_length,
+        next_on: policy.next_on,
         decision_headers: policy.decision_headers,
         stateful: policy.stateful.clone(),
     }

@@ -14,6 +14,7 @@ use super::wire::{
     ProcessingRequest, ProcessingResponse, Request, Response,
 };
 use crate::body::Pieces;
+use crate::body::coding::Coding;
 use crate::gateway::exchange::{self, Action, BodyMode, Event, Incoming, Mutation, Phase, ResponseHead, private};
 use crate::gateway::refusal::Reply;
 use crate::gateway::router::RequestHead;
@@ -26,7 +27,7 @@ use crate::routing::outcome::quota::{self, Quota};
 const REPLY_DETAILS: &str = "model_router";
 
 /// Under which Envoy's log finds what was decided: `%DYNAMIC_METADATA(model_router:model)%`.
-const METADATA_NAMESPACE: &str = "model_router";
+pub(in crate::envoy) const METADATA_NAMESPACE: &str = "model_router";
 
 /// Our own deadline decides, not Envoy's timer.
 const HOLD_MARGIN: Duration = Duration::from_secs(1);
@@ -93,6 +94,7 @@ fn request_headers(headers: HttpHeaders, body_mode: BodyMode, response_can_be_he
             "content-type" => head.content_type = Some(text(&header)),
             "content-encoding" => head.content_encoding = Some(text(&header)),
             "content-length" => head.content_length = text(&header).parse().ok(),
+            "upgrade" | ":protocol" => head.wants_upgrade = text(&header).eq_ignore_ascii_case("websocket"),
             "x-envoy-attempt-count" => head.attempt_count = text(&header).parse().ok(),
             "traceparent" => head.parent = Parent::sampled(&text(&header)).map(Box::new),
             "x-request-id" => head.request_id = Some(text(&header)),
@@ -118,7 +120,7 @@ pub(super) fn request_headers_of(headers: &[(String, Vec<u8>)], end_of_stream: b
 
 fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     let (mut status, mut quota_headers, mut unwanted) = (0, Vec::new(), Vec::new());
-    let (mut kind, mut encoded, mut error_type) = (None, false, None);
+    let (mut kind, mut coding, mut error_type) = (None, Some(Coding::Identity), None);
     for header in headers.headers.unwrap_or_default().headers {
         let name = name(&header);
         if let Some(name) = exchange::unwanted_response_header(name) {
@@ -127,17 +129,29 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
         match name {
             ":status" => status = text(&header).parse().unwrap_or_default(),
             "content-type" => kind = inspection::BodyFormat::of(&text(&header)),
-            "content-encoding" => encoded = true,
+            "content-encoding" => coding = Coding::named(&text(&header)),
             // Behind a colon is where to read of it.
             "x-amzn-errortype" => error_type = text(&header).split(':').next().map(str::to_owned),
             _ if quota::concerns(name) => quota_headers.push((name.to_owned(), text(&header))),
             _ => {}
         }
     }
-    let quota = Quota::read(&quota_headers, SystemTime::now());
-    let kind = kind.filter(|_| !encoded);
+    let at = SystemTime::now();
+    let quota = Quota::read(&quota_headers, at);
+    // A body in an unknown coding cannot be read.
+    let (kind, coding) = (kind.filter(|_| coding.is_some()), coding.unwrap_or_default());
     let end_of_stream = headers.end_of_stream;
-    Event::ResponseHeaders(ResponseHead { status, quota, origin, unwanted, end_of_stream, error_type, kind })
+    Event::ResponseHeaders(ResponseHead {
+        status,
+        quota,
+        origin,
+        at,
+        unwanted,
+        end_of_stream,
+        error_type,
+        kind,
+        coding,
+    })
 }
 
 /// Returns whether a scheme is `https`; `None` for any but the two, which a client may have made up.
@@ -297,96 +311,4 @@ fn immediate(reply: Reply) -> ImmediateResponse {
 }
 
 #[cfg(test)]
-mod tests {
-    use prost::Message;
-
-    use super::wire::Value;
-    use super::*;
-
-    #[test]
-    fn a_streamed_body_comes_in_chunks_of_which_the_last_ends_it() {
-        use envoy_types::pb::envoy::service::ext_proc::v3 as envoy;
-        for (length, expected) in
-            [(0, vec![0]), (1, vec![1]), (CHUNK_BYTES, vec![CHUNK_BYTES]), (CHUNK_BYTES + 1, vec![CHUNK_BYTES, 1])]
-        {
-            let mut out = VecDeque::new();
-            chunks(Bytes::from(vec![b'x'; length]).into(), true, &mut out);
-            let mut sent = Bytes::from(Vec::from(out).concat());
-            let mut streamed = Vec::new();
-            while !sent.is_empty() {
-                let length = u32::from_be_bytes([sent[1], sent[2], sent[3], sent[4]]) as usize;
-                let message = sent.split_to(5 + length).slice(5..);
-                match envoy::ProcessingResponse::decode(message).expect("a message").response {
-                    Some(envoy::processing_response::Response::RequestBody(body)) => {
-                        match body.response.and_then(|it| it.body_mutation).and_then(|it| it.mutation) {
-                            Some(envoy::body_mutation::Mutation::StreamedResponse(chunk)) => streamed.push(chunk),
-                            other => panic!("{other:?}"),
-                        }
-                    }
-                    other => panic!("{other:?}"),
-                }
-            }
-            let (lengths, ends): (Vec<_>, Vec<_>) =
-                streamed.into_iter().map(|chunk| (chunk.body.len(), chunk.end_of_stream)).unzip();
-            assert_eq!(lengths, expected);
-            assert_eq!(ends.iter().position(|&end| end), Some(ends.len() - 1));
-        }
-    }
-
-    #[test]
-    fn envoys_own_answers_are_told_by_details_and_flags() {
-        for (details, flags, expected) in [
-            ("via_upstream", 0.0, Origin::Provider),
-            ("via_upstream", 32.0, Origin::Provider),
-            ("cluster_not_found", 0.0, Origin::EnvoyRefused),
-            ("upstream_reset_before_response_started{remote_connection_failure}", 32.0, Origin::EnvoyRefused),
-            ("no_healthy_upstream", 2.0, Origin::EnvoyRefused),
-            ("upstream_reset_before_response_started{overflow}", 128.0, Origin::EnvoyOverflow),
-            ("response_timeout", 4.0, Origin::Envoy),
-        ] {
-            let field = |name: &'static str, kind| Field { name: name.into(), value: Some(Value { kind: Some(kind) }) };
-            let attributes = [
-                field("response.code_details", Kind::Text(details.into())),
-                field("response.flags", Kind::Number(flags)),
-            ];
-            assert_eq!(origin(&attributes), expected, "{details}");
-        }
-        assert_eq!(origin(&[]), Origin::Provider, "the filter sends no attributes");
-    }
-
-    #[test]
-    fn an_unknown_message_is_no_event() {
-        assert!(event(ProcessingRequest::default()).is_none());
-    }
-
-    #[test]
-    fn a_scheme_that_a_client_has_made_up_is_not_taken_for_one() {
-        for (scheme, expected) in
-            [("https", Some(true)), ("http", Some(false)), ("HTTPS", None), ("x", None), ("", None)]
-        {
-            let header = HeaderValue { key: ":scheme".into(), raw_value: scheme.into(), ..HeaderValue::default() };
-            let headers = HttpHeaders { headers: Some(HeaderMap { headers: vec![header] }), ..HttpHeaders::default() };
-            let event = request_headers(headers, BodyMode::Buffered, false);
-            assert!(matches!(event, Event::RequestHeaders(Incoming { head, .. }) if head.tls == expected), "{scheme}");
-        }
-    }
-
-    #[test]
-    fn header_values_are_read_from_either_field() {
-        let headers = HeaderMap {
-            headers: vec![
-                HeaderValue { key: ":path".into(), value: "/old".into(), ..HeaderValue::default() },
-                HeaderValue { key: ":authority".into(), raw_value: b"h"[..].into(), ..HeaderValue::default() },
-                HeaderValue { key: "cookie".into(), raw_value: b"c"[..].into(), ..HeaderValue::default() },
-            ],
-        };
-        let headers = HttpHeaders { headers: Some(headers), ..HttpHeaders::default() };
-        let Event::RequestHeaders(Incoming { head, unwanted, .. }) =
-            request_headers(headers, BodyMode::Buffered, false)
-        else {
-            panic!("headers")
-        };
-        assert_eq!((head.path.as_str(), head.authority.as_str(), unwanted), ("/old", "h", vec!["cookie"]));
-        assert_eq!(head.tls, None, "its scheme is unknown");
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+
 use super::{Mutation, private};
 use crate::gateway::router::{Attempt, RequestHead, Route};
 use crate::routing::api::Api;
@@ -85,7 +87,7 @@ pub(super) fn send(
     change(mutation, ":path", &head.path, route.upstream_path(endpoint, &head.path, model).into());
     mutation.set.push((TIME_LIMIT.into(), limit.as_millis().to_string()));
     if let (Some(ModelPlace::Header(name)), Some(model)) = (route.operation().map(|it| &it.form.model), model) {
-        mutation.set.push((name.as_str().to_owned().into(), model.to_owned()));
+        mutation.set.push((name.as_str().to_owned().into(), header_text(model).into_owned()));
     }
     authenticate(mutation, route, endpoint);
     mutation.clear_route_cache = true;
@@ -121,6 +123,12 @@ fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
     }
 }
 
+/// Returns a text as a header can carry it: what is not visible ASCII is percent-encoded. Envoy resets a stream whose
+/// headers hold anything else.
+fn header_text(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, CONTROLS).into()
+}
+
 /// Returns the mutation of a response: the headers that it loses, and the request for another attempt.
 pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
     let set = if retry { vec![(private::RETRY.into(), "1".to_owned())] } else { Vec::new() };
@@ -133,7 +141,7 @@ pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
         return Vec::new();
     }
     let mut headers = vec![
-        (private::SERVED_MODEL.into(), attempt.target().model.to_string()),
+        (private::SERVED_MODEL.into(), header_text(attempt.target().model.as_str()).into_owned()),
         (private::SERVED_ENDPOINT.into(), attempt.target().endpoint.name.to_string()),
         (private::SERVED_ATTEMPTS.into(), attempt.number().to_string()),
     ];

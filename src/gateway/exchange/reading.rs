@@ -1,14 +1,58 @@
 //! Reading a request's body as its operation has it, and what becomes of the model there.
 
-use crate::body::{BodyFacts, ModelEdit};
+use bytes::Bytes;
+
+use crate::body::coding::{Coding, CodingError};
+use crate::body::{BYTE_ORDER_MARK, BodyError, BodyFacts, ModelEdit};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::router::{RequestHead, Route};
 use crate::routing::operation::{ModelPlace, RequestForm};
-use crate::routing::policy::Target;
+use crate::routing::policy::{Policy, Target};
+use crate::routing::provider::NestedState;
 
-/// Returns whether a content encoding leaves the body readable.
-pub(super) fn is_identity(encoding: &str) -> bool {
-    encoding.trim().eq_ignore_ascii_case("identity")
+/// Returns a body as its operation can read it, if that is not what came: without its coding, without a byte-order mark.
+pub(super) fn readable(
+    head: &RequestHead,
+    body: &Bytes,
+    route: &Route,
+    limit: usize,
+) -> Result<Option<Bytes>, Refusal> {
+    let kind = form_of(route).map(|form| BodyKind::of(head.content_type.as_deref(), form));
+    if kind == Some(Some(BodyKind::Opaque)) {
+        return Ok(None);
+    }
+    let decoded = match coding(head) {
+        Some(Coding::Identity) | None => None,
+        Some(coding) => Some(Bytes::from(coding.decode(body, limit).map_err(|error| match error {
+            CodingError::TooLarge => Refusal::TooLarge(limit),
+            CodingError::Broken => Refusal::Body(BodyError::broken_coding()),
+        })?)),
+    };
+    let text = decoded.as_ref().unwrap_or(body);
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Ok(Some(text.slice(BYTE_ORDER_MARK.len()..)));
+    }
+    Ok(decoded)
+}
+
+/// Returns the coding of a request's body; `None` if it is unknown.
+pub(super) fn coding(head: &RequestHead) -> Option<Coding> {
+    head.content_encoding.as_deref().map_or(Some(Coding::Identity), Coding::named)
+}
+
+/// Returns what a request refers to that exists only at one account, if anything. Where a policy has one endpoint, there
+/// is only one account that it can come from.
+pub(super) fn state_of(facts: &BodyFacts<'_>, policy: &Policy) -> Option<&'static str> {
+    let provider = policy.targets.provider();
+    if let Some(member) = facts.member_of(provider.stateful_members) {
+        return Some(member);
+    }
+    let is_there = |nested: &&NestedState| facts.has_nested(nested.within, nested.key, nested.part);
+    let found = provider.nested_state.iter().find(is_there).map(|nested| match nested.part {
+        "item_reference" => nested.part,
+        _ => nested.key,
+    });
+    found.filter(|_| policy.stateful.is_some() || !policy.targets.share_an_endpoint())
 }
 
 /// The format of a body, by its content type.

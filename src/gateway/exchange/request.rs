@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::headers::{clients_own, less_forwarded, send, strip};
-use super::reading::{BodyKind, facts, form_of, is_identity, model_edit};
+use super::reading::{BodyKind, coding, facts, form_of, model_edit, readable, state_of};
 use super::{
     Action, Awaiting, BodyMode, Exchange, Incoming, Mutation, Next, Passing, Phase, Reading, Sent, State, private,
 };
@@ -51,6 +51,8 @@ struct Whole {
     mutation: Mutation,
     /// `None` where there is none, and its headers still await their answer.
     body: Option<Bytes>,
+    /// Whether the body is no longer what Envoy has: it was decoded.
+    decoded: bool,
     trailers: bool,
 }
 
@@ -121,7 +123,7 @@ impl Exchange {
         let chosen_by_client = unwanted.contains(&private::CLUSTER);
         let mut mutation = strip(less_forwarded(unwanted, &admitted.route().api));
         if end_of_stream {
-            let whole = Whole { head, mode, mutation, body: None, trailers: false };
+            let whole = Whole { head, mode, mutation, body: None, decoded: false, trailers: false };
             return self.decide(whole, admitted, now);
         }
         let (action, mutation) = match mode {
@@ -160,10 +162,9 @@ impl Exchange {
         if head.content_length.is_some_and(|length| length > limit) {
             return Some(Refusal::TooLarge(limit));
         }
-        let encoded = head.content_encoding.as_deref().filter(|encoding| !is_identity(encoding));
-        match (BodyKind::of(head.content_type.as_deref(), form), encoded) {
-            (Some(BodyKind::Opaque), _) | (Some(_), None) => None,
-            (Some(_), Some(encoding)) => Some(Refusal::ContentEncoding(encoding.to_owned())),
+        match (BodyKind::of(head.content_type.as_deref(), form), coding(head)) {
+            (Some(BodyKind::Opaque), _) | (Some(_), Some(_)) => None,
+            (Some(_), None) => Some(Refusal::ContentEncoding(head.content_encoding.clone().unwrap_or_default())),
             (None, _) => Some(Refusal::ContentType(head.content_type.clone().unwrap_or_default())),
         }
     }
@@ -188,7 +189,7 @@ impl Exchange {
             return (Action::Nothing, Next::More);
         }
         let body = if body.is_empty() { bytes } else { body.freeze() };
-        self.decide(Whole { head, mode, mutation, body: Some(body), trailers: false }, admitted, now)
+        self.read(Whole { head, mode, mutation, body: Some(body), decoded: false, trailers: false }, admitted, now)
     }
 
     /// In full duplex mode trailers end a body. In the other modes they follow it.
@@ -197,7 +198,8 @@ impl Exchange {
         if mode != BodyMode::FullDuplex {
             return self.refuse(&head, &Refusal::Body(BodyError::missing()));
         }
-        self.decide(Whole { head, mode, mutation, body: Some(body.freeze()), trailers: true }, admitted, now)
+        let whole = Whole { head, mode, mutation, body: Some(body.freeze()), decoded: false, trailers: true };
+        self.read(whole, admitted, now)
     }
 
     pub(super) fn on_classified(
@@ -208,6 +210,20 @@ impl Exchange {
     ) -> (Action, Next) {
         let Classifying { whole, route, .. } = classifying;
         self.decide(whole, Admitted::Classified(route, classification), now)
+    }
+
+    /// Makes the body of a complete request readable, and decides.
+    fn read(&mut self, mut whole: Whole, admitted: Admitted, now: Instant) -> (Action, Next) {
+        let body = whole.body.clone().unwrap_or_default();
+        match readable(&whole.head, &body, admitted.route(), self.gateway.capacity.max_body_bytes) {
+            Ok(None) => {}
+            Ok(Some(decoded)) => {
+                (whole.body, whole.decoded) = (Some(decoded), true);
+                whole.mutation.remove.push("content-encoding".into());
+            }
+            Err(refusal) => return self.refuse(&whole.head, &refusal),
+        }
+        self.decide(whole, admitted, now)
     }
 
     /// Decides on a complete request: asks the classifier if the policy needs it, else chooses, edits and sends.
@@ -226,7 +242,7 @@ impl Exchange {
     }
 
     fn dispatch(&mut self, whole: Whole, sent: Sent, changed: Option<Pieces>, now: Instant) -> (Action, Next) {
-        let Whole { head, mode, mut mutation, trailers, body } = whole;
+        let Whole { head, mode, mut mutation, trailers, body, decoded } = whole;
         match &sent {
             Sent::Target(attempt) => {
                 let (route, target) = (&attempt.request.route, attempt.target());
@@ -245,6 +261,7 @@ impl Exchange {
         }
         self.state = State::AwaitingResponse(Box::new(Awaiting { head, sent, begun: now }));
         let Some(body) = body else { return (Action::RequestHeaders(mutation), Next::More) };
+        let changed = changed.or_else(|| decoded.then(|| body.clone().into()));
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
         let length = changed.as_ref().map_or(body.len(), Pieces::len);
@@ -268,8 +285,7 @@ impl Exchange {
                 self.gateway.router.choose(route, &facts, Some(classification), now)?
             }
             Admitted::First(route) => {
-                let provider = route.policy().targets.provider();
-                if let Some(key) = facts.member_of(provider.stateful_members) {
+                if let Some(key) = state_of(&facts, route.policy()) {
                     let sent = pinned(route, &facts, key)?;
                     return Ok(Choice::Sent(sent, None));
                 }

@@ -1,19 +1,24 @@
 //! The response half of an exchange: the outcome for the target, and whether the client receives the response.
 
-use std::time::{Duration, Instant};
+use std::borrow::Cow;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::headers::{self, unseen};
 use super::{Action, Awaiting, Exchange, Mutation, Next, Sent, State};
+use crate::body::coding::Coding;
 use crate::gateway::router::{Attempt, RequestHead};
 use crate::routing::decision::Metadata;
-use crate::routing::outcome::inspection::{BodyFormat, ErrorFacts, MAX_BYTES, Start};
+use crate::routing::outcome::error::ErrorFacts;
+use crate::routing::outcome::inspection::{BodyFormat, MAX_BYTES, Start};
 use crate::routing::outcome::quota::Quota;
 use crate::routing::outcome::{Origin, Outcome};
+use crate::routing::provider::ProviderType;
+use crate::routing::suspension::Cause;
 
 /// The time limit of an error's body, which usually arrives with its headers. Without it the status decides.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 
-/// The longest that headers are held back: below `max_message_timeout` (60 s) of the shipped Envoy files.
+/// The longest that headers are held back: below `message_timeout` (60 s) of the shipped Envoy files.
 const MAX_HOLD: Duration = Duration::from_secs(50);
 
 /// The headers of a response.
@@ -25,6 +30,8 @@ pub struct ResponseHead {
     pub quota: Quota,
     /// The origin of the response.
     pub origin: Origin,
+    /// When it arrived.
+    pub at: SystemTime,
     /// The headers present that the client must not see.
     pub unwanted: Vec<&'static str>,
     /// Whether it has no body.
@@ -33,6 +40,8 @@ pub struct ResponseHead {
     pub error_type: Option<String>,
     /// The format of its body, if the router can read it.
     pub kind: Option<BodyFormat>,
+    /// The coding of its body.
+    pub coding: Coding,
 }
 
 /// A response whose headers are held back while its start is inspected.
@@ -42,10 +51,15 @@ pub(super) struct Inspection {
     attempt: Attempt,
     answer: ResponseHead,
     outcome: Outcome,
+    /// What the error states, if it is one.
+    facts: ErrorFacts,
     begun: Instant,
     seen: Vec<u8>,
     pub(super) time_limit: Duration,
 }
+
+/// The cause of a response that came to nothing while it was held.
+const STALLED: &str = "stalled";
 
 impl Exchange {
     pub(super) fn on_response(&mut self, awaiting: Awaiting, answer: ResponseHead, now: Instant) -> (Action, Next) {
@@ -59,8 +73,8 @@ impl Exchange {
             }
         };
         let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
-        if let Some(code) = &answer.error_type {
-            let facts = ErrorFacts { codes: vec![code.clone()], ..ErrorFacts::default() };
+        let facts = answer.error_type.as_deref().map(ErrorFacts::of_code).unwrap_or_default();
+        if answer.status >= 400 {
             outcome = outcome.refined(&facts, attempt.target().endpoint.provider);
         }
         let looked_at = attempt.request.route.policy().inspect_first_event && answer.kind.is_some();
@@ -74,6 +88,7 @@ impl Exchange {
             attempt,
             answer,
             outcome,
+            facts,
             begun,
             seen: Vec::new(),
             time_limit: time_limit.unwrap_or_default(),
@@ -102,7 +117,7 @@ impl Exchange {
         }
         let kind = answer.kind?;
         if answer.status >= 400 {
-            return (kind == BodyFormat::Json).then_some(ERROR_BODY_TIME);
+            return matches!(kind, BodyFormat::Json | BodyFormat::Lines).then_some(ERROR_BODY_TIME);
         }
         // Without a further attempt there is nothing that could be done about it.
         let inspected = attempt.request.route.policy().inspect_first_event && head.stream_id.is_some();
@@ -120,47 +135,43 @@ impl Exchange {
         let room = MAX_BYTES - inspection.seen.len();
         inspection.seen.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let full = inspection.seen.len() >= MAX_BYTES;
-        let decided = match inspection.answer.status {
-            400.. => (end_of_stream || full).then(|| inspection.refine(&ErrorFacts::read(&inspection.seen))),
-            _ => match inspection.answer.kind.map(|kind| kind.judge(&inspection.seen, end_of_stream)) {
-                Some(Start::Undecided) => None,
-                Some(Start::Bad(facts)) => Some(inspection.refine_bad(&facts)),
-                Some(Start::Good) | None => Some(inspection.outcome),
-            },
+        let is_decided = match inspection.answer.status {
+            400.. => (end_of_stream || full) && inspection.read_error(),
+            _ => inspection.judge(end_of_stream || full, false),
         };
-        match decided {
-            Some(outcome) => {
-                inspection.outcome = outcome;
-                (Action::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
-            }
-            None => {
-                self.state = State::Inspecting(inspection);
-                (Action::Nothing, Next::More)
-            }
+        if is_decided {
+            return (Action::ResponseHeaders(self.conclude(*inspection, now)), Next::End);
         }
+        // Each chunk starts Envoy's timer again, with the filter's `message_timeout`, and Envoy grants more time only
+        // once: the shipped files have a `message_timeout` that is longer than any hold.
+        self.state = State::Inspecting(inspection);
+        (Action::Nothing, Next::More)
     }
 
-    /// Decides when the start of a response is late: an error's status decides, and a success that stalls is a failure.
+    /// Decides when the start of a response is late: an error's status decides, a stream that has begun passes, and a
+    /// success that stalls is a failure.
     pub(super) fn on_late_response(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Action, Next) {
-        if inspection.answer.status < 400 {
+        if inspection.answer.status < 400 && !inspection.judge(false, true) {
             inspection.outcome = Outcome::Failed { asked: None };
+            inspection.facts = ErrorFacts::of_code(STALLED);
         }
         (Action::ResponseHeaders(self.conclude(*inspection, now)), Next::End)
     }
 
     /// Settles the attempt and decides on the response: the client gets it, or the next candidate is tried.
     fn conclude(&self, inspection: Inspection, now: Instant) -> Mutation {
-        let Inspection { head, attempt, answer, mut outcome, begun, .. } = inspection;
+        let Inspection { head, attempt, answer, mut outcome, facts, begun, .. } = inspection;
         if attempt.target().endpoint.credential.is_clients() {
             outcome = outcome.of_clients_own(answer.status);
         }
+        let cause = outcome.is_failure().then(|| cause(&answer, &facts, &outcome));
         let (recorded, took) = (attempt.decision.clone(), now.saturating_duration_since(begun));
         if let Some(recorded) = &recorded {
             self.gateway.telemetry.answered(recorded, answer.status, &outcome, took);
         }
         let unwanted = unseen(answer.unwanted, &attempt.request.route.api, Some(&attempt.target().endpoint));
         let decision = headers::decision(&attempt);
-        let next = self.gateway.router.observe(attempt, &outcome, head.stream_id.as_deref(), now);
+        let next = self.gateway.router.observe(attempt, &outcome, cause, head.stream_id.as_deref(), now);
         let goes_on = next.is_some();
         if let (Some(from), Some(next)) = (&recorded, &next) {
             self.gateway.telemetry.failed_over(from, &next.model, &next.endpoint, outcome.label());
@@ -184,14 +195,53 @@ impl Exchange {
     }
 }
 
+/// Returns what an operator is shown as the reason of a suspension: the vendor's code, or else our word for it.
+fn cause(answer: &ResponseHead, facts: &ErrorFacts, outcome: &Outcome) -> Cause {
+    let codes = facts.codes.iter().filter(|code| is_code(code));
+    let named = codes.clone().find(|code| code.parse::<u16>().is_err() && *code != "error");
+    let code = named.or_else(|| codes.clone().next()).map_or(outcome.label(), String::as_str);
+    Cause { at: answer.at, status: answer.status, code: code.into() }
+}
+
+/// Returns whether a text is a code and not words, which could repeat a prompt.
+fn is_code(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
 impl Inspection {
-    fn refine(&self, facts: &ErrorFacts) -> Outcome {
-        self.outcome.refined(facts, self.attempt.target().endpoint.provider)
+    fn provider(&self) -> &'static ProviderType {
+        self.attempt.target().endpoint.provider
     }
 
-    /// Returns the outcome of an error under a 200, which has no status to go by.
-    fn refine_bad(&self, facts: &ErrorFacts) -> Outcome {
-        Outcome::Failed { asked: None }.refined(facts, self.attempt.target().endpoint.provider)
+    /// Reads an error's body, which decides.
+    fn read_error(&mut self) -> bool {
+        let mut facts = ErrorFacts::read(&self.decoded(), self.answer.at);
+        facts.codes.extend(self.facts.codes.drain(..));
+        self.outcome = self.outcome.refined(&facts, self.provider());
+        self.facts = facts;
+        true
+    }
+
+    /// Judges the start of a success. Returns whether that decides; when it is `late`, a stream that has begun passes.
+    fn judge(&mut self, ended: bool, late: bool) -> bool {
+        let Some(kind) = self.answer.kind else { return true };
+        match kind.judge(&self.decoded(), ended, self.provider().responses.openings, self.answer.at) {
+            Start::Undecided => false,
+            Start::Opened => late,
+            Start::Good => true,
+            Start::Bad(facts) => {
+                self.outcome = Outcome::of_hidden_error(&facts, self.provider());
+                self.facts = facts;
+                true
+            }
+        }
+    }
+
+    fn decoded(&self) -> Cow<'_, [u8]> {
+        match self.answer.coding {
+            Coding::Identity => Cow::Borrowed(&self.seen),
+            coding => Cow::Owned(coding.decode_start(&self.seen, MAX_BYTES)),
+        }
     }
 
     pub(super) fn abandoned(self) -> (RequestHead, Attempt, Instant, bool) {

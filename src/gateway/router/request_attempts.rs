@@ -10,10 +10,13 @@ use crate::gateway::refusal::Refusal;
 use crate::routing::decision::Decision;
 use crate::routing::outcome::Outcome;
 use crate::routing::policy::{Candidates, Limits, Target};
-use crate::routing::suspension::{Availability, Dispatch, PendingFailure};
+use crate::routing::suspension::{Availability, Cause, Dispatch, PendingFailure};
 
 /// The outcome of an attempt whose response broke off while its headers were held.
 pub const BROKEN_OFF: &str = "broken_off";
+
+/// The most suspended targets that a refusal explains.
+const MAX_CAUSES: usize = 4;
 
 /// The state that a request keeps from its first attempt to its last.
 #[derive(Debug)]
@@ -78,8 +81,11 @@ impl RequestAttempts {
         let requested = facts.model.as_deref();
         let rule = classification.as_ref().and_then(|classification| classification.verdict.rule());
         let policy = route.policy();
-        let available: Vec<_> =
-            policy.targets.iter().map(|target| target.state.availability(now).is_available()).collect();
+        let available: Vec<_> = policy
+            .targets
+            .iter()
+            .map(|target| target.state.availability_for(route.operation_name(), now).is_available())
+            .collect();
         let Some(Candidates { order, limits }) = policy.candidates(requested, rule, &available) else {
             return Err(route.unknown_model(requested));
         };
@@ -112,7 +118,8 @@ impl RequestAttempts {
         self.skipped.clear();
         while let Some(&target) = self.order.get(self.position) {
             self.position += 1;
-            match self.route.policy().targets[target].state.take(now, self.time_limit(now)) {
+            let (state, lease) = (&self.route.policy().targets[target].state, self.time_limit(now));
+            match state.take(self.route.operation_name(), now, lease) {
                 Ok(dispatch) => return Ok(self.attempt(target, dispatch, now)),
                 Err(availability) => self.skipped.push((target, availability)),
             }
@@ -129,7 +136,8 @@ impl RequestAttempts {
         let Some(&(target, _)) = self.skipped.iter().min_by_key(|passed| remaining(passed)) else {
             return Err(Box::new(self));
         };
-        let dispatch = self.route.policy().targets[target].state.take_suspended(now, self.time_limit(now));
+        let (state, lease) = (&self.route.policy().targets[target].state, self.time_limit(now));
+        let dispatch = state.take_suspended(self.route.operation_name(), now, lease);
         Ok(self.attempt(target, dispatch, now))
     }
 
@@ -153,6 +161,17 @@ impl RequestAttempts {
             return None;
         }
         self.next(now).map_err(|request| request.route.policy().budget.give_back()).ok()
+    }
+
+    /// Returns why the candidates that were skipped are suspended: `gpt-4o@east: 429 rate_limit_exceeded`.
+    pub(super) fn causes(&self) -> Vec<String> {
+        let targets = &self.route.policy().targets;
+        let cause = |&(target, _): &(usize, Availability)| {
+            let cause = targets[target].state.last_cause()?;
+            let status = if cause.status == 0 { String::new() } else { format!("{} ", cause.status) };
+            Some(format!("{}@{}: {status}{}", targets[target].model, targets[target].endpoint.name, cause.code))
+        };
+        self.skipped.iter().filter_map(cause).take(MAX_CAUSES).collect()
     }
 
     /// Returns how long until the first of the candidates that were skipped may be tried again.
@@ -228,18 +247,21 @@ impl Attempt {
 
     /// Gives up an attempt whose result is not known. If another target serves the request, this one failed.
     pub(super) fn abandon(self) -> RequestAttempts {
-        let Self { mut request, dispatch, target, .. } = self;
+        let Self { mut request, dispatch, target, decision, .. } = self;
         request.after = Some((target, BROKEN_OFF));
-        request.pending_failures.extend(dispatch.doubt(&request.limits.suspension()));
+        let cause = decision.map(|decision| Cause { at: decision.at, status: 0, code: BROKEN_OFF.into() });
+        request.pending_failures.extend(dispatch.doubt(&request.limits.suspension(), cause));
         request
     }
 
     /// Records the outcome at the target. If it served the request, the targets that failed before it are confirmed as
     /// failing.
-    pub(super) fn settle(self, outcome: &Outcome, now: Instant) -> RequestAttempts {
+    pub(super) fn settle(self, outcome: &Outcome, cause: Option<Cause>, now: Instant) -> RequestAttempts {
         let Self { mut request, dispatch, target, .. } = self;
         request.after = Some((target, outcome.label()));
-        request.pending_failures.extend(dispatch.settle(outcome, &request.limits.suspension(), now));
+        let (operation, rules) = (request.route.operation_name(), request.limits.suspension());
+        let pending = dispatch.settle(operation, outcome, cause, &rules, now);
+        request.pending_failures.extend(pending);
         if outcome.is_served() {
             for failure in request.pending_failures.drain(..) {
                 failure.confirm(now);

@@ -22,7 +22,7 @@ const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::
 const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 24 * 3600);
 
 /// What the shipped Envoy files give the router for each answer: their `message_timeout`.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How the URL of a chat completion ends, whoever serves it.
 const OPERATION: &str = "/chat/completions";

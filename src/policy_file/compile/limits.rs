@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::document::decode::At;
 use crate::document::problem::Report;
+use crate::document::words::shown;
 use crate::policy_file::raw::{self, Count, Entry, Interval};
 use crate::routing::policy::budget::RetryBudget;
-use crate::routing::policy::{AllSuspended, Limits};
+use crate::routing::policy::{AllSuspended, Limits, NextOn, Target};
+use crate::routing::provider::Fault;
 
 const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const SUSPEND: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
@@ -142,8 +144,37 @@ impl raw::Options {
         self.inspect_first_event.as_ref().and_then(At::get).copied().unwrap_or(false)
     }
 
-    pub(super) fn goes_on_when_too_long(&self) -> bool {
-        self.next_on.as_ref().and_then(At::get).is_some_and(|list| !list.is_empty())
+    pub(super) fn next_on(&self) -> NextOn {
+        let list = self.next_on.as_ref().and_then(At::get);
+        let has = |wanted| list.into_iter().flatten().filter_map(At::get).any(|named| *named == wanted);
+        NextOn {
+            context_length: has(raw::NextOn::ContextLength),
+            content_filter: has(raw::NextOn::ContentFilter),
+            region: has(raw::NextOn::Region),
+        }
+    }
+
+    /// Warns where `next_on` cannot work: there is no next candidate, or the vendor's words for the fault are not known.
+    pub(super) fn check_next_on(&self, targets: &[Target], report: &mut Report) {
+        let named = self.next_on.as_ref().and_then(At::get).into_iter().flatten();
+        for (place, named) in named.filter_map(|at| Some((at.place, at.get()?))) {
+            if let [only] = targets {
+                let message = format!("`next_on` has no effect: {} is the only candidate", shown(only.model.as_str()));
+                report.warning(place, message, "add another target".to_owned());
+                return;
+            }
+            let (key, fault) = match named {
+                raw::NextOn::ContextLength => ("context_length", Fault::Length),
+                raw::NextOn::ContentFilter => ("content_filter", Fault::Filter),
+                raw::NextOn::Region => ("region", Fault::Region),
+            };
+            let mut types: Vec<_> = targets.iter().map(|target| target.endpoint.provider).collect();
+            types.dedup_by_key(|kind| kind.name);
+            for kind in types.into_iter().filter(|kind| kind.is_custom() || !kind.responses.recognises(fault)) {
+                let message = format!("`{key}` may never apply: how `{}` reports it is not known", kind.name);
+                report.warning(place, message, None);
+            }
+        }
     }
 
     pub(super) fn tells_clients(&self) -> bool {

@@ -110,6 +110,7 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
         let stateful = options.stateful_endpoint.as_ref().map_or(Some(None), |name| self.stateful(name).map(Some));
         let budget = options.budget(self.report);
         let (targets, strategy) = compiled?;
+        options.check_next_on(&targets, self.report);
         Some(Policy {
             targets: Targets::new(targets)?,
             strategy,
@@ -117,7 +118,7 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             budget,
             all_suspended: options.all_suspended(),
             inspect_first_event: options.inspects_first_event(),
-            next_on_context_length: options.goes_on_when_too_long(),
+            next_on: options.next_on(),
             decision_headers: options.tells_clients(),
             stateful: stateful?,
         })

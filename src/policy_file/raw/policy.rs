@@ -20,11 +20,15 @@ pub enum AllSuspended {
 }
 
 /// Which of the request's own faults are tried at the next candidate anyway.
-#[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NextOn {
     /// It is too long for the model.
     ContextLength,
+    /// A content filter refused the prompt or left the response empty.
+    ContentFilter,
+    /// The vendor does not serve the region that the request comes from.
+    Region,
 }
 
 /// Bounds that each policy has, and that `defaults` sets for those that do not set them.
@@ -106,8 +110,8 @@ pub struct Entries {
 pub struct Rules {
     /// The name of a classifier.
     pub classifier: At<String>,
-    /// The JSONPath of what the classifier is shown. `$.messages[-1].content` when absent, or what the operation
-    /// has in its place: `input`, `prompt`.
+    /// The JSONPath of what the classifier is shown, such as `$.messages[-1].content` for the last message, whoever said
+    /// it. The text of the last message of the user when absent, in every vendor's form.
     pub content: Option<At<String>>,
     /// The classifier's instructions in other words: `{rules}` and `{answers}` stand for the rules and the
     /// allowed answers.

@@ -1,10 +1,13 @@
-//! Looking at the start of a response: errors that look like success, and error codes that say more than a status.
+//! The start of a successful response: errors that look like success, and streams that fail before they say anything.
 
-use std::time::Duration;
+mod events;
+mod frames;
+
+use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::routing::outcome::quota;
+use super::error::ErrorFacts;
 
 /// The longest prefix of a response that is inspected.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -14,8 +17,12 @@ pub const MAX_BYTES: usize = 64 << 10;
 pub enum BodyFormat {
     /// Server-sent events.
     Events,
-    /// One JSON text.
+    /// One JSON text, or a list of them as they are generated: Gemini's streams without `alt=sse`.
     Json,
+    /// A JSON text on each line.
+    Lines,
+    /// AWS's binary event stream.
+    Frames,
 }
 
 /// The verdict on the start of a successful response.
@@ -23,21 +30,28 @@ pub enum BodyFormat {
 pub enum Start {
     /// Too little has arrived to decide.
     Undecided,
+    /// The stream has begun with events that may still be followed by a failure.
+    Opened,
     /// A real response.
     Good,
     /// An error returned with a 2xx status.
     Bad(ErrorFacts),
 }
 
-/// The facts that an error states; empty where it states none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ErrorFacts {
-    /// Its code and its type, as providers spell them.
-    pub codes: Vec<String>,
-    /// Whether its message is about a request that is too large for the model's limits.
-    pub too_large: bool,
-    /// The wait that it asks for.
-    pub wait: Option<Duration>,
+/// The elements of a stream that have arrived completely: the name of each event, if it has one, and its JSON.
+struct Elements {
+    all: Vec<Element>,
+    /// Whether the stream said that it is over.
+    is_over: bool,
+}
+
+/// One event, line, list element or frame.
+struct Element {
+    name: String,
+    /// `None` if it is not JSON.
+    value: Option<Value>,
+    /// Whether the name alone says that it is an error.
+    is_error: bool,
 }
 
 impl BodyFormat {
@@ -46,203 +60,168 @@ impl BodyFormat {
     pub fn of(content_type: &str) -> Option<Self> {
         match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
             "text/event-stream" => Some(Self::Events),
-            "application/json" => Some(Self::Json),
+            "application/json" | "application/problem+json" | "text/json" => Some(Self::Json),
+            "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Some(Self::Lines),
+            "application/vnd.amazon.eventstream" => Some(Self::Frames),
             _ => None,
         }
     }
 
-    /// Judges the bytes that have come so far; `ended` says that they are all. What is longer than [`MAX_BYTES`] is a
-    /// response.
+    /// Judges the bytes that have arrived so far; `ended` says that they are all. `openings` are the events after which
+    /// a failure is still possible. A response that is longer than [`MAX_BYTES`] is good.
     #[must_use]
-    pub fn judge(self, seen: &[u8], ended: bool) -> Start {
-        let judged = match self {
-            Self::Events => judge_events(seen, ended),
-            Self::Json => judge_json(seen, ended),
+    pub fn judge(self, seen: &[u8], ended: bool, openings: &[&str], now: SystemTime) -> Start {
+        let elements = match self {
+            Self::Json if !is_list(seen) => return bounded(judge_json(seen, ended, now), seen),
+            Self::Json => events::list(seen),
+            Self::Events => events::server_sent(seen, ended),
+            Self::Lines => events::lines(seen, ended),
+            Self::Frames => frames::frames(seen),
         };
-        if judged == Start::Undecided && seen.len() >= MAX_BYTES { Start::Good } else { judged }
+        bounded(elements.judge(ended, openings, now), seen)
     }
 }
 
-/// Judges by the first event that is not a comment. A stream that ends before it, or begins with its end, is empty.
-fn judge_events(seen: &[u8], ended: bool) -> Start {
-    let text = String::from_utf8_lossy(seen).replace("\r\n", "\n").replace('\r', "\n");
-    let mut blocks: Vec<_> = text.split("\n\n").collect();
-    let unfinished = blocks.pop().unwrap_or_default();
-    if ended {
-        blocks.push(unfinished);
+/// Ends the inspection of a long response.
+fn bounded(judged: Start, seen: &[u8]) -> Start {
+    match judged {
+        Start::Undecided | Start::Opened if seen.len() >= MAX_BYTES => Start::Good,
+        judged => judged,
     }
-    for block in blocks {
-        let field = |name: &str| {
-            let values =
-                block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start));
-            values.collect::<Vec<_>>().join("\n")
-        };
-        let (event, data) = (field("event"), field("data"));
-        if data.is_empty() {
-            continue;
-        }
-        if data == "[DONE]" {
-            return Start::Bad(ErrorFacts::default());
-        }
-        let error = serde_json::from_str(&data).ok().and_then(|value| error_in(&value));
-        return match error {
-            Some(facts) => Start::Bad(facts),
-            None if event == "error" => Start::Bad(ErrorFacts::default()),
-            None => Start::Good,
-        };
-    }
-    if ended { Start::Bad(ErrorFacts::default()) } else { Start::Undecided }
 }
 
-fn judge_json(seen: &[u8], ended: bool) -> Start {
+fn is_list(seen: &[u8]) -> bool {
+    seen.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+fn judge_json(seen: &[u8], ended: bool, now: SystemTime) -> Start {
     match serde_json::from_slice(seen) {
-        Ok(value) => error_in(&value).map_or(Start::Good, Start::Bad),
+        Ok(value) => error_in(&value, now).map_or(Start::Good, Start::Bad),
         Err(_) if ended && seen.iter().all(u8::is_ascii_whitespace) => Start::Bad(ErrorFacts::default()),
         Err(_) if ended => Start::Good,
         Err(_) => Start::Undecided,
     }
 }
 
-/// Returns the error of a JSON text: under `error`, or the text itself if its type says so.
-fn error_in(value: &Value) -> Option<ErrorFacts> {
-    let error = match value.get("error") {
-        Some(Value::Null) | None if value.get("type").is_some_and(|kind| kind == "error") => value,
-        Some(Value::Null) | None => return None,
-        Some(error) => error,
-    };
-    Some(ErrorFacts::of(error))
+impl Elements {
+    /// The first element that is an error or content decides. A stream that ends before it is empty.
+    fn judge(&self, ended: bool, openings: &[&str], now: SystemTime) -> Start {
+        for element in &self.all {
+            let error = element.value.as_ref().and_then(|value| error_in(value, now));
+            match error {
+                Some(facts) => return Start::Bad(facts),
+                None if element.is_error => return Start::Bad(element.facts(now)),
+                None if element.is_opening(openings) => {}
+                None => return Start::Good,
+            }
+        }
+        match (ended || self.is_over, self.all.is_empty()) {
+            (true, _) => Start::Bad(ErrorFacts::default()),
+            (false, true) => Start::Undecided,
+            (false, false) => Start::Opened,
+        }
+    }
 }
 
-impl ErrorFacts {
-    /// Reads the body of a response whose status says that it is an error.
-    #[must_use]
-    pub fn read(body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        // Google's streams, asked for as JSON, are a list.
-        let value = value.get(0).unwrap_or(&value);
-        Self::of(value.get("error").filter(|error| !error.is_null()).unwrap_or(value))
+impl Element {
+    /// Returns the facts of an error that only its name shows to be one.
+    fn facts(&self, now: SystemTime) -> ErrorFacts {
+        let stated = self.value.as_ref().map(|value| ErrorFacts::of(value, now)).unwrap_or_default();
+        stated.and_code(&self.name)
     }
 
-    fn of(error: &Value) -> Self {
-        let codes = ["code", "type", "status", "__type"].into_iter().filter_map(|key| match error.get(key)? {
-            // AWS puts a namespace before a `#`.
-            Value::String(code) => Some(code.rsplit('#').next().unwrap_or(code).to_owned()),
-            Value::Number(code) => Some(code.to_string()),
-            _ => None,
-        });
-        // Google's `google.rpc.ErrorInfo` and `RetryInfo`.
-        let details = || error.get("details").and_then(Value::as_array).into_iter().flatten();
-        let reasons = details().filter_map(|detail| Some(detail.get("reason")?.as_str()?.to_owned()));
-        let wait = details().find_map(|detail| quota::duration(detail.get("retryDelay")?.as_str()?));
-        let codes = codes.chain(reasons);
-        let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
-        Self { codes: codes.collect(), too_large: message.to_ascii_lowercase().starts_with("request too large"), wait }
+    /// Returns whether nothing of the response has been said with it.
+    fn is_opening(&self, openings: &[&str]) -> bool {
+        let Some(value) = &self.value else { return openings.contains(&&*self.name) };
+        let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
+        openings.contains(&kind) || openings.contains(&&*self.name) || is_without_content(value)
     }
+}
+
+/// Returns whether a chunk of a chat completion or of Gemini's has nothing in it yet: the role alone, or what a filter
+/// says of the prompt.
+fn is_without_content(value: &Value) -> bool {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    let says_nothing = |choice: &Value| {
+        let delta = choice.get("delta").and_then(Value::as_object);
+        let is_open = choice.get("finish_reason").is_none_or(Value::is_null);
+        is_open && delta.is_some_and(|delta| delta.iter().all(|(key, value)| key == "role" || is_empty(value)))
+    };
+    match (value.get("choices"), value.get("candidates")) {
+        (Some(Value::Array(choices)), _) => {
+            value.get("usage").is_none_or(Value::is_null) && choices.iter().all(says_nothing)
+        }
+        (None, None) => value.get("usageMetadata").is_some(),
+        _ => false,
+    }
+}
+
+/// Returns the error that a JSON text of a successful response states.
+fn error_in(value: &Value, now: SystemTime) -> Option<ErrorFacts> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let choice = value.get("choices").and_then(|choices| choices.get(0));
+    let is_failed = |value: &Value| value.get("status").and_then(Value::as_str) == Some("failed");
+    let base = value.get("base_resp").and_then(|base| base.get("status_code")).and_then(Value::as_i64);
+    let is_error = value.get("error").is_some_and(is_stated)
+        || matches!(text("type"), "error" | "response.failed")
+        || text("object") == "error"
+        || (text("object") == "response" && is_failed(value))
+        || choice.is_some_and(|choice| choice.get("error").is_some_and(is_stated))
+        || choice.is_some_and(|choice| choice.get("finish_reason").and_then(Value::as_str) == Some("error"))
+        || base.is_some_and(|status| status != 0)
+        || value.get("success") == Some(&Value::Bool(false));
+    match (is_error, blocked(value)) {
+        (true, _) => Some(ErrorFacts::of(value, now)),
+        (false, Some(reason)) => Some(ErrorFacts::of_code(reason)),
+        (false, None) => None,
+    }
+}
+
+fn is_stated(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// Returns the reason for which a content filter left the response empty. Sources: Gemini's `BlockReason` and
+/// `FinishReason`; Azure's `finish_reason`; the stop reasons of Anthropic and Bedrock.
+fn blocked(value: &Value) -> Option<&str> {
+    let first = |list: &str| value.get(list).and_then(|list| list.get(0));
+    if let Some(reason) = value.get("promptFeedback").and_then(|feedback| feedback.get("blockReason")) {
+        return reason.as_str().filter(|_| first("candidates").is_none());
+    }
+    if let Some(candidate) = first("candidates").filter(|candidate| candidate.get("content").is_none_or(has_no_part)) {
+        let reason = candidate.get("finishReason").and_then(Value::as_str)?;
+        return FILTERED.contains(&reason).then_some(reason);
+    }
+    let stopped = value.get("stop_reason").or(value.get("stopReason")).and_then(Value::as_str);
+    if let Some(reason) = stopped.filter(|reason| REFUSED.contains(reason)) {
+        return Some(reason);
+    }
+    let choice = first("choices").filter(|choice| choice.get("finish_reason").is_some())?;
+    let said = choice.get("message").or(choice.get("delta")).and_then(|message| message.get("content"));
+    let is_filtered = choice.get("finish_reason").and_then(Value::as_str) == Some("content_filter");
+    (is_filtered && said.and_then(Value::as_str).is_none_or(str::is_empty)).then_some("content_filter")
+}
+
+/// Gemini's reasons for a candidate that a filter stopped.
+const FILTERED: [&str; 7] =
+    ["SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION", "IMAGE_SAFETY", "MODEL_ARMOR"];
+
+/// Reasons of Anthropic and Bedrock for which a model or a guardrail did not answer.
+const REFUSED: [&str; 3] = ["refusal", "guardrail_intervened", "content_filtered"];
+
+fn has_no_part(content: &Value) -> bool {
+    content.get("parts").and_then(Value::as_array).is_none_or(Vec::is_empty)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bad(codes: &[&str]) -> Start {
-        Start::Bad(ErrorFacts { codes: codes.iter().map(|&code| code.to_owned()).collect(), ..ErrorFacts::default() })
-    }
-
-    fn check(kind: BodyFormat, text: &str, ended: bool, expected: &Start) {
-        assert_eq!(kind.judge(text.as_bytes(), ended), *expected, "{text:?}");
-    }
-
-    #[test]
-    fn the_first_real_event_decides() {
-        for (text, expected) in [
-            ("", Start::Undecided),
-            (": keep-alive\n\n", Start::Undecided),
-            ("data: {\"choices\":[]}\n", Start::Undecided),
-            ("data: {\"choices\":[]}\n\n", Start::Good),
-            (": hi\r\n\r\ndata:{\"choices\":[]}\r\n\r\ndata: {\"error\":1}\r\n\r\n", Start::Good),
-            (
-                "data: {\"error\":{\"code\":\"overloaded\",\"type\":\"server_error\"}}\n\n",
-                bad(&["overloaded", "server_error"]),
-            ),
-            (
-                "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n",
-                bad(&["overloaded_error"]),
-            ),
-            ("event: error\ndata: oops\n\n", bad(&[])),
-            ("data: {\"error\":null,\"choices\":[]}\n\n", Start::Good),
-            ("data: [DONE]\n\n", bad(&[])),
-            ("data: not json\n\n", Start::Good),
-        ] {
-            check(BodyFormat::Events, text, false, &expected);
-        }
-    }
-
-    #[test]
-    fn a_stream_that_ends_before_its_first_event_is_empty() {
-        check(BodyFormat::Events, "", true, &bad(&[]));
-        check(BodyFormat::Events, ": only comments\n\n", true, &bad(&[]));
-        check(BodyFormat::Events, "data: {\"choices\":[]}", true, &Start::Good);
-    }
-
-    #[test]
-    fn a_json_answer_is_judged_once_it_is_whole() {
-        for (text, ended, expected) in [
-            ("{\"choices\"", false, Start::Undecided),
-            ("{\"choices\":[]}", false, Start::Good),
-            ("{\"error\":{\"code\":429}}", false, bad(&["429"])),
-            ("", true, bad(&[])),
-            ("{broken", true, Start::Good),
-        ] {
-            check(BodyFormat::Json, text, ended, &expected);
-        }
-    }
-
-    #[test]
-    fn what_is_long_is_an_answer() {
-        check(BodyFormat::Json, &"x".repeat(MAX_BYTES), false, &Start::Good);
-        check(BodyFormat::Events, &": c\n".repeat(MAX_BYTES), false, &Start::Good);
-    }
-
-    #[test]
-    fn an_error_body_is_read_in_each_shape() {
-        for (body, codes, too_large) in [
-            (
-                r#"{"error":{"message":"m","type":"t","code":"insufficient_quota"}}"#,
-                &["insufficient_quota", "t"][..],
-                false,
-            ),
-            (
-                r#"{"object":"error","message":"m","type":"invalid_model","code":1500}"#,
-                &["1500", "invalid_model"],
-                false,
-            ),
-            (
-                r#"{"error":{"message":"Request too large for gpt","code":"rate_limit_exceeded"}}"#,
-                &["rate_limit_exceeded"],
-                true,
-            ),
-            (
-                r#"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
-                &["400", "INVALID_ARGUMENT", "API_KEY_INVALID"],
-                false,
-            ),
-            (r#"[{"error":{"status":"UNAVAILABLE"}}]"#, &["UNAVAILABLE"], false),
-            (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, &["overloaded_error"], false),
-            (r#"{"__type":"com.amazon.coral.service#ThrottlingException"}"#, &["ThrottlingException"], false),
-            ("<html>", &[], false),
-            ("[]", &[], false),
-        ] {
-            let codes = codes.iter().map(|&code| code.to_owned()).collect();
-            let expected = ErrorFacts { codes, too_large, wait: None };
-            assert_eq!(ErrorFacts::read(body.as_bytes()), expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn google_says_how_long_to_wait_in_the_body() {
-        let body = r#"{"error":{"code":429,"details":[{"@type":"x"},{"retryDelay":"34.5s"},{"retryDelay":"1s"}]}}"#;
-        assert_eq!(ErrorFacts::read(body.as_bytes()).wait, Some(Duration::from_millis(34_500)));
-        let body = r#"{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":7}]}}"#;
-        assert_eq!(ErrorFacts::read(body.as_bytes()).wait, None);
-    }
-}
+mod tests;

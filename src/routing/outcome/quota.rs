@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::wait;
+
 /// The target's quota, as a response's headers report it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
@@ -12,36 +14,66 @@ pub struct Quota {
     pub exhausted: Option<Duration>,
 }
 
-/// One kind of allowance: the header that says how much is left, and the one that says when it is whole again.
+/// One kind of allowance: the headers that say how much there is in all, how much is left, and when it is whole again.
 struct Allowance {
+    limit: &'static str,
     remaining: &'static str,
     reset: &'static str,
 }
 
+const fn allowance(limit: &'static str, remaining: &'static str, reset: &'static str) -> Allowance {
+    Allowance { limit, remaining, reset }
+}
+
 /// Sources: OpenAI's "Rate limits in headers" (resets are durations such as `6m0s`), Anthropic's "Rate limits" (resets
-/// are instants in RFC 3339), Mistral's and WSO2's remaining headers without a reset.
+/// are instants by RFC 3339), Cerebras's "Rate limits" (resets in seconds), OpenRouter's "Limits" (resets in milliseconds since
+/// 1970), the IETF's draft "RateLimit header fields", Mistral's and WSO2's remaining headers without a reset.
 const ALLOWANCES: &[Allowance] = &[
-    Allowance { remaining: "x-ratelimit-remaining-requests", reset: "x-ratelimit-reset-requests" },
-    Allowance { remaining: "x-ratelimit-remaining-tokens", reset: "x-ratelimit-reset-tokens" },
-    Allowance { remaining: "anthropic-ratelimit-requests-remaining", reset: "anthropic-ratelimit-requests-reset" },
-    Allowance { remaining: "anthropic-ratelimit-tokens-remaining", reset: "anthropic-ratelimit-tokens-reset" },
-    Allowance {
-        remaining: "anthropic-ratelimit-input-tokens-remaining",
-        reset: "anthropic-ratelimit-input-tokens-reset",
-    },
-    Allowance {
-        remaining: "anthropic-ratelimit-output-tokens-remaining",
-        reset: "anthropic-ratelimit-output-tokens-reset",
-    },
-    Allowance { remaining: "x-ratelimitbysize-remaining-minute", reset: "" },
-    Allowance { remaining: "x-ratelimitbysize-remaining-month", reset: "" },
+    allowance("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    allowance("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    allowance(
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    allowance(
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    allowance(
+        "anthropic-ratelimit-input-tokens-limit",
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ),
+    allowance(
+        "anthropic-ratelimit-output-tokens-limit",
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ),
+    allowance("x-ratelimit-limit-requests-day", "x-ratelimit-remaining-requests-day", "x-ratelimit-reset-requests-day"),
+    allowance(
+        "x-ratelimit-limit-tokens-minute",
+        "x-ratelimit-remaining-tokens-minute",
+        "x-ratelimit-reset-tokens-minute",
+    ),
+    allowance("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+    allowance("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    allowance("x-ratelimitbysize-limit-minute", "x-ratelimitbysize-remaining-minute", ""),
+    allowance("x-ratelimitbysize-limit-month", "x-ratelimitbysize-remaining-month", ""),
 ];
 
 /// Returns whether a header of this name says something of a quota.
 #[must_use]
 pub fn concerns(name: &str) -> bool {
-    matches!(name, "retry-after" | "retry-after-ms")
-        || ALLOWANCES.iter().any(|allowance| name == allowance.remaining || name == allowance.reset)
+    matches!(name, "retry-after" | "retry-after-ms" | "x-ms-retry-after-ms")
+        || (name.contains("ratelimit") && ALLOWANCES.iter().any(|allowance| allowance.has(name)))
+}
+
+impl Allowance {
+    fn has(&self, name: &str) -> bool {
+        name == self.remaining || name == self.reset || name == self.limit
+    }
 }
 
 impl Quota {
@@ -50,11 +82,23 @@ impl Quota {
     #[must_use]
     pub fn read(headers: &[(String, String)], now: SystemTime) -> Self {
         let value = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
-        let millis = value("retry-after-ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
-        let retry_after = millis.or_else(|| value("retry-after").and_then(|text| wait(text, now)));
+        let millis = value("retry-after-ms")
+            .or(value("x-ms-retry-after-ms"))
+            .and_then(|text| text.parse().ok())
+            .and_then(from_millis);
+        let retry_after = millis.or_else(|| value("retry-after").and_then(|text| wait::until(text, now)));
+        // A limit of nothing, or less, is how some servers say that there is none.
+        let is_limited = |allowance: &&Allowance| {
+            value(allowance.limit).and_then(|text| text.parse::<f64>().ok()).is_none_or(|limit| limit > 0.0)
+        };
         let used_up = ALLOWANCES.iter().filter(|allowance| value(allowance.remaining).is_some_and(is_none_left));
-        let resets =
-            used_up.map(|allowance| value(allowance.reset).and_then(|text| wait(text, now)).unwrap_or_default());
+        let resets = used_up.filter(is_limited).filter_map(|allowance| {
+            match value(allowance.reset).map(|text| wait::until(text, now)) {
+                // It is whole again already: the two headers contradict each other, so nothing is known.
+                Some(Some(Duration::ZERO)) => None,
+                reset => Some(reset.flatten().unwrap_or_default()),
+            }
+        });
         Self { retry_after, exhausted: resets.max() }
     }
 
@@ -65,52 +109,13 @@ impl Quota {
     }
 }
 
-/// Longer waits are as good as this one.
-const LONGEST_SECONDS: f64 = 1e9;
-
-/// `0`, and less than it: some providers count below.
+/// Returns whether nothing is left. A negative number means that nothing is known: Azure sends `-1`.
 fn is_none_left(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|left| left <= 0.0)
+    text.parse::<f64>() == Ok(0.0)
 }
 
-/// Returns a wait in seconds (`7`, `0.5`), as a duration (`6m0s`, `120ms`), until an HTTP date or until an RFC 3339
-/// instant.
-fn wait(text: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        let seconds = if seconds > LONGEST_SECONDS { LONGEST_SECONDS } else { seconds };
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let instant = httpdate::parse_http_date(text).ok().or_else(|| humantime::parse_rfc3339_weak(text).ok());
-    match instant {
-        Some(instant) => Some(instant.duration_since(now).unwrap_or_default()),
-        None => duration(text),
-    }
-}
-
-/// Durations as Go and protobuf write them: `1h2m3.5s`, `6m0s`, `120ms`.
-#[must_use]
-pub fn duration(text: &str) -> Option<Duration> {
-    let (mut total, mut rest) = (0.0, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |length| digits + length);
-        total += number * unit_seconds(&rest[digits..unit])?;
-        rest = &rest[unit..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
-}
-
-fn unit_seconds(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "h" => 3_600.0,
-        "m" => 60.0,
-        "s" => 1.0,
-        "ms" => 1e-3,
-        "us" | "µs" => 1e-6,
-        "ns" => 1e-9,
-        _ => return None,
-    })
+fn from_millis(millis: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(millis / 1e3).ok()
 }
 
 #[cfg(test)]
@@ -177,10 +182,29 @@ mod tests {
         let quota = read(&[
             ("x-ratelimit-remaining-requests", "0"),
             ("x-ratelimit-reset-requests", "1s"),
-            ("x-ratelimit-remaining-tokens", "-3"),
+            ("x-ratelimit-remaining-tokens", "0"),
             ("x-ratelimit-reset-tokens", "5s"),
         ]);
         assert_eq!(quota.exhausted, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn nonsense_says_nothing() {
+        let sets: [&[(&str, &str)]; 7] = [
+            &[("x-ratelimit-remaining-tokens", "-1"), ("x-ratelimit-reset-tokens", "0")],
+            &[("x-ratelimit-remaining-tokens", "-3"), ("x-ratelimit-reset-tokens", "5s")],
+            &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "0s")],
+            &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-limit-tokens", "-1")],
+            &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-limit-requests", "0")],
+            &[("x-ratelimit-remaining-requests", "unlimited")],
+            &[
+                ("anthropic-ratelimit-tokens-remaining", "0"),
+                ("anthropic-ratelimit-tokens-reset", "1994-11-06T08:00:00Z"),
+            ],
+        ];
+        for headers in sets {
+            assert_eq!(read(headers), Quota::default(), "{headers:?}");
+        }
     }
 
     #[test]

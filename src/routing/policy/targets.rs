@@ -28,6 +28,12 @@ impl Targets {
         &self.0[0].endpoint.path
     }
 
+    /// Returns whether all targets are at one endpoint, so that there is only one account.
+    #[must_use]
+    pub fn share_an_endpoint(&self) -> bool {
+        self.0.iter().all(|target| target.endpoint.name == self.0[0].endpoint.name)
+    }
+
     /// Returns as many targets, each made from one of these.
     #[must_use]
     pub fn map(&self, change: impl FnMut(&Target) -> Target) -> Self {

@@ -1,7 +1,7 @@
 //! The table of provider types: a row for each vendor, with its source.
 
 use super::StatefulPath::{self, Below, Tree};
-use super::{DefaultAuth, Fault, ProviderType, Row, Shape};
+use super::{DefaultAuth, NestedState, ProviderType, Row, Shape, responses};
 
 /// The name of the type that has nothing built in.
 pub(super) const CUSTOM_NAME: &str = "custom";
@@ -23,6 +23,8 @@ const OPENAI_OPERATIONS: &[Row] = &[
     plain("/chat/completions"),
     plain("/completions"),
     plain("/responses"),
+    plain("/responses/input_tokens"),
+    plain("/responses/compact"),
     plain("/embeddings"),
     plain("/moderations"),
     plain("/images/generations"),
@@ -52,15 +54,19 @@ const OPENAI_STATEFUL: &[StatefulPath] = &[
 /// Members that refer to an earlier request's state, in OpenAI's Responses API.
 const OPENAI_MEMBERS: &[&str] = &["previous_response_id", "conversation"];
 
-/// Source: OpenAI's "Error codes" and API reference.
-const OPENAI_FAULTS: &[(&str, Fault)] = &[
-    ("insufficient_quota", Fault::Endpoint),
-    ("billing_hard_limit_reached", Fault::Endpoint),
-    ("account_deactivated", Fault::Endpoint),
-    ("invalid_api_key", Fault::Endpoint),
-    ("model_not_found", Fault::Target),
-    ("context_length_exceeded", Fault::Length),
-    ("string_above_max_length", Fault::Length),
+const fn nested(within: &'static str, key: &'static str, part: &'static str) -> NestedState {
+    NestedState { within, key, part }
+}
+
+/// References to files, containers, stored items, and to reasoning that only its account can decrypt. Source: OpenAI's
+/// API reference (Responses, chat completions with files).
+const OPENAI_NESTED: &[NestedState] = &[
+    nested("input", "encrypted_content", ""),
+    nested("input", "type", "item_reference"),
+    nested("input", "file_id", ""),
+    nested("messages", "file_id", ""),
+    nested("tools", "vector_store_ids", ""),
+    nested("tools", "container", ""),
 ];
 
 /// The defaults from which the other rows differ.
@@ -76,7 +82,8 @@ const OPENAI: ProviderType = ProviderType {
     body_members: &[],
     stateful: OPENAI_STATEFUL,
     stateful_members: OPENAI_MEMBERS,
-    faults: OPENAI_FAULTS,
+    nested_state: OPENAI_NESTED,
+    responses: &responses::OPENAI,
     openai_url: None,
 };
 
@@ -92,7 +99,7 @@ const MISTRAL: ProviderType = ProviderType {
         form("/audio/transcriptions"),
     ],
     stateful: &[Tree("/files"), Tree("/batch/jobs"), Tree("/fine_tuning"), Tree("/agents"), Tree("/conversations")],
-    faults: &[("invalid_model", Fault::Target), ("3051", Fault::Length)],
+    responses: &responses::MISTRAL,
     ..OPENAI
 };
 
@@ -112,6 +119,8 @@ const AZURE_OPENAI: ProviderType = ProviderType {
         plain("/openai/v1/chat/completions"),
         plain("/openai/v1/completions"),
         plain("/openai/v1/responses"),
+        plain("/openai/v1/responses/input_tokens"),
+        plain("/openai/v1/responses/compact"),
         plain("/openai/v1/embeddings"),
         plain("/openai/v1/images/generations"),
         plain("/openai/v1/audio/speech"),
@@ -122,19 +131,9 @@ const AZURE_OPENAI: ProviderType = ProviderType {
     roots: &["/openai/v1", "/openai"],
     auth: DefaultAuth::Header("api-key"),
     client_headers: &["api-key", "authorization"],
-    faults: AZURE_FAULTS,
+    responses: &responses::AZURE,
     ..OPENAI
 };
-
-/// Source: responses of Azure OpenAI and of Azure AI Foundry.
-const AZURE_FAULTS: &[(&str, Fault)] = &[
-    ("DeploymentNotFound", Fault::Target),
-    ("unknown_model", Fault::Target),
-    ("model_not_found", Fault::Target),
-    ("insufficient_quota", Fault::Endpoint),
-    ("context_length_exceeded", Fault::Length),
-    ("string_above_max_length", Fault::Length),
-];
 
 /// Source: the Azure AI model inference REST reference (`/models/…?api-version=`), and `/openai/v1` of Foundry
 /// resources.
@@ -147,9 +146,12 @@ const AZURE_AI_FOUNDRY: ProviderType = ProviderType {
         plain("/openai/v1/chat/completions"),
         plain("/openai/v1/completions"),
         plain("/openai/v1/responses"),
+        plain("/openai/v1/responses/input_tokens"),
+        plain("/openai/v1/responses/compact"),
         plain("/openai/v1/embeddings"),
     ],
     roots: &["/openai/v1", "/openai", "/models"],
+    responses: &responses::FOUNDRY,
     ..AZURE_OPENAI
 };
 
@@ -171,7 +173,8 @@ const ANTHROPIC: ProviderType = ProviderType {
     client_headers: &["x-api-key", "authorization"],
     stateful: &[Tree("/messages/batches"), Tree("/files"), Tree("/skills")],
     stateful_members: &["container"],
-    faults: &[("authentication_error", Fault::Endpoint), ("billing_error", Fault::Endpoint)],
+    nested_state: &[nested("messages", "file_id", "")],
+    responses: &responses::ANTHROPIC,
     openai_url: Some("https://api.anthropic.com/v1"),
     ..OPENAI
 };
@@ -213,14 +216,12 @@ const GEMINI: ProviderType = ProviderType {
         Tree("/fileSearchStores"),
     ],
     stateful_members: &["cachedContent"],
-    faults: &[
-        ("API_KEY_INVALID", Fault::Endpoint),
-        ("API_KEY_SERVICE_BLOCKED", Fault::Endpoint),
-        ("BILLING_DISABLED", Fault::Endpoint),
-        ("CONSUMER_SUSPENDED", Fault::Endpoint),
-        ("SERVICE_DISABLED", Fault::Endpoint),
-        ("UNAUTHENTICATED", Fault::Endpoint),
+    // A file of the Gemini API; one in Cloud Storage is no account's.
+    nested_state: &[
+        nested("contents", "fileUri", "generativelanguage.googleapis.com"),
+        nested("contents", "file_uri", "generativelanguage.googleapis.com"),
     ],
+    responses: &responses::GEMINI,
     openai_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
 };
 
@@ -238,16 +239,15 @@ const AWS_BEDROCK: ProviderType = ProviderType {
     auth: DefaultAuth::Bearer,
     stateful: &[Tree("/async-invoke")],
     stateful_members: &[],
-    faults: &[
-        ("ExpiredTokenException", Fault::Endpoint),
-        ("IncompleteSignatureException", Fault::Endpoint),
-        ("InvalidSignatureException", Fault::Endpoint),
-        ("MissingAuthenticationTokenException", Fault::Endpoint),
-        ("UnrecognizedClientException", Fault::Endpoint),
-    ],
+    nested_state: &[],
+    responses: &responses::BEDROCK,
     openai_url: Some("https://bedrock-runtime.REGION.amazonaws.com/openai/v1"),
     ..OPENAI
 };
+
+/// Any server that speaks OpenAI's API.
+const COMPATIBLE: ProviderType =
+    ProviderType { name: "openai_compatible", responses: &responses::COMPATIBLE, ..OPENAI };
 
 const fn custom(vendor: ProviderType) -> ProviderType {
     ProviderType { name: CUSTOM_NAME, operations: &[], roots: &[], stateful: &[], openai_url: None, ..vendor }
@@ -255,18 +255,10 @@ const fn custom(vendor: ProviderType) -> ProviderType {
 
 impl ProviderType {
     /// Every type that has something built in.
-    pub const ALL: &'static [Self] = &[
-        OPENAI,
-        AZURE_OPENAI,
-        AZURE_AI_FOUNDRY,
-        MISTRAL,
-        ANTHROPIC,
-        GEMINI,
-        AWS_BEDROCK,
-        Self { name: "openai_compatible", ..OPENAI },
-    ];
+    pub const ALL: &'static [Self] =
+        &[OPENAI, AZURE_OPENAI, AZURE_AI_FOUNDRY, MISTRAL, ANTHROPIC, GEMINI, AWS_BEDROCK, COMPATIBLE];
 
     /// One row for each shape.
     pub(super) const CUSTOM: &'static [Self] =
-        &[custom(OPENAI), custom(ANTHROPIC), custom(GEMINI), custom(AWS_BEDROCK)];
+        &[custom(COMPATIBLE), custom(ANTHROPIC), custom(GEMINI), custom(AWS_BEDROCK)];
 }

@@ -1,14 +1,23 @@
 //! A target's life, with the clock in the test's hand.
 
+mod operations;
+
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::routing::outcome::Origin;
 use crate::routing::outcome::quota::Quota;
+use crate::routing::outcome::{Origin, Outcome};
 use crate::routing::policy::Limits;
 use crate::routing::registry::{EndpointKey, Registry};
 
 const LEASE: Duration = Duration::from_secs(5);
+
+/// The operation of every request, where nothing else is said.
+const OPERATION: &str = "/chat/completions";
+
+fn settle(dispatch: Dispatch, outcome: &Outcome, limits: &SuspensionRules, now: Instant) -> Option<PendingFailure> {
+    dispatch.settle(OPERATION, outcome, None, limits, now)
+}
 
 /// A target and the clock.
 struct Life {
@@ -29,11 +38,11 @@ impl Life {
     }
 
     fn take(&self) -> Dispatch {
-        self.target.take(self.now, LEASE).expect("the target is available")
+        self.target.take(OPERATION, self.now, LEASE).expect("the target is available")
     }
 
     fn settle(&self, dispatch: Dispatch, status: u16) -> Option<PendingFailure> {
-        dispatch.settle(&Outcome::of(status, Quota::default(), Origin::Provider), &self.limits, self.now)
+        settle(dispatch, &Outcome::of(status, Quota::default(), Origin::Provider), &self.limits, self.now)
     }
 
     /// One request after the other, each with the next of these statuses.
@@ -86,14 +95,14 @@ fn what_is_the_requests_own_fault_neither_counts_nor_heals() {
 fn a_rate_limit_suspends_at_once_for_as_long_as_it_says() {
     let life = Life::new();
     let outcome = asking(429, 7);
-    life.take().settle(&outcome, &life.limits, life.now);
+    settle(life.take(), &outcome, &life.limits, life.now);
     assert_eq!(life.availability(), "suspended 7");
 }
 
 #[test]
 fn a_refused_connection_suspends_at_once() {
     let life = Life::new();
-    life.take().settle(&Outcome::of(503, Quota::default(), Origin::EnvoyRefused), &life.limits, life.now);
+    settle(life.take(), &Outcome::of(503, Quota::default(), Origin::EnvoyRefused), &life.limits, life.now);
     assert_eq!(life.availability(), "suspended 30");
 }
 
@@ -139,7 +148,7 @@ fn exactly_one_request_probes_and_its_success_restores() {
     let probe = life.take();
     assert!(probe.is_probe());
     assert_eq!(life.availability(), "probing");
-    assert!(life.target.take(life.now, LEASE).is_err());
+    assert!(life.target.take(OPERATION, life.now, LEASE).is_err());
     life.settle(probe, 200);
     assert_eq!(life.availability(), "ready");
     assert!(!life.take().is_probe());
@@ -164,7 +173,7 @@ fn a_probe_that_is_told_how_long_to_wait_waits_so_long() {
     let mut life = Life::new();
     life.answer(&[429]);
     life.pass(30);
-    life.take().settle(&asking(429, 7), &life.limits, life.now);
+    settle(life.take(), &asking(429, 7), &life.limits, life.now);
     assert_eq!(life.availability(), "suspended 7");
 }
 
@@ -186,7 +195,7 @@ fn a_hundred_late_failures_do_not_let_the_suspension_grow() {
 fn a_success_that_uses_up_the_quota_suspends_until_it_is_there_again() {
     let life = Life::new();
     let quota = Quota { retry_after: None, exhausted: Some(Duration::from_secs(9)) };
-    life.take().settle(&Outcome::of(200, quota, Origin::Provider), &life.limits, life.now);
+    settle(life.take(), &Outcome::of(200, quota, Origin::Provider), &life.limits, life.now);
     assert_eq!(life.availability(), "suspended 9");
     assert_eq!(life.target.counts(), Counts { dispatched: 1, served: 1, failed: 0, suspensions: 1 });
 }
@@ -196,7 +205,7 @@ fn what_envoy_could_not_send_says_nothing() {
     let life = Life::new();
     for _ in 0..10 {
         let outcome = Outcome::of(503, Quota::default(), Origin::EnvoyOverflow);
-        life.take().settle(&outcome, &life.limits, life.now);
+        settle(life.take(), &outcome, &life.limits, life.now);
     }
     assert_eq!(life.availability(), "ready");
 }
@@ -234,8 +243,8 @@ fn a_refused_credential_suspends_every_model_of_the_endpoint() {
     life.answer(&[401]);
     assert!(!other.availability(life.now).is_available());
     life.pass(30);
-    let probe = other.take(life.now, LEASE).expect("the probe goes through any model");
-    assert!(life.target.take(life.now, LEASE).is_err());
+    let probe = other.take(OPERATION, life.now, LEASE).expect("the probe goes through any model");
+    assert!(life.target.take(OPERATION, life.now, LEASE).is_err());
     life.settle(probe, 200);
     assert_eq!(life.availability(), "ready");
 }
@@ -246,7 +255,7 @@ fn nothing_is_ever_suspended_where_the_duration_is_zero() {
     life.limits.suspend = Duration::ZERO;
     life.limits.suspend_after = NonZeroU32::MIN;
     life.answer(&[503, 429, 401]);
-    life.take().settle(&asking(429, 60), &life.limits, life.now);
+    settle(life.take(), &asking(429, 60), &life.limits, life.now);
     assert_eq!(life.availability(), "ready");
 }
 
@@ -261,7 +270,7 @@ fn a_used_up_quota_may_have_a_duration_of_its_own() {
         let standing_after = |outcome: Outcome| {
             let mut life = Life::new();
             life.limits = SuspensionRules { suspend, quota_suspend, suspend_after: NonZeroU32::MIN };
-            life.take().settle(&outcome, &life.limits, life.now);
+            settle(life.take(), &outcome, &life.limits, life.now);
             life.availability()
         };
         assert_eq!(standing_after(Outcome::Failed { asked: None }), failing);
@@ -297,8 +306,8 @@ fn two_models() -> (Life, Arc<TargetState>) {
     let mut life = Life::new();
     life.target = registry.target(&key, &ModelName::new("one"));
     let other = registry.target(&key, &ModelName::new("other"));
-    life.take().settle(&asking(429, 60), &life.limits, life.now);
-    other.take(life.now, LEASE).expect("available").settle(&asking(401, 2), &life.limits, life.now);
+    settle(life.take(), &asking(429, 60), &life.limits, life.now);
+    settle(other.take(OPERATION, life.now, LEASE).expect("available"), &asking(401, 2), &life.limits, life.now);
     (life, other)
 }
 
@@ -307,14 +316,17 @@ fn a_target_that_two_things_keep_out_is_out_for_the_longer() {
     let (life, other) = two_models();
     assert_eq!(life.availability(), "suspended 60");
     assert_eq!(other.availability(life.now), Availability::Suspended(life.now + Duration::from_secs(2)));
-    assert_eq!(life.target.take(life.now, LEASE).expect_err("suspended"), life.target.availability(life.now));
+    assert_eq!(
+        life.target.take(OPERATION, life.now, LEASE).expect_err("suspended"),
+        life.target.availability(life.now)
+    );
 }
 
 #[test]
 fn a_suspended_target_does_not_begin_its_endpoints_probe() {
     let (mut life, other) = two_models();
     life.pass(2);
-    assert!(life.target.take(life.now, LEASE).is_err());
+    assert!(life.target.take(OPERATION, life.now, LEASE).is_err());
     assert_eq!(other.availability(life.now), Availability::ProbeDue);
 }
 
@@ -323,7 +335,7 @@ fn an_endpoints_probe_that_fails_in_any_way_suspends_it_again() {
     for outcome in [asking(503, 9), Outcome::of(503, Quota::default(), Origin::EnvoyRefused)] {
         let (mut life, other) = two_models();
         life.pass(2);
-        other.take(life.now, LEASE).expect("the probe").settle(&outcome, &life.limits, life.now);
+        settle(other.take(OPERATION, life.now, LEASE).expect("the probe"), &outcome, &life.limits, life.now);
         assert!(matches!(other.endpoint.gate.availability(life.now), Availability::Suspended(_)), "{outcome:?}");
     }
 }
@@ -345,8 +357,8 @@ fn the_success_of_a_probe_that_has_lost_its_lease_opens_nothing() {
 fn a_request_that_has_nowhere_else_to_go_is_a_probe_before_its_time() {
     let life = Life::new();
     life.answer(&[429]);
-    let probe = life.target.take_suspended(life.now, LEASE);
-    let another = life.target.take_suspended(life.now, LEASE);
+    let probe = life.target.take_suspended(OPERATION, life.now, LEASE);
+    let another = life.target.take_suspended(OPERATION, life.now, LEASE);
     assert!(probe.is_probe() && !another.is_probe());
     life.settle(another, 503);
     assert_eq!(life.availability(), "probing", "what is no probe decides nothing");
@@ -357,7 +369,7 @@ fn a_request_that_has_nowhere_else_to_go_is_a_probe_before_its_time() {
 #[test]
 fn an_outcome_in_doubt_is_held_against_the_target_when_another_one_served() {
     let life = Life::new();
-    let failure = life.take().doubt(&life.limits).expect("a failure");
+    let failure = life.take().doubt(&life.limits, None).expect("a failure");
     assert_eq!(life.availability(), "ready");
     failure.confirm(life.now);
     assert_eq!(life.availability(), "suspended 30");

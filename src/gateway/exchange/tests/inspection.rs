@@ -1,6 +1,9 @@
 //! Answers whose start is looked at.
 
+use std::time::SystemTime;
+
 use super::*;
+use crate::body::coding::Coding;
 
 /// The headers of an answer whose start can be looked at.
 fn held(stream: &mut Stream, status: u16, kind: BodyFormat) -> (Action, Next) {
@@ -8,8 +11,17 @@ fn held(stream: &mut Stream, status: u16, kind: BodyFormat) -> (Action, Next) {
     stream.on(body("{}"));
     let (quota, origin) = (Quota::default(), Origin::Provider);
     let unwanted = vec![];
-    let answer =
-        ResponseHead { status, quota, origin, unwanted, end_of_stream: false, error_type: None, kind: Some(kind) };
+    let answer = ResponseHead {
+        status,
+        quota,
+        origin,
+        at: SystemTime::UNIX_EPOCH,
+        unwanted,
+        end_of_stream: false,
+        error_type: None,
+        kind: Some(kind),
+        coding: Coding::Identity,
+    };
     stream.on(Event::ResponseHeaders(answer))
 }
 
@@ -61,7 +73,7 @@ fn inspecting() -> Arc<Router> {
 #[test]
 fn a_success_that_begins_with_an_error_is_a_failure() {
     for (kind, text, ended, again) in [
-        (BodyFormat::Events, "data: {\"choices\":[]}\n\n", false, false),
+        (BodyFormat::Events, "data: {\"id\":1}\n\n", false, false),
         (BodyFormat::Events, "data: {\"error\":{}}\n\n", false, true),
         (BodyFormat::Events, "", true, true),
         (BodyFormat::Json, r#"{"error":{}}"#, true, true),
@@ -82,6 +94,15 @@ fn a_success_that_stalls_is_a_failure_and_an_error_that_stalls_is_what_it_was() 
     let mut stream = Stream::new(&inspecting());
     held(&mut stream, 400, BodyFormat::Json);
     assert!(!asks_again(stream.on(Event::Late)));
+}
+
+#[test]
+fn a_stream_that_has_begun_passes_when_its_first_content_is_late() {
+    let mut stream = Stream::new(&inspecting());
+    held(&mut stream, 200, BodyFormat::Events);
+    let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+    assert_eq!(chunk(&mut stream, role, false), (Action::Nothing, Next::More));
+    assert!(!asks_again(stream.on(Event::Late)), "it thinks; a second answer would be paid twice");
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! Members at any depth of a JSON value.
+
+use serde_json::Value;
+
+/// Returns whether some object has a member with this key whose text contains this part. An empty text is none.
+pub(super) fn has(value: &Value, key: &str, part: &str) -> bool {
+    match value {
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| (name == key && is(value, part)) || has(value, key, part))
+        }
+        Value::Array(elements) => elements.iter().any(|element| has(element, key, part)),
+        _ => false,
+    }
+}
+
+fn is(value: &Value, part: &str) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty() && text.contains(part),
+        Value::Array(elements) => elements.iter().any(|element| is(element, part)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::body::BodyFacts;
+
+    #[test]
+    fn a_member_is_found_at_any_depth_and_not_in_a_text() {
+        for (body, expected) in [
+            (r#"{"input":[{"content":[{"type":"input_file","file_id":"f1"}]}]}"#, true),
+            (r#"{"input":{"file_id":"f1"}}"#, true),
+            (r#"{"input":[{"file_id":["f1"]}]}"#, true),
+            (r#"{"input":[{"file_id":""}]}"#, false),
+            (r#"{"input":[{"file_id":null}]}"#, false),
+            (r#"{"input":"what is a \"file_id\":\"f1\"?"}"#, false),
+            (r#"{"messages":[{"file_id":"f1"}]}"#, false),
+            (r"{}", false),
+        ] {
+            let facts = BodyFacts::read(body.as_bytes()).expect("a body");
+            assert_eq!(facts.has_nested("input", "file_id", ""), expected, "{body}");
+        }
+        let reference = BodyFacts::read(br#"{"input":[{"type":"item_reference","id":"m"}]}"#).expect("a body");
+        assert!(reference.has_nested("input", "type", "item_reference"));
+        assert!(!reference.has_nested("input", "type", "message"));
+    }
+}

@@ -1,0 +1,51 @@
+//! Operations that a target lacks, and the causes of failures.
+
+use super::*;
+
+#[test]
+fn an_operation_that_a_target_lacks_says_nothing_of_its_others() {
+    let mut life = Life::new();
+    let lacking = |life: &Life, operation: &str| {
+        let dispatch = life.target.take(operation, life.now, LEASE).expect("available");
+        dispatch.settle(operation, &Outcome::Unsupported, None, &life.limits, life.now)
+    };
+    let state = |life: &Life, operation: &str| life.target.availability_for(operation, life.now).is_available();
+    for _ in 0..3 {
+        assert!(state(&life, "/audio/speech"));
+        lacking(&life, "/audio/speech");
+    }
+    assert!(!state(&life, "/audio/speech"), "three in a row");
+    assert!(state(&life, OPERATION));
+    assert_eq!(life.availability(), "ready");
+    let suspended = life.target.suspended_operations(life.now);
+    assert_eq!(suspended.iter().map(|(operation, _)| &**operation).collect::<Vec<_>>(), ["/audio/speech"]);
+
+    // Another candidate that serves the same request is proof enough.
+    lacking(&life, "/embeddings").expect("a failure to confirm").confirm(life.now);
+    assert!(!state(&life, "/embeddings"));
+
+    // Its probe restores it, and only it.
+    life.pass(30);
+    let probe = life.target.take("/audio/speech", life.now, LEASE).expect("the probe");
+    assert!(probe.is_probe() && life.target.take("/audio/speech", life.now, LEASE).is_err());
+    probe.settle("/audio/speech", &Outcome::Served, None, &life.limits, life.now);
+    assert!(state(&life, "/audio/speech"));
+    assert_eq!(life.target.suspended_operations(life.now).len(), 1);
+
+    life.target.resume();
+    assert!(life.target.suspended_operations(life.now).is_empty());
+}
+
+#[test]
+fn the_last_cause_is_kept_until_the_next() {
+    let life = Life::new();
+    let at = |seconds| std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let cause = |seconds, status, code: &str| Cause { at: at(seconds), status, code: code.into() };
+    assert_eq!(life.target.last_cause(), None);
+    let failed = Outcome::Failed { asked: None };
+    life.take().settle(OPERATION, &failed, Some(cause(1, 503, "overloaded")), &life.limits, life.now);
+    assert_eq!(life.target.last_cause(), Some(cause(1, 503, "overloaded")));
+    let refused = Outcome::EndpointFault { asked: None };
+    life.take().settle(OPERATION, &refused, Some(cause(2, 401, "invalid_api_key")), &life.limits, life.now);
+    assert_eq!(life.target.last_cause(), Some(cause(2, 401, "invalid_api_key")), "the endpoint's is later");
+}
