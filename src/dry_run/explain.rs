@@ -53,8 +53,9 @@ pub struct Routed {
     pub api: String,
     /// The environment.
     pub environment: &'static str,
-    /// The kind of policy, or `stateful_endpoint` for a request that exists at one account only.
-    pub policy: &'static str,
+    /// The kind of policy, or `stateful_endpoint` for a request that exists at one account only; absent if the router
+    /// answers before any policy is asked.
+    pub policy: Option<&'static str>,
 }
 
 /// The classification of a request.
@@ -117,7 +118,7 @@ pub enum Outcome {
 pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Explanation {
     let capacity = Capacity::new(usize::MAX / 2, 1, usize::MAX / 2);
     let headers = ext_proc::request_headers(&request.headers, !request.has_body);
-    let route = route(&router, &headers);
+    let (route, place) = (route(&router, &headers), place(&router, &headers));
     let mut exchange = Exchange::new(Arc::new(Gateway { router, telemetry: Arc::default(), capacity }));
     let mut recorded = Recorded::default();
     let mut next = recorded.note(exchange.on(headers, Instant::now()));
@@ -133,7 +134,15 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
         next = recorded.note(exchange.on(Event::Classified(classification), Instant::now()));
     }
     let attempt = if next == Next::More { exchange.attempt() } else { None };
-    recorded.explained(request, route.as_ref(), attempt, asked)
+    let explained = recorded.explained(request, route.as_ref(), attempt, asked);
+    Explanation { route: explained.route.or(place), ..explained }
+}
+
+/// Returns the API that a request belongs to, even if the router answers it itself.
+fn place(router: &Router, headers: &Event) -> Option<Routed> {
+    let Event::RequestHeaders(Incoming { head, .. }) = headers else { return None };
+    let (api, environment) = router.place(head)?;
+    Some(Routed { api: api.name.to_string(), environment: environment.name(), policy: None })
 }
 
 /// Returns where the request belongs, even if it is refused.
@@ -216,7 +225,7 @@ fn pinned(route: Option<&Route>) -> Option<&Endpoint> {
 impl Routed {
     fn of(route: &Route, pinned: bool) -> Self {
         let policy = if pinned { "stateful_endpoint" } else { route.policy().strategy.name() };
-        Self { api: route.api.name.to_string(), environment: route.environment.name(), policy }
+        Self { api: route.api.name.to_string(), environment: route.environment.name(), policy: Some(policy) }
     }
 }
 

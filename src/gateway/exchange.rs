@@ -384,8 +384,14 @@ impl Exchange {
             path: head.path_only(),
             code: refusal.code(),
         });
-        (Action::Reply(refusal.reply(head.shape)), Next::End)
+        reply(head, refusal.reply(head.shape))
     }
+}
+
+/// Ends a request with this reply, which gets the request's id.
+fn reply(head: &RequestHead, mut reply: Reply) -> (Action, Next) {
+    reply.headers.extend(headers::request_id(head));
+    (Action::Reply(reply), Next::End)
 }
 
 #[cfg(test)]

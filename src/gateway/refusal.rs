@@ -17,6 +17,8 @@ pub enum Refusal {
     NoApi {
         /// What was asked for.
         path: String,
+        /// Method and path of the operation that was probably meant.
+        nearest: Option<String>,
     },
     /// The API has no such operation.
     NoOperation {
@@ -24,6 +26,8 @@ pub enum Refusal {
         method: Method,
         /// What was asked for.
         path: String,
+        /// Method and path of the operation that was probably meant.
+        nearest: Option<String>,
     },
     /// The environment header has a value that is neither.
     UnknownEnvironment,
@@ -174,8 +178,12 @@ impl Refusal {
 
     fn message(&self) -> String {
         match self {
-            Self::NoApi { path } => format!("no API is served at `{path}`"),
-            Self::NoOperation { method, path } => format!("no model serves `{method} {path}`"),
+            Self::NoApi { path, nearest } => {
+                format!("no API is served at `{path}`{}", did_you_mean(nearest.as_deref()))
+            }
+            Self::NoOperation { method, path, nearest } => {
+                format!("no model serves `{method} {path}`{}", did_you_mean(nearest.as_deref()))
+            }
             Self::UnknownEnvironment => "unknown environment; expected `production` or `sandbox`".into(),
             Self::NoTargets { api, environment } => format!("the API `{api}` has no {} targets", environment.name()),
             Self::ContentType(found) => format!(
@@ -208,6 +216,10 @@ impl Refusal {
             }
         }
     }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
 }
 
 /// Source: Anthropic's "Errors".

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod models;
+mod nearest;
 mod path;
 mod request_attempts;
 
@@ -199,13 +200,38 @@ impl Router {
                 {
                     return Admission::Reply(Reply::options(&methods));
                 }
-                match stateful(&snapshot, &apis, environment, operation) {
-                    Some(route) => Admission::Pinned(route),
-                    None => Admission::Refuse(Refusal::NoOperation { method: head.method.clone(), path: path.into() }),
+                let model = apis.iter().find_map(|api| api.model_at(operation)).filter(|_| head.method == Method::GET);
+                let model = model.map(|model| models::one(&apis, environment, shape, model));
+                match (model, stateful(&snapshot, &apis, environment, operation)) {
+                    (Some(Ok(reply)), _) => Admission::Reply(reply),
+                    (_, Some(route)) => Admission::Pinned(route),
+                    (Some(Err(refusal)), None) => Admission::Refuse(refusal),
+                    (None, None) => {
+                        let nearest = nearest::nearest(&snapshot, head, path);
+                        let method = head.method.clone();
+                        Admission::Refuse(Refusal::NoOperation { method, path: path.into(), nearest })
+                    }
                 }
             }
-            Match::NoApi(Unmatched::Refuse) => Admission::Refuse(Refusal::NoApi { path: path.into() }),
+            Match::NoApi(Unmatched::Refuse) => {
+                let nearest = nearest::nearest(&snapshot, head, path);
+                Admission::Refuse(Refusal::NoApi { path: path.into(), nearest })
+            }
             Match::NoApi(Unmatched::Continue) => Admission::Continue,
+        }
+    }
+
+    /// Returns the API and environment that a request belongs to by host and path, whatever becomes of it.
+    #[must_use]
+    pub fn place(&self, head: &RequestHead) -> Option<(Arc<Api>, Environment)> {
+        let signal = head.environment.as_deref().and_then(Environment::named);
+        let snapshot = self.snapshot();
+        match snapshot.apis.find(&head.method, &head.authority, head.path_only()) {
+            Match::Operation { api, environment, .. } => Some((Arc::clone(api), either(environment, signal))),
+            Match::Other { apis, environment, .. } => {
+                apis.first().map(|api| (Arc::clone(api), either(environment, signal)))
+            }
+            Match::NoApi(_) => None,
         }
     }
 
@@ -370,8 +396,6 @@ impl Route {
     }
 
     fn unknown_model(&self, requested: Option<&str>) -> Refusal {
-        let mut served: Vec<_> = self.api.models(self.environment).map(|(model, _)| model.to_string()).collect();
-        served.dedup();
-        Refusal::UnknownModel { asked: requested.unwrap_or_default().to_owned(), served }
+        models::refusal(&self.api, self.environment, requested)
     }
 }

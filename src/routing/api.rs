@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::model_name::ModelName;
 use crate::routing::operation::Operation;
-use crate::routing::policy::Policy;
+use crate::routing::policy::{Policy, Strategy};
 use crate::routing::provider::Shape;
 pub use host::HostPattern;
 pub use index::{Apis, Match};
@@ -52,6 +52,9 @@ pub enum Unmatched {
     Continue,
 }
 
+/// The end of the path of the list of models, with what separates it from a model's name.
+const MODELS_BELOW: &str = "/models/";
+
 impl Environment {
     /// Returns the name in logs and in the environment header.
     #[must_use]
@@ -93,10 +96,33 @@ impl Api {
         targets.map(|target| &target.endpoint).any(|endpoint| endpoint.provider.is_models(&endpoint.path, path))
     }
 
-    /// Returns the models that an environment can serve, each with its provider type's name, in the order of the policy
-    /// file.
+    /// Returns the name that a path below the base path gives to a model, where it is below the list of models. Such a
+    /// name may have slashes, and is as the client encoded it.
+    #[must_use]
+    pub fn model_at<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let mut names = path.match_indices(MODELS_BELOW).map(|(at, _)| at + MODELS_BELOW.len());
+        let is_listed = |start: usize| start < path.len() && self.lists_models_at(&path[..start - 1]);
+        names.find(|&start| is_listed(start)).map(|start| &path[start..])
+    }
+
+    /// Returns the models that clients of an environment can ask for, each with its provider type's name, in the order
+    /// of the policy file. A model that is only a fallback under `failover` is none of them.
     pub fn models(&self, environment: Environment) -> impl Iterator<Item = (&ModelName, &'static str)> {
-        let targets = self.policy(environment).map_or(&[][..], |policy| &policy.targets);
-        targets.iter().map(|target| (&target.model, target.endpoint.provider.name))
+        let targets = self.policy(environment).into_iter().flat_map(|policy| {
+            policy.targets.iter().enumerate().filter(|(index, target)| policy.strategy.serves(*index, &target.model))
+        });
+        targets.map(|(_, target)| (&target.model, target.endpoint.provider.name))
+    }
+}
+
+impl Strategy {
+    /// Returns whether clients can ask for this model, which the target of this index has. Only failover looks at what
+    /// they ask for.
+    fn serves(&self, target: usize, model: &ModelName) -> bool {
+        let Self::Failover(failover) = self else { return true };
+        failover.entries().any(|(primary, entry)| match primary {
+            Some(primary) => primary == model.as_str(),
+            None => entry.order.contains(&target),
+        })
     }
 }

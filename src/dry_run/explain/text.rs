@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use serde_json::Value;
 
 use super::changes::Change;
-use super::{Asked, Explanation, Outcome};
+use super::{Asked, Explanation, Outcome, Routed};
 
 /// Longer values are shown by their beginning.
 const SHOWN_CHARS: usize = 200;
@@ -14,7 +14,10 @@ impl Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         line(f, "request", &self.request)?;
         match &self.route {
-            Some(route) => line(f, "API", format_args!("{}, {}: {}", route.api, route.environment, route.policy))?,
+            Some(Routed { api, environment, policy: Some(policy) }) => {
+                line(f, "API", format_args!("{api}, {environment}: {policy}"))?;
+            }
+            Some(Routed { api, environment, policy: None }) => line(f, "API", format_args!("{api}, {environment}"))?,
             None => line(f, "API", "none")?,
         }
         if let Some(asked) = &self.classification {

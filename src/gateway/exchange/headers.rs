@@ -135,6 +135,11 @@ pub(super) fn answer(remove: Vec<&'static str>, retry: bool) -> Mutation {
     Mutation { set, remove: remove.into_iter().map(Cow::Borrowed).collect(), ..Mutation::default() }
 }
 
+/// Returns the header that reports the request's id to the client, if Envoy gave it one.
+pub(super) fn request_id(head: &RequestHead) -> Option<(&'static str, String)> {
+    head.request_id.clone().map(|id| (private::REQUEST_ID, id))
+}
+
 /// Returns the headers that report the decision to the client.
 pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
     if !attempt.request.route.policy().decision_headers {

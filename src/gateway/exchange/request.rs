@@ -71,7 +71,7 @@ impl Exchange {
         let admission = self.gateway.router.admit(&mut incoming.head, now);
         self.place = self.gateway.capacity.enter();
         match admission {
-            Admission::Reply(reply) => (Action::Reply(reply), Next::End),
+            Admission::Reply(reply) => super::reply(&incoming.head, reply),
             Admission::Refuse(refusal) => self.refuse(&incoming.head, &refusal),
             Admission::Continue => self.pass_on(incoming),
             Admission::First(_) | Admission::Pinned(_) if self.place.is_none() => {

@@ -69,7 +69,9 @@ impl Exchange {
             Sent::Pinned(route) => {
                 let endpoint = route.policy().stateful.as_ref().map(|stateful| &*stateful.endpoint);
                 let unwanted = unseen(answer.unwanted, &route.api, endpoint);
-                return (Action::ResponseHeaders(headers::answer(unwanted, false)), Next::End);
+                let mut mutation = headers::answer(unwanted, false);
+                mutation.set.extend(headers::request_id(&head).map(|(name, id)| (name.into(), id)));
+                return (Action::ResponseHeaders(mutation), Next::End);
             }
         };
         let mut outcome = Outcome::of(answer.status, answer.quota, answer.origin);
@@ -190,6 +192,7 @@ impl Exchange {
         }
         let mut mutation = headers::answer(unwanted, false);
         mutation.set.extend(decision);
+        mutation.set.extend(headers::request_id(&head).map(|(name, id)| (name.into(), id)));
         mutation.metadata = Some(Box::new(Metadata::of("outcome", outcome.label())));
         mutation
     }

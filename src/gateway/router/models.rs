@@ -3,53 +3,92 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::gateway::refusal::{Refusal, Reply};
 use crate::routing::api::{Api, Environment};
 use crate::routing::provider::Shape;
 
-/// Returns each model that some target of these APIs has, once, in the order of the policy file.
-pub(super) fn list(apis: &[&Arc<Api>], environment: Environment, shape: Shape) -> Reply {
-    let mut models: Vec<(&str, &str)> = Vec::new();
+/// A model's name, and the provider type of its first target.
+type Model<'a> = (&'a str, &'a str);
+
+/// Returns each model that clients of these APIs can ask for, once, in the order of the policy file.
+fn of<'a>(apis: &[&'a Arc<Api>], environment: Environment) -> Vec<Model<'a>> {
+    let mut models: Vec<Model<'a>> = Vec::new();
     for (model, owner) in apis.iter().flat_map(|api| api.models(environment)) {
         if !models.iter().any(|(known, _)| *known == model.as_str()) {
             models.push((model.as_str(), owner));
         }
     }
+    models
+}
+
+/// Returns the list of these APIs' models.
+pub(super) fn list(apis: &[&Arc<Api>], environment: Environment, shape: Shape) -> Reply {
+    let models = of(apis, environment);
     if models.is_empty() {
         let api = apis.first().map(|api| api.name.to_string()).unwrap_or_default();
         return Refusal::NoTargets { api, environment }.reply(shape);
     }
     let list = match shape {
-        Shape::OpenAi | Shape::Bedrock => openai(&models),
-        Shape::Anthropic => anthropic(&models),
-        Shape::Gemini => gemini(&models),
+        Shape::OpenAi | Shape::Bedrock => {
+            json!({ "object": "list", "data": models.iter().map(openai).collect::<Vec<_>>() })
+        }
+        Shape::Anthropic => anthropic_list(&models),
+        Shape::Gemini => json!({ "models": models.iter().map(gemini).collect::<Vec<_>>() }),
     };
     Reply::json(StatusCode::OK, &list)
 }
 
-/// Source: OpenAI's API reference, "List models".
-fn openai(models: &[(&str, &str)]) -> Value {
-    // `created` is unknown here; OpenAI's clients require the field.
-    let model =
-        |(id, owned_by): &(&str, &str)| json!({ "id": id, "object": "model", "created": 0, "owned_by": owned_by });
-    json!({ "object": "list", "data": models.iter().map(model).collect::<Vec<_>>() })
+/// Returns one of these APIs' models, by its name as a path has it.
+///
+/// # Errors
+/// Clients cannot ask for such a model.
+pub(super) fn one(apis: &[&Arc<Api>], environment: Environment, shape: Shape, encoded: &str) -> Result<Reply, Refusal> {
+    let asked = percent_decode_str(encoded).decode_utf8_lossy();
+    let models = of(apis, environment);
+    let Some(model) = models.iter().find(|(name, _)| *name == asked) else {
+        return Err(unknown(&models, &asked));
+    };
+    let model = match shape {
+        Shape::OpenAi | Shape::Bedrock => openai(model),
+        Shape::Anthropic => anthropic(model),
+        Shape::Gemini => gemini(model),
+    };
+    Ok(Reply::json(StatusCode::OK, &model))
 }
 
-/// Source: Anthropic's API reference, "List Models". Its clients require `created_at`.
-fn anthropic(models: &[(&str, &str)]) -> Value {
-    let model = |(id, _): &(&str, &str)| json!({ "type": "model", "id": id, "display_name": id, "created_at": "1970-01-01T00:00:00Z" });
-    let id = |model: Option<&(&str, &str)>| model.map(|(id, _)| (*id).to_owned());
-    let data: Vec<_> = models.iter().map(model).collect();
+/// Returns the refusal of a request for a model that an API does not serve.
+pub(super) fn refusal(api: &Arc<Api>, environment: Environment, requested: Option<&str>) -> Refusal {
+    unknown(&of(&[api], environment), requested.unwrap_or_default())
+}
+
+fn unknown(models: &[Model<'_>], asked: &str) -> Refusal {
+    let served = models.iter().map(|(name, _)| (*name).to_owned()).collect();
+    Refusal::UnknownModel { asked: asked.to_owned(), served }
+}
+
+/// Source: OpenAI's API reference, "The model object".
+fn openai((id, owned_by): &Model<'_>) -> Value {
+    // `created` is unknown here; OpenAI's clients require the field.
+    json!({ "id": id, "object": "model", "created": 0, "owned_by": owned_by })
+}
+
+/// Source: Anthropic's API reference, "Get a Model". Its clients require `created_at`.
+fn anthropic((id, _): &Model<'_>) -> Value {
+    json!({ "type": "model", "id": id, "display_name": id, "created_at": "1970-01-01T00:00:00Z" })
+}
+
+/// Source: Anthropic's API reference, "List Models".
+fn anthropic_list(models: &[Model<'_>]) -> Value {
+    let id = |model: Option<&Model<'_>>| model.map(|(id, _)| (*id).to_owned());
+    let data: Vec<_> = models.iter().map(anthropic).collect();
     json!({ "data": data, "has_more": false, "first_id": id(models.first()), "last_id": id(models.last()) })
 }
 
-/// Source: the Gemini API reference, "models.list".
-fn gemini(models: &[(&str, &str)]) -> Value {
-    let model = |(id, _): &(&str, &str)| {
-        let methods = ["generateContent", "streamGenerateContent", "countTokens", "embedContent"];
-        json!({ "name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": methods })
-    };
-    json!({ "models": models.iter().map(model).collect::<Vec<_>>() })
+/// Source: the Gemini API reference, "models.get".
+fn gemini((id, _): &Model<'_>) -> Value {
+    let methods = ["generateContent", "streamGenerateContent", "countTokens", "embedContent"];
+    json!({ "name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": methods })
 }

@@ -73,12 +73,17 @@ async fn models_are_listed_in_the_vendors_own_shape() {
             let methods = model.as_object_mut().and_then(|model| model.remove("supportedGenerationMethods"));
             assert!(methods.is_some_and(|methods| methods[0] == "generateContent"));
         }
+        let mut one = rig.send(get(&format!("/base/models/{}", case.models[0]))).await.json();
+        one.as_object_mut().unwrap().remove("supportedGenerationMethods");
+        assert_eq!(Some(&one), expected.pointer("/data/0").or(expected.pointer("/models/0")));
+        assert_eq!(rig.send(get("/base/models/unknown")).await.status, 404);
         assert_eq!((list, rig.hits()), (expected, vec![0, 0]));
         rig.check_clean().await;
     }
     let rig = Rig::start(Topology::Failover, &AZURE.policy(""), &NAMES).await;
     let list = rig.send(get("/base/v1/models")).await.json();
     assert_eq!(list["data"][0]["id"], "gpt-4o");
+    assert_eq!(rig.send(get("/base/v1/models/gpt-4o")).await.json(), list["data"][0]);
     let rig = Rig::start(Topology::Failover, &BEDROCK.policy(""), &NAMES).await;
     assert_eq!(rig.send(get("/base/models")).await.header("x-amzn-errortype"), "ResourceNotFoundException");
 }
