@@ -67,6 +67,30 @@ pub fn read(paths: &[PathBuf], secrets: &Secrets, registry: &Registry, version: 
     Reading { files, result }
 }
 
+/// How much of a policy some files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// A part: what is not declared there may be declared in others.
+    Part,
+}
+
+/// Loads and compiles a policy, or a part of one, that nobody follows; the path `-` is stdin.
+///
+/// # Errors
+/// All problems, warnings included, if one of them is an error.
+pub fn examine(paths: &[PathBuf], secrets: &Secrets, extent: Extent) -> Result<Compiled, Problems> {
+    let (mut report, mut files) = (Report::default(), Vec::new());
+    let found = files::find(paths, &mut files, &mut report);
+    let text = |path: &PathBuf| {
+        if path == Path::new("-") { files::stdin(&mut report) } else { files::read(path, &mut report) }
+    };
+    let texts = found.iter().map(text).collect();
+    let loaded = parse(texts, extent, report)?;
+    compile_as(extent, loaded, secrets, &Registry::default(), 1, &mut files)
+}
+
 /// Loads and compiles a policy file that is in memory. Nothing else is read: secrets are assumed to exist.
 ///
 /// # Errors
@@ -74,7 +98,7 @@ pub fn read(paths: &[PathBuf], secrets: &Secrets, registry: &Registry, version: 
 pub fn read_bytes(name: &str, bytes: &[u8], registry: &Registry) -> Result<Compiled, Problems> {
     let mut report = Report::default();
     let text = files::text(Path::new(name), bytes.to_vec(), &mut report);
-    compile(parse(vec![text], report)?, &Secrets::assumed(), registry, 1, &mut Vec::new())
+    compile(parse(vec![text], Extent::Whole, report)?, &Secrets::assumed(), registry, 1, &mut Vec::new())
 }
 
 /// Reads the files of a policy, and adds them to `files`, with the directories among the paths.
@@ -86,7 +110,7 @@ pub fn load(paths: &[PathBuf], files: &mut Vec<PathBuf>) -> Result<Loaded, Probl
     let mut report = Report::default();
     let found = files::find(paths, files, &mut report);
     let texts = found.iter().map(|path| files::read(path, &mut report)).collect();
-    parse(texts, report)
+    parse(texts, Extent::Whole, report)
 }
 
 /// Compiles a policy; key files are read, each relative to the file that names it, and added to `files`.
@@ -100,8 +124,19 @@ pub fn compile(
     version: u64,
     files: &mut Vec<PathBuf>,
 ) -> Result<Compiled, Problems> {
+    compile_as(Extent::Whole, loaded, secrets, registry, version, files)
+}
+
+fn compile_as(
+    extent: Extent,
+    loaded: Loaded,
+    secrets: &Secrets,
+    registry: &Registry,
+    version: u64,
+    files: &mut Vec<PathBuf>,
+) -> Result<Compiled, Problems> {
     let Loaded { config, hash, mut report } = loaded;
-    let mut context = Context { secrets: Resolver::new(secrets, files, &hash), registry };
+    let mut context = Context { secrets: Resolver::new(secrets, files, &hash), registry, extent };
     let apis = compile::compile(&config, &mut context, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
@@ -133,7 +168,7 @@ pub(crate) fn check(draft: &Node, report: Report) -> Result<Problems, Problems> 
 /// Parses all files and puts them together. `None` is one that could not be read, which has been reported.
 ///
 /// Kubernetes manifests make up one file of the policy, whatever files they are in.
-fn parse(texts: Vec<Option<Text>>, mut report: Report) -> Result<Loaded, Problems> {
+fn parse(texts: Vec<Option<Text>>, extent: Extent, mut report: Report) -> Result<Loaded, Problems> {
     let (mut roots, mut manifests, mut complete) = (Vec::new(), Vec::new(), !texts.is_empty());
     for text in &texts {
         let documents =
@@ -159,7 +194,7 @@ fn parse(texts: Vec<Option<Text>>, mut report: Report) -> Result<Loaded, Problem
     let all: Option<Vec<Text>> = texts.into_iter().collect();
     match all.filter(|_| complete && roots.len() == configs.len()) {
         Some(texts) => {
-            let config = merge::merge(configs, &roots, &mut report);
+            let config = merge::merge(configs, &roots, extent, &mut report);
             Ok(Loaded { config, hash: files::hash(&texts), report })
         }
         // What the unreadable file says is unknown, so nothing more can be said of the others.

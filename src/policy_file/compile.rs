@@ -19,9 +19,11 @@ mod operations;
 mod policies;
 mod providers;
 mod shapes;
+mod vendors;
 
 use std::collections::HashSet;
 
+use super::Extent;
 use super::raw::{self, Config};
 use crate::document::decode::At;
 use crate::document::problem::Report;
@@ -34,15 +36,17 @@ use policies::{Tables, Usage};
 
 /// Compiles a configuration. The result may be used only if the report has no error.
 pub(super) fn compile(config: &Config, context: &mut Context<'_>, report: &mut Report) -> Apis {
-    let providers = providers::providers(config.providers.as_ref().and_then(At::get), report);
+    let mut providers = providers::providers(config.providers.as_ref().and_then(At::get), report);
+    providers.complete &= context.extent == Extent::Whole;
     let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, context, report);
-    let classifiers = classifiers::classifiers(config.classifiers.as_ref(), context, report);
+    let mut classifiers = classifiers::classifiers(config.classifiers.as_ref(), context, report);
+    classifiers.complete &= context.extent == Extent::Whole;
     let base = Limits::default();
     let set = config.defaults.as_ref().and_then(At::get);
     let defaults = set.map_or(base, |set| Bounds::from(set).over(base, report));
     let tables = Tables { providers, endpoints, classifiers, defaults };
     let (apis, usage) = apis::apis(config.apis.as_ref(), &tables, context.registry, report);
-    if !report.has_errors() {
+    if !report.has_errors() && context.extent == Extent::Whole {
         unused(&tables, &usage, report); // with errors it may be the name that is wrong
     }
     let unmatched = config.unmatched.as_ref().and_then(At::get);

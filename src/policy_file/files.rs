@@ -87,6 +87,16 @@ pub(crate) fn read(path: &Path, report: &mut Report) -> Option<Text> {
     text(path, bytes, report)
 }
 
+/// Reads a policy file from stdin, as [`read`] does.
+pub(super) fn stdin(report: &mut Report) -> Option<Text> {
+    let (path, mut bytes) = (Path::new("stdin"), Vec::new());
+    if let Err(error) = io::stdin().take(FILE_BYTES + 1).read_to_end(&mut bytes) {
+        whole(path, &format!("cannot read it: {error}"), report);
+        return None;
+    }
+    text(path, bytes, report)
+}
+
 /// Returns a policy file of these bytes, in memory.
 pub(super) fn text(path: &Path, bytes: Vec<u8>, report: &mut Report) -> Option<Text> {
     if bytes.len() as u64 > FILE_BYTES {

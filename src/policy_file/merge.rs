@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::Extent;
 use super::raw::Config;
 use crate::document::decode::{At, Named};
 use crate::document::problem::{Place, Report};
@@ -14,7 +15,7 @@ const NEEDED: [&str; 3] = ["providers", "endpoints", "apis"];
 const KEYS: [&str; 6] = ["defaults", "unmatched", "providers", "endpoints", "classifiers", "apis"];
 
 /// Puts files together; there is at least one. `roots` are their trees.
-pub(super) fn merge(files: Vec<Config>, roots: &[Node], report: &mut Report) -> Config {
+pub(super) fn merge(files: Vec<Config>, roots: &[Node], extent: Extent, report: &mut Report) -> Config {
     let (mut defaults, mut unmatched) = (None, None);
     let (mut providers, mut endpoints, mut classifiers, mut apis) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for file in files {
@@ -34,7 +35,9 @@ pub(super) fn merge(files: Vec<Config>, roots: &[Node], report: &mut Report) -> 
         classifiers: names(classifiers, "classifier", report),
         apis: joined(apis, |lists| lists.into_iter().flatten().collect()),
     };
-    missing(present, roots, report);
+    if extent == Extent::Whole {
+        missing(present, roots, report);
+    }
     config
 }
 

@@ -63,6 +63,11 @@ impl Secrets {
                 files.push(full);
                 (path.place, found)
             }
+            ApiKey::Value(value) if value.get().is_some_and(|key| reference(key.expose()).is_some()) => {
+                let variable = value.get().and_then(|key| reference(key.expose())).flatten();
+                Self::report_reference(value.place, variable, report);
+                return None;
+            }
             ApiKey::Value(value) => {
                 let help = "write `{ env: NAME }` or `{ file: PATH }`".to_owned();
                 if !report.holds_secrets(value.place) {
@@ -78,6 +83,12 @@ impl Secrets {
                 None
             }
         }
+    }
+
+    /// Reports a key that refers to something which nobody puts in its place, as other tools would.
+    fn report_reference(place: Place, variable: Option<&str>, report: &mut Report) {
+        let message = "the key is a reference such as other tools fill in, and would be sent as it is";
+        report.error_with(place, message, format!("write `{{ env: {} }}`", variable.unwrap_or("NAME")));
     }
 
     fn report(&self, place: Place, trouble: Trouble, report: &mut Report) {
@@ -175,6 +186,25 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     super::files::regular(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Returns the environment variable that a text refers to in the way of some other tool; `None` if it is no such
+/// reference. A name that looks like a key, which has lower-case letters, is not returned.
+fn reference(text: &str) -> Option<Option<&str>> {
+    let text = text.trim();
+    let between = |start: &str, end: &str| text.strip_prefix(start)?.strip_suffix(end);
+    let braces = between("${", "}").or_else(|| between("{{", "}}")).or_else(|| between("$(", ")"));
+    let prefixed = ["os.environ/", "env:", "env.", "env/"].iter().find_map(|prefix| text.strip_prefix(prefix));
+    let dollar = text.strip_prefix('$').filter(|name| is_variable(name));
+    let inner = braces.or(prefixed).or(dollar).or_else(|| between("%", "%").filter(|name| is_variable(name)))?;
+    let words = inner.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    Some(words.into_iter().find(|word| is_variable(word)))
+}
+
+/// Returns whether a text is written as the names of environment variables are.
+fn is_variable(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(legal)
 }
 
 fn checked(key: String) -> Result<String, Trouble> {

@@ -91,6 +91,12 @@ pub(super) fn syntax(info: &str, line: &str, line_before: &str) -> String {
         "simple key expected" | "simple key expect ':'" => "a key is expected here, with a `:` and a space after it",
         "while parsing a flow mapping, did not find expected ',' or '}'"
         | "while parsing a flow sequence, expected ',' or ']'"
+            if line.contains("${") || line.contains("{{") =>
+        {
+            "nothing fills in `${NAME}` or `{{ NAME }}` here; a key out of the environment is `{ env: NAME }`"
+        }
+        "while parsing a flow mapping, did not find expected ',' or '}'"
+        | "while parsing a flow sequence, expected ',' or ']'"
             if line.contains("/{") =>
         {
             "between `{ }` or `[ ]` a path with a placeholder is quoted, such as `\"/x/{id}\"`"

@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 use super::base_url::BaseUrl;
 use super::credentials;
 use super::providers::Provider;
+use super::vendors;
 use crate::document::decode::At;
 use crate::document::decode::Named;
 use crate::document::problem::{Place, Report};
 use crate::document::words::{instead, shown};
-use crate::policy_file::raw;
 use crate::policy_file::secrets::Resolver;
+use crate::policy_file::{Extent, raw};
 use crate::routing::api::Environment;
 use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::registry::{EndpointKey, Registry};
@@ -51,6 +52,7 @@ pub(super) struct CompiledEndpoint<'a> {
 pub(in crate::policy_file) struct Context<'a> {
     pub(in crate::policy_file) secrets: Resolver<'a>,
     pub(in crate::policy_file) registry: &'a Registry,
+    pub(in crate::policy_file) extent: Extent,
 }
 
 /// Returns all endpoints by name.
@@ -66,7 +68,7 @@ pub(super) fn endpoints<'a>(
         let made = endpoint.map(|endpoint| self::endpoint(name, endpoint, providers, context, report));
         known.insert(name, (place, made.unwrap_or_default()));
     }
-    Declared { names: known, complete: named.is_some() }
+    Declared { names: known, complete: named.is_some() && context.extent == Extent::Whole }
 }
 
 fn endpoint<'a>(
@@ -94,6 +96,10 @@ fn endpoint<'a>(
     if let Some(host) = url.as_ref().and_then(BaseUrl::host_in_the_clear).filter(|_| has_key) {
         let message = format!("the key goes to {} unencrypted", shown(host));
         report.warning(raw.url.place, message, "write `https://`, and see that Envoy's cluster uses TLS".to_owned());
+    }
+    if let Some(meant) = url.as_ref().zip(kind).and_then(|(url, kind)| vendors::completed(url, kind)) {
+        let message = "this vendor's API is below another path, and requests would get 404";
+        report.warning(raw.url.place, message, format!("did you mean {}?", shown(&meant)));
     }
     let made = provider.zip(kind).zip(cluster).zip(url).zip(credential);
     let endpoint = made.map(|((((provider, kind), cluster), url), credential)| {

@@ -8,7 +8,7 @@ use super::endpoints::Declared;
 use super::operations;
 use crate::document::decode::{At, Named};
 use crate::document::problem::{Place, Report};
-use crate::document::words::{instead, shown};
+use crate::document::words::{any_of, instead, nearest, shown};
 use crate::policy_file::raw;
 use crate::routing::operation::{ModelPlace, Operation};
 use crate::routing::provider::{ProviderType, Shape};
@@ -87,10 +87,87 @@ fn provider<'a>(place: Place, name: &'a str, provider: Option<&'a raw::Provider>
     Provider { name, kind, models: models.filter(|models| !models.is_empty()), families, operations }
 }
 
+/// Other names of our types, as people and other tools have them.
+const TYPES_BY_OTHER_NAMES: &[(&str, &[&str])] = &[
+    ("anthropic", &["claude"]),
+    ("aws_bedrock", &["amazon", "amazon_bedrock", "aws", "bedrock", "bedrock_converse"]),
+    ("azure_ai_foundry", &["azure_ai", "azure_foundry", "azure_inference", "foundry"]),
+    ("azure_openai", &["aoai", "azure", "microsoft"]),
+    ("gemini", &["google", "google_ai_studio", "google_gemini", "palm", "vertex", "vertex_ai"]),
+    ("mistral", &["mistralai", "mistral_ai"]),
+    ("openai", &["chatgpt", "gpt", "open_ai"]),
+    (
+        "openai_compatible",
+        &[
+            "baseten",
+            "cerebras",
+            "cohere",
+            "dashscope",
+            "databricks",
+            "deepinfra",
+            "deepseek",
+            "fireworks",
+            "fireworks_ai",
+            "groq",
+            "huggingface",
+            "hyperbolic",
+            "kimi",
+            "litellm",
+            "litellm_proxy",
+            "llama_cpp",
+            "llamacpp",
+            "llamafile",
+            "lm_studio",
+            "lmstudio",
+            "local",
+            "localai",
+            "mlx",
+            "moonshot",
+            "nebius",
+            "nim",
+            "novita",
+            "nvidia",
+            "nvidia_nim",
+            "ollama",
+            "openai_like",
+            "openrouter",
+            "perplexity",
+            "qwen",
+            "sambanova",
+            "self_hosted",
+            "sglang",
+            "tabby",
+            "tensorrt_llm",
+            "tgi",
+            "together",
+            "together_ai",
+            "triton",
+            "vllm",
+            "xai",
+            "x_ai",
+            "xinference",
+            "zai",
+            "zhipu",
+        ],
+    ),
+];
+
+/// Returns the type that has this other name.
+fn meant(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace(['-', '.', ' '], "_");
+    TYPES_BY_OTHER_NAMES.iter().find(|(_, others)| others.contains(&&*name)).map(|(kind, _)| *kind)
+}
+
 fn kind(name: &str, provider: &raw::Provider, report: &mut Report) -> Option<&'static ProviderType> {
     let found = ProviderType::named(name);
     if found.is_none() {
-        let help = instead(name, ProviderType::names());
+        let help = match meant(name).or_else(|| nearest(name, ProviderType::names())) {
+            Some(kind) => format!("did you mean {}?", shown(kind)),
+            None => {
+                let known = any_of(ProviderType::names());
+                format!("expected {known}; whatever speaks OpenAI's API is `openai_compatible`")
+            }
+        };
         report.error_with(provider.r#type.place, format!("unknown provider type {}", shown(name)), help);
     }
     let shape = provider.shape.as_ref().and_then(At::get);
