@@ -9,6 +9,7 @@ mod envoy_config;
 mod evaluate;
 mod explain;
 mod health;
+mod help;
 mod import;
 mod policy;
 mod schema;
@@ -16,11 +17,12 @@ mod serve;
 mod status;
 mod suspension;
 mod targets;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::routing::api;
 
@@ -35,36 +37,57 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve Envoy's ext_proc filter by a policy, which is followed as its files change
+    #[command(after_help = help::SERVE)]
     Serve(Box<serve::Arguments>),
     /// Report every problem of a policy; exits with 1 if it can't be used
+    #[command(after_help = help::CHECK)]
     Check(check::Arguments),
     /// Print Envoy's configuration for a policy: a whole one, what to add to one, or the clusters' file
+    #[command(after_help = help::ENVOY_CONFIG)]
     EnvoyConfig(Box<envoy_config::Arguments>),
     /// Ask a policy's classifier about labelled prompts, and report how often it is right
+    #[command(after_help = help::EVALUATE)]
     Evaluate(evaluate::Arguments),
     /// Show where a request would go and why, without sending it
+    #[command(after_help = help::EXPLAIN)]
     Explain(explain::Arguments),
     /// Print the configuration of another gateway as a policy; what has no equivalent goes to stderr
+    #[command(after_help = help::IMPORT)]
     Import(import::Arguments),
     /// Exit with 0 if a running router serves, for health checks of containers
+    #[command(after_help = help::HEALTH)]
     Health(health::Arguments),
     /// Print the JSON Schema of a policy file, for editors
+    #[command(after_help = help::SCHEMA)]
     Schema,
     /// Show a running router's policy, targets and classifiers
+    #[command(after_help = help::STATUS)]
     Status(status::Arguments),
     /// Show a running router's targets: which are suspended, until when, and how often each was asked
+    #[command(after_help = help::TARGETS)]
     Targets(targets::Arguments),
     /// Show a running router's last decisions, and why each was made
+    #[command(after_help = help::DECISIONS)]
     Decisions(decisions::Arguments),
     /// Take an endpoint, or one model of it, out of a running router for a while
+    #[command(after_help = help::SUSPEND)]
     Suspend(suspension::Suspend),
     /// End a suspension in a running router, whatever its cause
+    #[command(after_help = help::RESUME)]
     Resume(suspension::Resume),
     /// Print what completes this command in a shell
+    #[command(after_help = help::COMPLETIONS)]
     Completions(completions::Arguments),
 }
 
 impl Cli {
+    /// Returns what the command line of this process says. Where it is wrong, or asks for help, the process ends.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let matches = help::grouped(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the subcommand; problems go to stderr, results to stdout.
     #[must_use]
     pub fn run(self) -> ExitCode {
@@ -88,9 +111,10 @@ impl Cli {
 }
 
 /// The format of a result.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people
+    #[value(alias = "table")]
     Text,
     /// For programs
     Json,

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use model_router::cli::Cli;
 
 /// Bodies come and go by the thousand: see `make bench` for what it is worth.
@@ -10,5 +9,5 @@ use model_router::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::of_process().run()
 }

@@ -1,6 +1,6 @@
 //! The admin service: the router's state, and suspensions by hand. Nothing here changes the policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +17,7 @@ use super::proto::{
     ResumeResponse, State, SuspendRequest, SuspendResponse, SuspendedOperation, Target,
 };
 use crate::classifier::ClassifierState;
+use crate::document::words::instead;
 use crate::dry_run::explain::{RawRequest, explain, rehearsal};
 use crate::gateway::Gateway;
 use crate::policy_file::PolicyStatus;
@@ -74,9 +75,9 @@ impl Admin for AdminService {
         let most = if limit == 0 { usize::MAX } else { limit as usize };
         let is_meant = |decision: &Decision| decision.request_id.as_deref() == Some(&*request_id);
         let recent = self.gateway.telemetry.recent(|decision| request_id.is_empty() || is_meant(decision), most);
-        Ok(Response::new(ListDecisionsResponse {
-            decisions: recent.iter().map(|decision| to_message(decision)).collect(),
-        }))
+        let kept = u32::try_from(self.gateway.telemetry.recent(|_| true, usize::MAX).len()).unwrap_or(u32::MAX);
+        let decisions = recent.iter().map(|decision| to_message(decision)).collect();
+        Ok(Response::new(ListDecisionsResponse { decisions, kept }))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
@@ -171,16 +172,21 @@ impl AdminService {
     /// Returns the targets of an endpoint, or one of them.
     #[allow(clippy::result_large_err)] // tonic's own type.
     fn find(&self, endpoint: &str, model: &str) -> Result<Vec<Arc<TargetState>>, Status> {
-        let targets = self.targets().into_iter();
+        let targets = self.targets();
         let fits = |name: &(String, String)| name.0 == endpoint && (model.is_empty() || name.1 == model);
-        let found: Vec<_> = targets.filter(|(name, _)| fits(name)).map(|(_, (state, _))| state).collect();
-        match (found.is_empty(), model) {
-            (false, _) => Ok(found),
-            (true, "") => {
-                Err(Status::not_found(format!("no target of the live policy is at the endpoint `{endpoint}`")))
-            }
-            (true, model) => Err(Status::not_found(format!("the live policy has no target `{model}` at `{endpoint}`"))),
+        let found: Vec<_> = targets.iter().filter(|(name, _)| fits(name)).map(|(_, (it, _))| Arc::clone(it)).collect();
+        if !found.is_empty() {
+            return Ok(found);
         }
+        let endpoints: BTreeSet<_> = targets.keys().map(|(endpoint, _)| endpoint.as_str()).collect();
+        let (message, help) = if endpoints.contains(endpoint) {
+            let models = targets.keys().filter(|(known, _)| known == endpoint).map(|(_, model)| model.as_str());
+            (format!("the live policy has no target `{model}` at `{endpoint}`"), instead(model, models))
+        } else {
+            let message = format!("no target of the live policy is at the endpoint `{endpoint}`");
+            (message, instead(endpoint, endpoints))
+        };
+        Err(Status::not_found(help.map_or(message.clone(), |help| format!("{message}; {help}"))))
     }
 
     /// Every classifier of the live policy once, with the lists that use it.

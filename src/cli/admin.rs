@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use clap::ValueEnum;
 use comfy_table::{LineStyle, Table, TableStyle};
 
 use super::channel::{Address, Channel};
@@ -13,14 +12,6 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// The time limit of a router's reply.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Output {
-    /// For people
-    Table,
-    /// For programs
-    Json,
-}
 
 /// Returns a client of the router's admin API.
 pub(super) async fn connect(address: &Address) -> Result<AdminClient<Channel>, String> {

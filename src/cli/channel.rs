@@ -15,6 +15,10 @@ use tonic::transport::{Certificate, Channel as Transport, ClientTlsConfig, Endpo
 use crate::address::ListenAddress;
 use crate::admin::token_in;
 
+/// What to look at when nobody answers.
+const HELP: &str = "help: is the router running? It logs its address as `admin` when it starts (`serve --admin-listen`); \
+                    name another one with `--admin` or MODEL_ROUTER_ADMIN_LISTEN, or in `--against`";
+
 /// The router's address, and the proof that it requires.
 #[derive(Debug, Args)]
 pub(super) struct Address {
@@ -90,7 +94,7 @@ impl Address {
     /// Returns a connection, and each answer on it, within this time.
     pub(super) async fn open(&self, timeout: Duration) -> Result<Channel, String> {
         let endpoint = self.endpoint()?.timeout(timeout).connect_timeout(timeout);
-        let transport = endpoint.connect().await.map_err(|error| error_chain(&error))?;
+        let transport = endpoint.connect().await.map_err(|error| format!("{}\n{HELP}", error_chain(&error)))?;
         Ok(InterceptedService::new(transport, self.token()?))
     }
 

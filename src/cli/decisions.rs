@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::admin::{self, Output, instant, table};
+use super::admin::{self, instant, table};
 use super::channel::Address;
-use super::{fail, runtime};
-use crate::admin::proto::{Decision, ListDecisionsRequest};
+use super::watch::{Format, Shown, show};
+use crate::admin::proto::{Decision, ListDecisionsRequest, ListDecisionsResponse};
 use crate::routing::decision::{NO_ANSWER, STATEFUL};
 
 #[derive(Debug, Args)]
@@ -22,28 +22,26 @@ pub(super) struct Arguments {
     /// Only those of the request with this id, as Envoy's log has it (`request_id`)
     #[arg(long, value_name = "ID", default_value = "")]
     request: String,
-    /// The format of the output
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Output,
+    #[command(flatten)]
+    format: Format,
 }
 
-#[allow(clippy::print_stdout)] // The decisions are the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match (runtime().and_then(|runtime| runtime.block_on(ask(arguments))), arguments.output) {
-        (Err(problem), _) => {
-            return fail(format!("no answer from the router at {}: {problem}", arguments.router));
-        }
-        (Ok(decisions), Output::Table) => println!("{}", rows(&decisions)),
-        (Ok(decisions), Output::Json) => println!("{:#}", decisions.iter().map(to_json).collect::<Value>()),
-    }
-    ExitCode::SUCCESS
+    show(&arguments.router, arguments.format, async || {
+        let ListDecisionsResponse { decisions, kept } = ask(arguments).await?;
+        let text = match (&*arguments.request, &decisions[..]) {
+            ("", _) | (_, [_, ..]) => rows(&decisions).to_string(),
+            (id, []) => format!("no decision is known of the request {id}; {kept} are kept, of the last requests"),
+        };
+        Ok(Shown { text, json: decisions.iter().map(to_json).collect() })
+    })
 }
 
-async fn ask(arguments: &Arguments) -> Result<Vec<Decision>, String> {
+async fn ask(arguments: &Arguments) -> Result<ListDecisionsResponse, String> {
     let mut admin = admin::connect(&arguments.router).await?;
     let asked = ListDecisionsRequest { limit: arguments.limit.max(1), request_id: arguments.request.clone() };
     let answer = admin.list_decisions(asked).await;
-    answer.map(|answer| answer.into_inner().decisions).map_err(|status| status.message().to_owned())
+    answer.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
 }
 
 fn rows(decisions: &[Decision]) -> comfy_table::Table {

@@ -6,10 +6,10 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
-use super::admin::{self, Output, instant, table};
+use super::admin::{self, instant, table};
 use super::channel::Address;
 use super::targets::{self, remaining, remaining_ms, state};
-use super::{fail, runtime};
+use super::watch::{Format, Shown, show};
 use crate::admin::proto::{
     Classifier, GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListTargetsRequest, Target,
 };
@@ -18,27 +18,15 @@ use crate::admin::proto::{
 pub(super) struct Arguments {
     #[command(flatten)]
     router: Address,
-    /// The format of the output
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: admin::Output,
+    #[command(flatten)]
+    format: Format,
 }
 
-#[allow(clippy::print_stdout)] // The status is the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(problem) => return fail(problem),
-    };
-    match runtime.block_on(ask(&arguments.router)) {
-        Ok(answers) => {
-            match arguments.output {
-                Output::Table => println!("{}", text(&answers)),
-                Output::Json => println!("{:#}", to_json(&answers)),
-            }
-            ExitCode::SUCCESS
-        }
-        Err(problem) => fail(format!("no answer from the router at {}: {problem}", arguments.router)),
-    }
+    show(&arguments.router, arguments.format, async || {
+        let answers = ask(&arguments.router).await?;
+        Ok(Shown { text: text(&answers), json: to_json(&answers) })
+    })
 }
 
 /// The router's status.

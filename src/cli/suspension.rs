@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::admin;
 use super::channel::Address;
 use super::{Output, fail, runtime, targets};
-use crate::admin::proto::{ResumeRequest, SuspendRequest};
+use crate::admin::proto::{self, ResumeRequest, State, SuspendRequest};
 
 #[derive(Debug, Args)]
 pub(super) struct Suspend {
@@ -46,35 +46,41 @@ struct Target {
 
 pub(super) fn suspend(arguments: Suspend) -> ExitCode {
     let Suspend { target, duration, reason } = arguments;
-    let message = format!("{} is suspended for {}", target.name(), humantime::format_duration(duration));
-    done(&target, &message, async {
+    done(&target, async {
         let mut admin = admin::connect(&target.router).await?;
         let (endpoint, model) = (target.endpoint.clone(), target.model.clone());
-        let duration = prost_types::Duration::try_from(duration).ok();
-        let answer = admin.suspend(SuspendRequest { endpoint, model, duration, reason }).await;
-        answer.map(drop).map_err(|status| status.message().to_owned())
+        let lasting = prost_types::Duration::try_from(duration).ok();
+        let answer = admin.suspend(SuspendRequest { endpoint, model, duration: lasting, reason }).await;
+        answer.map_err(|status| status.message().to_owned())?;
+        Ok(format!("{} is suspended for {}", target.name(), humantime::format_duration(duration)))
     })
 }
 
 pub(super) fn resume(arguments: Resume) -> ExitCode {
     let Resume { target } = arguments;
-    let message = format!("{} is back", target.name());
-    done(&target, &message, async {
+    done(&target, async {
+        let before = target.not_ready().await?;
         let mut admin = admin::connect(&target.router).await?;
         let (endpoint, model) = (target.endpoint.clone(), target.model.clone());
         let answer = admin.resume(ResumeRequest { endpoint, model }).await;
-        answer.map(drop).map_err(|status| status.message().to_owned())
+        answer.map_err(|status| status.message().to_owned())?;
+        let (name, endpoint) = (target.name(), &target.endpoint);
+        Ok(match (before, target.not_ready().await?) {
+            (0, _) => format!("{name} was not suspended"),
+            (_, 0) => format!("{name} is back"),
+            _ => format!("{name} is not back: the whole endpoint is suspended, which `resume {endpoint}` ends"),
+        })
     })
 }
 
-/// Performs the action and prints its result.
+/// Performs the action and prints its result: the sentence that it returns, or the targets as they are then.
 #[allow(clippy::print_stdout)] // It is the result.
-fn done(target: &Target, message: &str, what: impl Future<Output = Result<(), String>>) -> ExitCode {
+fn done(target: &Target, what: impl Future<Output = Result<String, String>>) -> ExitCode {
     let result = async {
-        what.await?;
+        let message = what.await?;
         match target.output {
-            Output::Text => Ok(message.to_owned()),
-            Output::Json => Ok(format!("{:#}", target.json().await?)),
+            Output::Text => Ok(message),
+            Output::Json => Ok(format!("{:#}", target.now().await?.iter().map(targets::to_json).collect::<Value>())),
         }
     };
     match runtime().and_then(|runtime| runtime.block_on(result)) {
@@ -88,10 +94,15 @@ fn done(target: &Target, message: &str, what: impl Future<Output = Result<(), St
 
 impl Target {
     /// Returns the targets that the argument names, as they are now.
-    async fn json(&self) -> Result<Value, String> {
+    async fn now(&self) -> Result<Vec<proto::Target>, String> {
         let mut all = targets::ask(&self.router).await?;
         all.retain(|it| it.endpoint == self.endpoint && (self.model.is_empty() || it.model == self.model));
-        Ok(all.iter().map(targets::to_json).collect())
+        Ok(all)
+    }
+
+    /// Returns how many of them are not ready.
+    async fn not_ready(&self) -> Result<usize, String> {
+        Ok(self.now().await?.iter().filter(|target| target.state() != State::Ready).count())
     }
 
     fn name(&self) -> String {

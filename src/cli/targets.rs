@@ -7,9 +7,9 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::{Value, json};
 
-use super::admin::{self, Output};
+use super::admin;
 use super::channel::Address;
-use super::{fail, runtime};
+use super::watch::{Format, Shown, show};
 use crate::admin::proto::{Failure, ListTargetsRequest, State, Target};
 
 #[derive(Debug, Args)]
@@ -19,23 +19,16 @@ pub(super) struct Arguments {
     /// Only those that are not ready
     #[arg(long)]
     not_ready: bool,
-    /// The format of the output
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Output,
+    #[command(flatten)]
+    format: Format,
 }
 
-#[allow(clippy::print_stdout)] // The targets are the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let mut targets = match runtime().and_then(|runtime| runtime.block_on(ask(&arguments.router))) {
-        Ok(targets) => targets,
-        Err(problem) => return fail(format!("no answer from the router at {}: {problem}", arguments.router)),
-    };
-    targets.retain(|target| !arguments.not_ready || target.state() != State::Ready);
-    match arguments.output {
-        Output::Table => println!("{}", table(&targets)),
-        Output::Json => println!("{:#}", targets.iter().map(to_json).collect::<Value>()),
-    }
-    ExitCode::SUCCESS
+    show(&arguments.router, arguments.format, async || {
+        let mut targets = ask(&arguments.router).await?;
+        targets.retain(|target| !arguments.not_ready || target.state() != State::Ready);
+        Ok(Shown { text: table(&targets).to_string(), json: targets.iter().map(to_json).collect() })
+    })
 }
 
 /// Every target of a running router.

@@ -13,12 +13,14 @@ mod breaks; // Streams that break off after their first event.
 mod browser; // The admin page in a real browser.
 mod check;
 mod clients; // The official Python clients, with only their base URL changed.
+mod command_line; // What the command line says of itself and of policies.
 mod cost; // What attempts and inspection cost, as ratios from one run.
 mod envoy_config; // What is written for a policy: valid, harmless to a listener's other routes, and safe over TLS.
 mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
 mod explain; // Policies tried out before they take traffic.
 mod failover; // A client notices nothing of a target that fails.
+mod first_steps; // What a newcomer meets.
 mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
 mod hop; // The connection that all clients share: what one client or provider does costs nobody else an answer.
 mod inspection; // The start of an answer, looked at before the client gets it.

@@ -76,6 +76,34 @@ async fn what_is_taken_out_or_brought_back_is_told_as_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_or_names_nothing_is_told_as_that() {
+    let rig = rig(&[]).await;
+    assert_eq!(asked(&rig, &["resume", "west"]).await, "west was not suspended\n");
+    asked(&rig, &["suspend", "west"]).await;
+    let told = asked(&rig, &["resume", "west", "--model", "gpt-4o-mini"]).await;
+    assert!(told.contains("is not back: the whole endpoint is suspended"), "{told}");
+    assert_eq!(asked(&rig, &["resume", "west"]).await, "west is back\n");
+    for (arguments, meant) in [
+        (&["suspend", "wst"][..], "did you mean `west`?"),
+        (&["resume", "weest"], "did you mean `west`?"),
+        (&["suspend", "west", "--model", "gpt-4-mini"], "did you mean `gpt-4o-mini`?"),
+    ] {
+        let (success, told) = command(&rig, arguments).await;
+        assert!(!success && told.contains(meant), "{arguments:?}: {told}");
+    }
+    assert_eq!(rig.send(chat("gpt-4o")).await.status, 200);
+    let told = asked(&rig, &["decisions", "--request", "nobodys"]).await;
+    assert_eq!(told, "no decision is known of the request nobodys; 1 are kept, of the last requests\n");
+}
+
+#[test]
+fn a_router_that_does_not_answer_is_looked_for_elsewhere() {
+    let run = std::process::Command::new(binary()).args(["status", "--admin", "127.0.0.1:1"]).output().unwrap();
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(!run.status.success() && told.contains("is the router running?") && told.contains("`--admin`"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_attempts_of_one_request_are_found_by_its_id_with_the_times_of_router_and_provider() {
     let rig = rig(&[]).await;
     rig.provider("east").answer(Script::status(503));

@@ -1,36 +1,33 @@
 //! `model-router check --against`: what a policy would change in a running router.
 
-use std::process::ExitCode;
-
 use serde_json::{Value, json};
 
 use crate::admin::proto::GetOutlineRequest;
 use crate::cli::channel::Address;
-use crate::cli::{admin, fail, runtime};
+use crate::cli::{Output, admin, runtime};
 use crate::policy_file::outline::{Difference, Outline, differences, outline};
 use crate::routing::snapshot::Snapshot;
 
-/// Prints the differences. `may_lack_keys`: the policy was read with warnings, of keys that are not here, perhaps.
+/// Prints the differences, and returns whether there are any. `may_lack_keys`: the policy was read with warnings, of keys
+/// that are not here, perhaps.
 #[allow(clippy::print_stdout)] // They are the result.
-pub(super) fn run(router: &Address, snapshot: &Snapshot, may_lack_keys: bool, as_json: bool) -> ExitCode {
+pub(super) fn run(router: &Address, snapshot: &Snapshot, may_lack_keys: bool, output: Output) -> Result<bool, String> {
     let asked = runtime().and_then(|runtime| runtime.block_on(ask(router)));
-    let (live, salt) = match asked {
-        Ok(answer) => answer,
-        Err(problem) => return fail(format!("no answer from the router at {router}: {problem}")),
-    };
+    let (live, salt) = asked.map_err(|problem| format!("no answer from the router at {router}: {problem}"))?;
     let (unknown, differences): (Vec<_>, Vec<_>) = differences(&live, &outline(snapshot, &salt))
         .into_iter()
         .partition(|it| may_lack_keys && is_credential(it) && it.new.is_none());
-    if as_json {
-        println!("{:#}", differences.iter().map(to_json).collect::<Value>());
-        return ExitCode::SUCCESS;
+    match output {
+        Output::Json => println!("{:#}", differences.iter().map(to_json).collect::<Value>()),
+        Output::Text => {
+            if differences.is_empty() {
+                println!("nothing would change in the router at {router}");
+            }
+            differences.iter().for_each(|difference| println!("{}", text(difference)));
+            unknown.iter().for_each(|it| println!("? {}: not here, so not compared", it.name));
+        }
     }
-    if differences.is_empty() {
-        println!("nothing would change in the router at {router}");
-    }
-    differences.iter().for_each(|difference| println!("{}", text(difference)));
-    unknown.iter().for_each(|it| println!("? {}: not here, so not compared", it.name));
-    ExitCode::SUCCESS
+    Ok(!differences.is_empty())
 }
 
 async fn ask(router: &Address) -> Result<(Outline, Vec<u8>), String> {
