@@ -36,7 +36,7 @@ const FILE: &str = "tests/policies/x.yaml";
 fn parse_text(bytes: &[u8]) -> Result<Loaded, Problems> {
     let mut report = Report::default();
     let text = files::text(Path::new(FILE), bytes.to_vec(), &mut report);
-    parse(vec![text], report)
+    parse(vec![text], Extent::Whole, report)
 }
 
 fn report(yaml: &str, missing: MissingSecrets) -> String {
