@@ -16,7 +16,7 @@ GUNGRAUN := target/gungraun-runner/bin/gungraun-runner
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: deny bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
+.PHONY: deny docs bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ night: envoy ## Replay a failing night and write what an operator is told to doc
 	$(CARGO) build --release --locked --bins --example demo
 	@$(CARGO) run --quiet --release --locked --example demo -- --night > target/night.md
 	@mv target/night.md docs/night.md
+
+docs: ## Write docs/reference/ from the types that it describes
+	BLESS=1 $(CARGO) test --locked --test it -- --quiet reference::
 
 lint: ## Check format, lints and documentation
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check && $(CARGO) fmt --check $(PROVIDER); \

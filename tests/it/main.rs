@@ -34,6 +34,7 @@ mod outlets; // No outlet tells a prompt or a credential.
 mod policy_files; // Policy files with mistakes in them, and the reports that a person gets.
 mod pool; // Models of one pool that take different parameters.
 mod providers; // Every provider type: what it is sent, with which credential, and what its clients are told.
+mod reference; // The generated pages of the documentation.
 mod reload; // The policy file, edited while requests come in.
 mod responses; // What each vendor's responses mean: a table, row by row.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
