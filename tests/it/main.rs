@@ -15,6 +15,7 @@ mod check;
 mod clients; // The official Python clients, with only their base URL changed.
 mod command_line; // What the command line says of itself and of policies.
 mod cost; // What attempts and inspection cost, as ratios from one run.
+mod docs; // Links, anchors and commands of the documentation.
 mod envoy_config; // What is written for a policy: valid, harmless to a listener's other routes, and safe over TLS.
 mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
