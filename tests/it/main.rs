@@ -23,6 +23,7 @@ mod explain; // Policies tried out before they take traffic.
 mod failover; // A client notices nothing of a target that fails.
 mod first_steps; // What a newcomer meets.
 mod forwarding; // What a provider receives and must never receive; what clients get instead of an answer.
+mod grafana; // The dashboard asks for series that there are.
 mod hop; // The connection that all clients share: what one client or provider does costs nobody else an answer.
 mod inspection; // The start of an answer, looked at before the client gets it.
 mod intelligent; // Requests sorted by an LLM, and every way in which that can fail.
