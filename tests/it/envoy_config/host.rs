@@ -44,6 +44,12 @@ static_resources:
                   route: { cluster: socket, timeout: 5s, upgrade_configs: [{ upgrade_type: websocket }] }
                 - match: { prefix: /other }
                   route: { cluster: other, timeout: 5s }
+            access_log:
+            - name: envoy.access_loggers.file
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+                path: /dev/null
+            # into access_log of your http_connection_manager
             http_filters:
             - name: envoy.filters.http.header_mutation
               typed_config:
