@@ -19,6 +19,7 @@ mod docs; // Links, anchors and commands of the documentation.
 mod envoy_config; // What is written for a policy: valid, harmless to a listener's other routes, and safe over TLS.
 mod envoy_files; // What we ship for Envoy is valid, and safe while the router is away.
 mod envoy_replies; // Which error bodies a client sees: Envoy's own, the router's, a provider's.
+mod examples; // The scenarios below examples/, each through a real Envoy.
 mod explain; // Policies tried out before they take traffic.
 mod failover; // A client notices nothing of a target that fails.
 mod first_steps; // What a newcomer meets.
