@@ -16,7 +16,7 @@ GUNGRAUN := target/gungraun-runner/bin/gungraun-runner
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: deny docs bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
+.PHONY: deny dist docs bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,16 @@ night: envoy ## Replay a failing night and write what an operator is told to doc
 	$(CARGO) build --release --locked --bins --example demo
 	@$(CARGO) run --quiet --release --locked --example demo -- --night > target/night.md
 	@mv target/night.md docs/night.md
+
+dist: ## Build a stripped binary with completions, man pages and checksums under target/dist
+	$(CARGO) build --release --locked --bins
+	@rm -rf target/dist && mkdir -p target/dist/completions target/dist/man
+	strip -o target/dist/model-router target/release/model-router
+	@for shell in bash zsh fish; do \
+		target/dist/model-router completions $$shell > target/dist/completions/model-router.$$shell || exit 1; \
+	done
+	$(CARGO) run --quiet --locked --example man -- target/dist/man
+	@cd target/dist && find * -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS && cat SHA256SUMS
 
 docs: ## Write docs/reference/ from the types that it describes
 	BLESS=1 $(CARGO) test --locked --test it -- --quiet reference::

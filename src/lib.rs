@@ -28,8 +28,7 @@
 //! - Policies know no clock, no I/O and no randomness: `now` is a parameter.
 //! - [`routing`] and [`classifier`] return facts; only the exchange reports to telemetry.
 //! - Every message from Envoy gets exactly one action of its kind, except for full-duplex bodies and inspected
-//! responses.
-//!   Messages after the end are ignored.
+//!   responses. Messages after the end are ignored.
 //! - One stream sees one snapshot. A further attempt keeps the snapshot and the candidates of the first.
 //! - The state of a target survives a reload and is shared by all APIs. A changed URL or credential resets it.
 //! - A model or endpoint that the policy file does not name can never be chosen.
