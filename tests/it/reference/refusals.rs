@@ -37,7 +37,7 @@ fn samples() -> Vec<Refusal> {
         Refusal::ContentType("text/plain".into()),
         Refusal::ContentEncoding("gzip".into()),
         Refusal::TooLarge(25 << 20),
-        Refusal::Body(BodyFacts::read(b"[]").err().expect("no object")),
+        Refusal::Body(BodyFacts::read(b"[]").expect_err("no object")),
         Refusal::AllSuspended {
             remaining: Duration::from_secs(12),
             causes: vec!["gpt-4o@east: 429 rate_limit_exceeded".into()],
