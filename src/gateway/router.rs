@@ -3,11 +3,11 @@
 mod attempts;
 mod models;
 mod nearest;
+mod other_paths;
 mod path;
 mod request_attempts;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -196,13 +196,13 @@ impl Router {
                 }
                 head.shape = shape;
                 if head.method == Method::OPTIONS
-                    && let Some(methods) = methods_at(&apis, operation)
+                    && let Some(methods) = other_paths::methods_at(&apis, operation)
                 {
                     return Admission::Reply(Reply::options(&methods));
                 }
                 let model = apis.iter().find_map(|api| api.model_at(operation)).filter(|_| head.method == Method::GET);
                 let model = model.map(|model| models::one(&apis, environment, shape, model));
-                match (model, stateful(&snapshot, &apis, environment, operation)) {
+                match (model, other_paths::stateful(&snapshot, &apis, environment, operation)) {
                     (Some(Ok(reply)), _) => Admission::Reply(reply),
                     (_, Some(route)) => Admission::Pinned(route),
                     (Some(Err(refusal)), None) => Admission::Refuse(refusal),
@@ -317,25 +317,6 @@ impl Router {
             }
         }
     }
-}
-
-/// Returns the route of a path that belongs to state at one account. Of several APIs the first one counts, unless only
-/// a later one names the endpoint that keeps the state.
-fn stateful(snapshot: &Arc<Snapshot>, apis: &[&Arc<Api>], environment: Environment, operation: &str) -> Option<Route> {
-    let policies = apis.iter().filter_map(|api| Some((*api, api.policy(environment)?)));
-    let concerned: Vec<_> = policies
-        .filter(|(_, policy)| policy.targets.provider().is_stateful(policy.targets.endpoint_path(), operation))
-        .collect();
-    let naming = concerned.iter().find(|(_, policy)| policy.stateful.is_some());
-    let (api, policy) = naming.or(concerned.first())?;
-    Some(Route::new(snapshot, api, environment, policy))
-}
-
-/// Returns the methods that a path takes, if some operation of these APIs has it.
-fn methods_at(apis: &[&Arc<Api>], path: &str) -> Option<String> {
-    let operations = apis.iter().flat_map(|api| &api.operations).filter(|operation| operation.path.matches(path));
-    let methods: BTreeSet<_> = operations.flat_map(|operation| &operation.methods).map(Method::as_str).collect();
-    (!methods.is_empty()).then(|| methods.into_iter().chain(["OPTIONS"]).collect::<Vec<_>>().join(", "))
 }
 
 /// Returns sandbox if either signal says so: a test request must never reach production because the second signal is

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use model_router::model_name::ModelName;
 use model_router::policy_file;
@@ -10,6 +10,7 @@ use model_router::routing::decision::{Classified, Decision, Parent, Traced};
 use model_router::routing::outcome::Outcome;
 use model_router::routing::registry::Registry;
 use model_router::routing::snapshot::Snapshot;
+use model_router::routing::suspension::Cause;
 use model_router::telemetry::{Live, LogDecisions, RefusedRequest, Telemetry};
 
 use super::{check_page, code, head, row, source};
@@ -100,6 +101,10 @@ pub(crate) fn sample() -> String {
     telemetry.decided(&decision);
     telemetry.answered(&decision, 200, &Outcome::Served, Duration::ZERO);
     telemetry.failed_over(&decision, &ModelName::new("gpt-4o"), &decision.endpoint, "failed");
+    telemetry.broke(&ModelName::new("gpt-4o"), &decision.endpoint);
+    let policy = snapshot.apis.iter().find_map(|api| api.production.as_ref()).expect("the policy has one");
+    let cause = Cause { at: SystemTime::UNIX_EPOCH, status: 200, code: "broken_stream".into() };
+    policy.targets[0].state.broke(cause, &policy.limits.suspension(), Instant::now());
     telemetry.refused(&RefusedRequest { request_id: None, method: "GET", path: "/", code: "unknown_api" });
     telemetry.body(1);
     let snapshot = Arc::new(snapshot);

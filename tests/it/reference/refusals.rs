@@ -30,12 +30,12 @@ also the label of the metric [`model_router_refusals_total`](metrics.md). What t
 fn samples() -> Vec<Refusal> {
     let path = || "/v1/chat/completions".to_owned();
     vec![
-        Refusal::NoApi { path: path() },
-        Refusal::NoOperation { method: Method::PUT, path: path() },
+        Refusal::NoApi { path: path(), nearest: None },
+        Refusal::NoOperation { method: Method::PUT, path: path(), nearest: None },
         Refusal::UnknownEnvironment,
         Refusal::NoTargets { api: "chat".into(), environment: Environment::Sandbox },
         Refusal::ContentType("text/plain".into()),
-        Refusal::ContentEncoding("gzip".into()),
+        Refusal::ContentEncoding("compress".into()),
         Refusal::TooLarge(25 << 20),
         Refusal::Body(BodyFacts::read(b"[]").expect_err("no object")),
         Refusal::AllSuspended {
@@ -44,6 +44,7 @@ fn samples() -> Vec<Refusal> {
         },
         Refusal::Stateful { what: "/v1/files".into() },
         Refusal::UnknownModel { asked: "gpt-5".into(), served: vec!["gpt-4o".into()] },
+        Refusal::Upgrade,
         Refusal::AttemptsUsedUp,
         Refusal::Late,
         Refusal::OverCapacity,
