@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use model_router::routing::provider::ProviderType;
+
 /// The rooms and, below them, the leaves, from top to bottom. Code imports only from a room further down.
 const ROOMS: [&str; 18] = [
     "cli",
@@ -166,6 +168,24 @@ fn clocks_are_where_the_list_says() {
     };
     let found: BTreeSet<_> = production_sources().filter(reads).map(|source| source.name()).collect();
     assert_eq!(found, CLOCKS.iter().map(|&file| file.to_owned()).collect(), "take the time as a parameter instead");
+}
+
+/// Where vendors are named, and why.
+const VENDORS_NAMED: [&str; 5] = [
+    "classifier.rs",              // the types of classifiers
+    "policy_file/compile/",       // what other tools call them, and their hosts
+    "policy_file/import/",        // what WSO2 calls them
+    "routing/decision/traced.rs", // what OpenTelemetry calls them
+    "routing/provider/",          // the tables
+];
+
+#[test]
+fn no_code_outside_the_tables_asks_which_vendor_it_is() {
+    let names: Vec<_> = ProviderType::ALL.iter().map(|kind| format!("\"{}\"", kind.name)).collect();
+    let elsewhere = production_sources().filter(|it| !VENDORS_NAMED.iter().any(|place| it.name().starts_with(place)));
+    let naming = elsewhere.filter(|source| names.iter().any(|name| source.code.contains(name)));
+    let found: Vec<_> = naming.map(|source| source.name()).collect();
+    assert!(found.is_empty(), "make it a row or a column of the tables: {found:?}");
 }
 
 #[test]

@@ -31,9 +31,12 @@ const POLICY: &str = "    failover:
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// A collector that keeps what it receives, each message with its `x-tenant` header.
+/// A message and its `x-tenant` header.
+type Received = (Option<String>, ExportTraceServiceRequest);
+
+/// A collector that keeps what it receives.
 #[derive(Clone, Default)]
-pub(crate) struct Collector(Arc<Mutex<Vec<(Option<String>, ExportTraceServiceRequest)>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<Received>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {

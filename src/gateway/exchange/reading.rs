@@ -48,10 +48,8 @@ pub(super) fn state_of(facts: &BodyFacts<'_>, policy: &Policy) -> Option<&'stati
         return Some(member);
     }
     let is_there = |nested: &&NestedState| facts.has_nested(nested.within, nested.key, nested.part);
-    let found = provider.nested_state.iter().find(is_there).map(|nested| match nested.part {
-        "item_reference" => nested.part,
-        _ => nested.key,
-    });
+    let found = provider.nested_state.iter().find(is_there);
+    let found = found.map(|nested| if nested.key == "type" { nested.part } else { nested.key });
     found.filter(|_| policy.stateful.is_some() || !policy.targets.share_an_endpoint())
 }
 

@@ -219,7 +219,7 @@ impl Inspection {
     /// Reads an error's body, which decides.
     fn read_error(&mut self) -> bool {
         let mut facts = ErrorFacts::read(&self.decoded(), self.answer.at);
-        facts.codes.extend(self.facts.codes.drain(..));
+        facts.codes.append(&mut self.facts.codes);
         self.outcome = self.outcome.refined(&facts, self.provider());
         self.facts = facts;
         true
