@@ -89,8 +89,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Creates the answer to a preflight of a browser, or another `OPTIONS`, that no filter of Envoy's answered: it grants
-    /// nothing to other origins, which is for Envoy's `cors` filter to do.
+    /// Creates the answer to a preflight of a browser, or another `OPTIONS`, that no filter of Envoy's answered: it
+    /// grants nothing to other origins, which is for Envoy's `cors` filter to do.
     #[must_use]
     pub fn options(methods: &str) -> Self {
         Self { status: StatusCode::NO_CONTENT, headers: vec![("allow", methods.to_owned())], body: Vec::new() }

@@ -1,5 +1,5 @@
-//! The scenarios below examples/: each policy with the Envoy configuration that `envoy-config` writes for it, and scripted
-//! providers instead of its vendors.
+//! The scenarios below examples/: each policy with the Envoy configuration that `envoy-config` writes for it, and
+//! scripted providers instead of its vendors.
 
 use std::collections::BTreeMap;
 use std::fs;

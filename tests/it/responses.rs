@@ -1,5 +1,5 @@
-//! Vendors' responses: each row of `tests/responses/*.tsv` through a real Envoy. A row has a status, headers, a body, what
-//! it means, and its source; the file's name is the provider's type.
+//! Vendors' responses: each row of `tests/responses/*.tsv` through a real Envoy. A row has a status, headers, a body,
+//! what it means, and its source; the file's name is the provider's type.
 
 mod row;
 

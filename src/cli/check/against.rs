@@ -8,8 +8,8 @@ use crate::cli::{Output, admin, runtime};
 use crate::policy_file::outline::{Difference, Outline, differences, outline};
 use crate::routing::snapshot::Snapshot;
 
-/// Prints the differences, and returns whether there are any. `may_lack_keys`: the policy was read with warnings, of keys
-/// that are not here, perhaps.
+/// Prints the differences, and returns whether there are any. `may_lack_keys`: the policy was read with warnings, of
+/// keys that are not here, perhaps.
 #[allow(clippy::print_stdout)] // They are the result.
 pub(super) fn run(router: &Address, snapshot: &Snapshot, may_lack_keys: bool, output: Output) -> Result<bool, String> {
     let asked = runtime().and_then(|runtime| runtime.block_on(ask(router)));

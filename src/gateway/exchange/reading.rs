@@ -10,7 +10,8 @@ use crate::routing::operation::{ModelPlace, RequestForm};
 use crate::routing::policy::{Policy, Target};
 use crate::routing::provider::NestedState;
 
-/// Returns a body as its operation can read it, if that is not what came: without its coding, without a byte-order mark.
+/// Returns a body as its operation can read it, if that is not what came: without its coding, without a byte-order
+/// mark.
 pub(super) fn readable(
     head: &RequestHead,
     body: &Bytes,
@@ -40,8 +41,8 @@ pub(super) fn coding(head: &RequestHead) -> Option<Coding> {
     head.content_encoding.as_deref().map_or(Some(Coding::Identity), Coding::named)
 }
 
-/// Returns what a request refers to that exists only at one account, if anything. Where a policy has one endpoint, there
-/// is only one account that it can come from.
+/// Returns what a request refers to that exists only at one account, if anything. Where a policy has one endpoint,
+/// there is only one account that it can come from.
 pub(super) fn state_of(facts: &BodyFacts<'_>, policy: &Policy) -> Option<&'static str> {
     let provider = policy.targets.provider();
     if let Some(member) = facts.member_of(provider.stateful_members) {

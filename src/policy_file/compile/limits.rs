@@ -154,7 +154,8 @@ impl raw::Options {
         }
     }
 
-    /// Warns where `next_on` cannot work: there is no next candidate, or the vendor's words for the fault are not known.
+    /// Warns where `next_on` cannot work: there is no next candidate, or the vendor's words for the fault are not
+    /// known.
     pub(super) fn check_next_on(&self, targets: &[Target], report: &mut Report) {
         let named = self.next_on.as_ref().and_then(At::get).into_iter().flatten();
         for (place, named) in named.filter_map(|at| Some((at.place, at.get()?))) {

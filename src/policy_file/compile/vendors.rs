@@ -5,8 +5,8 @@ use url::Host;
 use super::base_url::BaseUrl;
 use crate::routing::provider::{ProviderType, Shape};
 
-/// Hosts of OpenAI's API and of APIs like it, each with the path below which its operations are. Source: the base URL in
-/// each vendor's own documentation.
+/// Hosts of OpenAI's API and of APIs like it, each with the path below which its operations are. Source: the base URL
+/// in each vendor's own documentation.
 const BASE_PATHS: &[(&str, &str)] = &[
     ("api.cerebras.ai", "/v1"),
     ("api.deepinfra.com", "/v1/openai"),

@@ -110,8 +110,8 @@ pub struct Entries {
 pub struct Rules {
     /// The name of a classifier.
     pub classifier: At<String>,
-    /// The JSONPath of what the classifier is shown, such as `$.messages[-1].content` for the last message, whoever said
-    /// it. The text of the last message of the user when absent, in every vendor's form.
+    /// The JSONPath of what the classifier is shown, such as `$.messages[-1].content` for the last message, whoever
+    /// said it. The text of the last message of the user when absent, in every vendor's form.
     pub content: Option<At<String>>,
     /// The classifier's instructions in other words: `{rules}` and `{answers}` stand for the rules and the
     /// allowed answers.

@@ -26,8 +26,9 @@ const fn allowance(limit: &'static str, remaining: &'static str, reset: &'static
 }
 
 /// Sources: OpenAI's "Rate limits in headers" (resets are durations such as `6m0s`), Anthropic's "Rate limits" (resets
-/// are instants by RFC 3339), Cerebras's "Rate limits" (resets in seconds), OpenRouter's "Limits" (resets in milliseconds since
-/// 1970), the IETF's draft "RateLimit header fields", Mistral's and WSO2's remaining headers without a reset.
+/// are instants by RFC 3339), Cerebras's "Rate limits" (resets in seconds), OpenRouter's "Limits" (resets in
+/// milliseconds since 1970), the IETF's draft "RateLimit header fields", Mistral's and WSO2's remaining headers without
+/// a reset.
 const ALLOWANCES: &[Allowance] = &[
     allowance("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     allowance("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),

@@ -87,7 +87,8 @@ pub(super) fn in_message(message: &str, now: SystemTime) -> Option<Duration> {
     duration.or_else(|| BEFORE_DATE.iter().filter_map(after).find_map(|rest| date(rest, now)))
 }
 
-/// Returns the time until a date with which a text begins: `2025-06-01`, perhaps with a time (`at 00:00 utc`, `t00:00:00z`).
+/// Returns the time until a date with which a text begins: `2025-06-01`, perhaps with a time (`at 00:00 utc`,
+/// `t00:00:00z`).
 fn date(text: &str, now: SystemTime) -> Option<Duration> {
     let day = text.get(..10)?;
     let rest = text[10..].trim_start_matches([' ', 't', ',']).trim_start_matches("at ");

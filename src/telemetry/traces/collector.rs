@@ -20,11 +20,12 @@ const CA_FILES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPO
 /// Where spans go, and as what.
 #[derive(Clone, Debug, Default)]
 pub struct Collector {
-    /// Its URL, `http://` or `https://`. [`URLS`] when absent.
+    /// Its URL, `http://` or `https://`. `OTEL_EXPORTER_OTLP_ENDPOINT` when absent.
     pub url: Option<String>,
-    /// The file with the authorities that sign its certificate. [`CA_FILES`] when absent, else the system's.
+    /// The file with the authorities that sign its certificate. `OTEL_EXPORTER_OTLP_CERTIFICATE` when absent, else the
+    /// system's.
     pub ca_file: Option<PathBuf>,
-    /// The name of this service. `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` or [`SERVICE`] when absent.
+    /// The name of this service. `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` or `model-router` when absent.
     pub service: Option<String>,
 }
 

@@ -1,9 +1,9 @@
 //! AWS's binary event stream, cut into its frames.
 //!
-//! A frame is: its length, the length of its headers and a checksum of these two (four bytes each, big endian), headers,
-//! payload, checksum. A header is: the length of its name, its name, a type, and for texts (7) two bytes of length and
-//! the text. Source: "Decoding response stream" in Amazon Transcribe's developer guide. Checksums are not verified: the
-//! client does that, and here a damaged frame is at worst taken for content.
+//! A frame is: its length, the length of its headers and a checksum of these two (four bytes each, big endian),
+//! headers, payload, checksum. A header is: the length of its name, its name, a type, and for texts (7) two bytes of
+//! length and the text. Source: "Decoding response stream" in Amazon Transcribe's developer guide. Checksums are not
+//! verified: the client does that, and here a damaged frame is at worst taken for content.
 
 use super::{Element, Elements};
 

@@ -38,6 +38,7 @@ pub(in super::super) const ANTHROPIC: Responses = Responses {
         ("not_found_error", Request),
         ("invalid_request_error", Request),
     ],
-    // Source: https://docs.anthropic.com/en/docs/build-with-claude/streaming. `content_block_start` opens an empty block: its first delta is the first content.
+    // Source: https://docs.anthropic.com/en/docs/build-with-claude/streaming. `content_block_start` opens an empty
+    // block: its first delta is the first content.
     openings: &["message_start", "ping", "content_block_start"],
 };
