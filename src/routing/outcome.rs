@@ -257,7 +257,8 @@ mod tests {
             (403, "unsupported_country_region_territory", "", Outcome::RegionRefused),
             (503, "", "", Outcome::Failed { asked: None }),
         ] {
-            let facts = ErrorFacts { message: message.to_owned(), ..ErrorFacts::of_code(code) };
+            let (message, own_words) = (message.to_owned(), message.to_owned());
+            let facts = ErrorFacts { message, own_words, ..ErrorFacts::of_code(code) };
             let outcome = Outcome::of(status, Quota::default(), Origin::Provider).refined(&facts, openai);
             assert_eq!(outcome, expected, "{status} {code}");
         }

@@ -19,6 +19,8 @@ pub struct ErrorFacts {
     pub codes: Vec<String>,
     /// Its message, in lower case.
     pub message: String,
+    /// The message without what it quotes: a vendor may quote the client, who must not get a key suspended by that.
+    pub own_words: String,
     /// The wait that it asks for.
     pub wait: Option<Duration>,
 }
@@ -148,8 +150,23 @@ impl ErrorFacts {
 
     fn with_wait(self, now: SystemTime) -> Self {
         let wait = self.wait.or_else(|| wait::in_message(&self.message, now));
-        Self { wait, ..self }
+        Self { wait, own_words: without_quotations(&self.message), ..self }
     }
+}
+
+/// Returns a text without its quotations. An apostrophe within a word begins none, and an open one ends with the text.
+fn without_quotations(text: &str) -> String {
+    let (mut own, mut open, mut before) = (String::with_capacity(text.len()), None, ' ');
+    for character in text.chars() {
+        match open {
+            Some(quote) if character == quote => open = None,
+            Some(_) => {}
+            None if matches!(character, '\'' | '"' | '`') && !before.is_alphanumeric() => open = Some(character),
+            None => own.push(character),
+        }
+        before = character;
+    }
+    own
 }
 
 #[cfg(test)]
@@ -193,6 +210,20 @@ mod tests {
                 (&codes.iter().map(|&c| c.to_owned()).collect::<Vec<_>>()[..], message),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_message_quotes_is_not_its_own() {
+        for (message, own) in [
+            ("your credit balance is too low", "your credit balance is too low"),
+            ("unknown parameter: 'credit balance is too low'.", "unknown parameter: ."),
+            ("you don't have any credits, isn't it", "you don't have any credits, isn't it"),
+            ("the model `one` does not exist", "the model  does not exist"),
+            ("got \"a 'b\" and c", "got  and c"),
+            ("an open 'one", "an open "),
+        ] {
+            assert_eq!(without_quotations(message), own, "{message}");
         }
     }
 

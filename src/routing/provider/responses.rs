@@ -83,14 +83,22 @@ const fn both(code: &'static str, message: &'static str, fault: Fault, source: &
     Known { sign: Sign::CodeAndMessage(code, message), fault, source }
 }
 
-impl Sign {
+impl Known {
     fn fits(&self, facts: &ErrorFacts) -> bool {
         let has = |code: &str| facts.codes.iter().any(|known| known == code);
-        match *self {
-            Self::Code(code) => has(code),
-            Self::Message(part) => facts.message.contains(part),
-            Self::CodeAndMessage(code, part) => has(code) && facts.message.contains(part),
+        let message = if self.fault.is_the_requests() { &facts.message } else { &facts.own_words };
+        match self.sign {
+            Sign::Code(code) => has(code),
+            Sign::Message(part) => message.contains(part),
+            Sign::CodeAndMessage(code, part) => has(code) && message.contains(part),
         }
+    }
+}
+
+impl Fault {
+    /// Returns whether nothing is suspended for it. Then the client's own words in a message can do no harm.
+    fn is_the_requests(self) -> bool {
+        matches!(self, Self::Length | Self::Filter | Self::Region | Self::Request)
     }
 }
 
@@ -98,7 +106,7 @@ impl Responses {
     /// Returns the cause of an error, if it is known.
     #[must_use]
     pub fn fault(&self, facts: &ErrorFacts) -> Option<Fault> {
-        self.rows().find(|known| known.sign.fits(facts)).map(|known| known.fault)
+        self.rows().find(|known| known.fits(facts)).map(|known| known.fault)
     }
 
     /// Returns the cause of an error that has no status, by the code or type that stands for one.

@@ -10,7 +10,7 @@ fn bad(codes: &[&str]) -> Start {
 
 fn judge(format: BodyFormat, seen: &[u8], ended: bool) -> Start {
     match format.judge(seen, ended, OPENINGS, SystemTime::UNIX_EPOCH) {
-        Start::Bad(facts) => Start::Bad(ErrorFacts { message: String::new(), ..facts }),
+        Start::Bad(facts) => Start::Bad(ErrorFacts { message: String::new(), own_words: String::new(), ..facts }),
         judged => judged,
     }
 }
