@@ -165,14 +165,20 @@ impl<'a> BodyFacts<'a> {
         keys.iter().copied().find(|key| members.value(key).is_some_and(|value| value != "null"))
     }
 
-    /// Returns whether, somewhere within a top-level member, there is a member with this key whose text contains this
-    /// part: a string, or a list with one. A search for the key's bytes comes first, and nearly always ends it.
-    #[must_use]
-    pub fn has_nested(&self, within: &str, key: &str, part: &str) -> bool {
-        let Some(value) = self.object().and_then(|object| object.last_bytes(within)) else { return false };
-        let mut wanted = [part, key].into_iter().filter(|text| !text.is_empty());
-        wanted.all(|text| memchr::memmem::find(value, text.as_bytes()).is_some())
-            && serde_json::from_slice(value).is_ok_and(|value| nested::has(&value, key, part))
+    /// Returns the index of the first of these that is there: a top-level member, within it at any depth a member with
+    /// this key, and in its text this part (of a string, or of a list with one). A search for the bytes comes first, and
+    /// nearly always ends it.
+    pub fn nested_of<'k>(&self, wanted: impl Iterator<Item = (&'k str, &'k str, &'k str)>) -> Option<usize> {
+        let object = self.object()?;
+        let is_there = |(within, key, part): (&str, &str, &str)| {
+            let Some(value) = object.last_bytes(within) else { return false };
+            let mut texts = [part, key].into_iter().filter(|text| !text.is_empty());
+            // A literal value holds no member.
+            matches!(value.first(), Some(b'[' | b'{'))
+                && texts.all(|text| memchr::memmem::find(value, text.as_bytes()).is_some())
+                && serde_json::from_slice(value).is_ok_and(|value| nested::has(&value, key, part))
+        };
+        wanted.enumerate().find(|(_, wanted)| is_there(*wanted)).map(|(index, _)| index)
     }
 
     /// Returns the members of a JSON object.

@@ -8,7 +8,6 @@ use crate::gateway::refusal::Refusal;
 use crate::gateway::router::{RequestHead, Route};
 use crate::routing::operation::{ModelPlace, RequestForm};
 use crate::routing::policy::{Policy, Target};
-use crate::routing::provider::NestedState;
 
 /// Returns a body as its operation can read it, if that is not what came: without its coding, without a byte-order
 /// mark.
@@ -18,6 +17,9 @@ pub(super) fn readable(
     route: &Route,
     limit: usize,
 ) -> Result<Option<Bytes>, Refusal> {
+    if head.content_encoding.is_none() && !body.starts_with(BYTE_ORDER_MARK) {
+        return Ok(None);
+    }
     let kind = form_of(route).map(|form| BodyKind::of(head.content_type.as_deref(), form));
     if kind == Some(Some(BodyKind::Opaque)) {
         return Ok(None);
@@ -48,9 +50,10 @@ pub(super) fn state_of(facts: &BodyFacts<'_>, policy: &Policy) -> Option<&'stati
     if let Some(member) = facts.member_of(provider.stateful_members) {
         return Some(member);
     }
-    let is_there = |nested: &&NestedState| facts.has_nested(nested.within, nested.key, nested.part);
-    let found = provider.nested_state.iter().find(is_there);
-    let found = found.map(|nested| if nested.key == "type" { nested.part } else { nested.key });
+    let found = facts.nested_of(provider.nested_state.iter().map(|row| (row.within, row.key, row.part)));
+    let found = found
+        .map(|index| &provider.nested_state[index])
+        .map(|nested| if nested.key == "type" { nested.part } else { nested.key });
     found.filter(|_| policy.stateful.is_some() || !policy.targets.share_an_endpoint())
 }
 

@@ -214,8 +214,8 @@ impl Exchange {
 
     /// Makes the body of a complete request readable, and decides.
     fn read(&mut self, mut whole: Whole, admitted: Admitted, now: Instant) -> (Action, Next) {
-        let body = whole.body.clone().unwrap_or_default();
-        match readable(&whole.head, &body, admitted.route(), self.gateway.capacity.max_body_bytes) {
+        let Some(body) = &whole.body else { return self.decide(whole, admitted, now) };
+        match readable(&whole.head, body, admitted.route(), self.gateway.capacity.max_body_bytes) {
             Ok(None) => {}
             Ok(Some(decoded)) => {
                 (whole.body, whole.decoded) = (Some(decoded), true);

@@ -81,11 +81,9 @@ impl RequestAttempts {
         let requested = facts.model.as_deref();
         let rule = classification.as_ref().and_then(|classification| classification.verdict.rule());
         let policy = route.policy();
-        let available: Vec<_> = policy
-            .targets
-            .iter()
-            .map(|target| target.state.availability_for(route.operation_name(), now).is_available())
-            .collect();
+        let operation = route.operation_name();
+        let is_available = |target: &Target| target.state.availability_for(operation, now).is_available();
+        let available: Vec<_> = policy.targets.iter().map(is_available).collect();
         let Some(Candidates { order, limits }) = policy.candidates(requested, rule, &available) else {
             return Err(route.unknown_model(requested));
         };

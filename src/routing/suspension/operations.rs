@@ -31,6 +31,11 @@ pub(super) struct OperationPass {
 }
 
 impl Operations {
+    /// Returns whether no operation has failed by itself.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
     /// Returns the availability of an operation, if it has failed before.
     pub(super) fn availability(&self, operation: &str, now: Instant) -> Option<Availability> {
         self.find(operation).map(|known| known.gate.availability(now))
@@ -75,7 +80,7 @@ impl Operations {
 
     /// Returns the operations that are suspended.
     pub(super) fn suspended(&self, now: Instant) -> Vec<(Arc<str>, Availability)> {
-        if !self.any.load(Ordering::Acquire) {
+        if self.is_empty() {
             return Vec::new();
         }
         let gates = self.lock();
@@ -100,7 +105,7 @@ impl Operations {
     }
 
     fn find(&self, operation: &str) -> Option<Arc<OperationGate>> {
-        if !self.any.load(Ordering::Acquire) {
+        if self.is_empty() {
             return None;
         }
         self.lock().iter().find(|known| *known.operation == *operation).map(Arc::clone)
