@@ -13,9 +13,9 @@ ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
 # The dependencies in a layer of their own, with nothing of ours: a change of the source does not build them again.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src tests/it tests/demo benches/gateway benches/leaves benches/instructions \
+RUN mkdir -p src tests/it tests/demo tests/man benches/gateway benches/leaves benches/instructions \
     && echo '//! Stands in.' | tee src/lib.rs build.rs src/main.rs tests/it/main.rs tests/demo/main.rs \
-        benches/gateway/main.rs benches/leaves/main.rs benches/instructions/main.rs \
+        tests/man/main.rs benches/gateway/main.rs benches/leaves/main.rs benches/instructions/main.rs \
     && for file in build.rs src/main.rs; do echo 'fn main() {}' >> "$file"; done \
     && cargo build --release --locked --bins
 COPY build.rs ./
