@@ -131,7 +131,7 @@ struct Probe {
 
 impl Gate {
     pub(crate) fn availability(&self, now: Instant) -> Availability {
-        if !self.closed.load(Ordering::Acquire) {
+        if self.is_open() {
             return Availability::Ready;
         }
         self.lock().availability(now)
@@ -205,6 +205,11 @@ impl Gate {
             self.closed.store(true, Ordering::Release);
             duration
         })
+    }
+
+    /// Returns whether the gate is open, without a lock.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
     }
 
     /// Closes the gate for a duration, from any state.
