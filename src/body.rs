@@ -175,7 +175,7 @@ impl<'a> BodyFacts<'a> {
             let mut texts = [part, key].into_iter().filter(|text| !text.is_empty());
             // A literal value holds no member.
             matches!(value.first(), Some(b'[' | b'{'))
-                && texts.all(|text| memchr::memmem::find(value, text.as_bytes()).is_some())
+                && texts.all(|text| nested::contains(value, text.as_bytes()))
                 && serde_json::from_slice(value).is_ok_and(|value| nested::has(&value, key, part))
         };
         wanted.enumerate().find(|(_, wanted)| is_there(*wanted)).map(|(index, _)| index)
