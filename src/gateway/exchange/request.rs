@@ -12,6 +12,7 @@ use super::{
 };
 use crate::body::{BodyError, BodyFacts, Pieces};
 use crate::classifier::{Classification, Question};
+use crate::gateway::capacity::Held;
 use crate::gateway::record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::router::{Admission, Attempt, RequestHead, Route};
@@ -51,8 +52,8 @@ struct Whole {
     mutation: Mutation,
     /// `None` where there is none, and its headers still await their answer.
     body: Option<Bytes>,
-    /// Whether the body is no longer what Envoy has: it was decoded.
-    decoded: bool,
+    /// Set if the body was decoded and so is no longer what Envoy has: the account of its bytes.
+    decoded: Option<Arc<Held>>,
     trailers: bool,
 }
 
@@ -123,7 +124,7 @@ impl Exchange {
         let chosen_by_client = unwanted.contains(&private::CLUSTER);
         let mut mutation = strip(less_forwarded(unwanted, &admitted.route().api));
         if end_of_stream {
-            let whole = Whole { head, mode, mutation, body: None, decoded: false, trailers: false };
+            let whole = Whole { head, mode, mutation, body: None, decoded: None, trailers: false };
             return self.decide(whole, admitted, now);
         }
         let (action, mutation) = match mode {
@@ -189,7 +190,7 @@ impl Exchange {
             return (Action::Nothing, Next::More);
         }
         let body = if body.is_empty() { bytes } else { body.freeze() };
-        self.read(Whole { head, mode, mutation, body: Some(body), decoded: false, trailers: false }, admitted, now)
+        self.read(Whole { head, mode, mutation, body: Some(body), decoded: None, trailers: false }, admitted, now)
     }
 
     /// In full duplex mode trailers end a body. In the other modes they follow it.
@@ -198,7 +199,7 @@ impl Exchange {
         if mode != BodyMode::FullDuplex {
             return self.refuse(&head, &Refusal::Body(BodyError::missing()));
         }
-        let whole = Whole { head, mode, mutation, body: Some(body.freeze()), decoded: false, trailers: true };
+        let whole = Whole { head, mode, mutation, body: Some(body.freeze()), decoded: None, trailers: true };
         self.read(whole, admitted, now)
     }
 
@@ -218,7 +219,11 @@ impl Exchange {
         match readable(&whole.head, body, admitted.route(), self.gateway.capacity.max_body_bytes) {
             Ok(None) => {}
             Ok(Some(decoded)) => {
-                (whole.body, whole.decoded) = (Some(decoded), true);
+                let held = self.gateway.capacity.account();
+                if !held.grow(decoded.len()) {
+                    return self.refuse(&whole.head, &Refusal::OverCapacity);
+                }
+                (whole.body, whole.decoded) = (Some(decoded), Some(held));
                 whole.mutation.remove.push("content-encoding".into());
             }
             Err(refusal) => return self.refuse(&whole.head, &refusal),
@@ -261,7 +266,7 @@ impl Exchange {
         }
         self.state = State::AwaitingResponse(Box::new(Awaiting { head, sent, begun: now }));
         let Some(body) = body else { return (Action::RequestHeaders(mutation), Next::More) };
-        let changed = changed.or_else(|| decoded.then(|| body.clone().into()));
+        let changed = changed.or_else(|| decoded.is_some().then(|| body.clone().into()));
         // Envoy answers 500 to a length that is not the body's, and full duplex it may send what is left over as
         // another request.
         let length = changed.as_ref().map_or(body.len(), Pieces::len);
