@@ -173,10 +173,12 @@ fn event(kind: usize, detail: u8, body_mode: BodyMode) -> Event {
                 status,
                 quota,
                 origin,
+                at: std::time::SystemTime::UNIX_EPOCH,
                 unwanted,
                 end_of_stream,
                 error_type: None,
                 kind,
+                coding: model_router::body::coding::Coding::Identity,
             })
         }
         8 => Event::Other(Phase::RequestTrailers),
