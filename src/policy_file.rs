@@ -88,7 +88,7 @@ pub fn examine(paths: &[PathBuf], secrets: &Secrets, extent: Extent) -> Result<C
     };
     let texts = found.iter().map(text).collect();
     let loaded = parse(texts, extent, report)?;
-    compile_as(extent, loaded, secrets, &Registry::default(), 1, &mut files)
+    compile_as((extent, Depth::Thorough), loaded, secrets, &Registry::default(), 1, &mut files)
 }
 
 /// Loads and compiles a policy file that is in memory. Nothing else is read: secrets are assumed to exist.
@@ -124,11 +124,18 @@ pub fn compile(
     version: u64,
     files: &mut Vec<PathBuf>,
 ) -> Result<Compiled, Problems> {
-    compile_as(Extent::Whole, loaded, secrets, registry, version, files)
+    compile_as((Extent::Whole, Depth::Fast), loaded, secrets, registry, version, files)
+}
+
+/// Whether somebody waits for warnings that take a while to find.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Fast,
+    Thorough,
 }
 
 fn compile_as(
-    extent: Extent,
+    (extent, depth): (Extent, Depth),
     loaded: Loaded,
     secrets: &Secrets,
     registry: &Registry,
@@ -136,7 +143,8 @@ fn compile_as(
     files: &mut Vec<PathBuf>,
 ) -> Result<Compiled, Problems> {
     let Loaded { config, hash, mut report } = loaded;
-    let mut context = Context { secrets: Resolver::new(secrets, files, &hash), registry, extent };
+    let secrets = Resolver::new(secrets, files, &hash);
+    let mut context = Context { secrets, registry, extent, thorough: depth == Depth::Thorough };
     let apis = compile::compile(&config, &mut context, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());

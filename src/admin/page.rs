@@ -85,6 +85,7 @@ fn target(target: Target) -> Value {
 fn classifier(classifier: Classifier) -> Value {
     json!({
         "name": classifier.name,
+        "kind": classifier.kind,
         "state": state(classifier.state),
         "remaining_seconds": classifier.remaining.map(seconds),
         "calls": classifier.calls,
@@ -119,6 +120,7 @@ fn state(state: i32) -> &'static str {
         State::Suspended => "suspended",
         State::ProbeDue => "probe_due",
         State::Probing => "probing",
+        State::Priming => "priming",
     }
 }
 

@@ -16,7 +16,7 @@ use super::proto::{
     ListDecisionsResponse, ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, ResumeRequest,
     ResumeResponse, State, SuspendRequest, SuspendResponse, SuspendedOperation, Target,
 };
-use crate::classifier::ClassifierState;
+use crate::classifier::Asked;
 use crate::document::words::instead;
 use crate::dry_run::explain::{RawRequest, explain, rehearsal};
 use crate::gateway::Gateway;
@@ -154,14 +154,21 @@ impl AdminService {
     }
 
     pub(super) fn described_classifiers(&self) -> Vec<Classifier> {
-        let now = Instant::now();
-        let describe = |(name, (state, used_by)): (String, (Arc<ClassifierState>, _))| {
-            let (counts, (availability, remaining)) = (state.counts(), to_state(state.availability(now), now));
-            let verdicts = counts.verdicts.into_iter().map(|(label, count)| (label.to_owned(), count)).collect();
-            let (calls, shared) = (counts.calls, counts.shared);
-            Classifier { name, state: availability.into(), remaining, calls, shared, verdicts, used_by }
-        };
-        self.classifiers().into_iter().map(describe).collect()
+        let (snapshot, now) = (self.gateway.router.snapshot(), Instant::now());
+        let mut described = BTreeMap::new();
+        for api in snapshot.apis.iter() {
+            for environment in [Environment::Production, Environment::Sandbox] {
+                let sorted = api.policy(environment).and_then(|policy| policy.strategy.sorted());
+                for asked in sorted.map_or(Vec::new(), |sorted| sorted.sorter.services()) {
+                    let entry = described.entry((asked.kind(), asked.name())).or_insert_with(|| to_classifier(asked, now));
+                    entry.used_by.push(format!("{}/{}", api.name, environment.name()));
+                    if matches!(asked, Asked::Embedder(routes) if routes.index().is_none()) {
+                        entry.state = State::Priming.into();
+                    }
+                }
+            }
+        }
+        described.into_values().collect()
     }
 
     /// Returns the last decisions, newest first.
@@ -189,21 +196,6 @@ impl AdminService {
         Err(Status::not_found(help.map_or(message.clone(), |help| format!("{message}; {help}"))))
     }
 
-    /// Every classifier of the live policy once, with the lists that use it.
-    fn classifiers(&self) -> BTreeMap<String, (Arc<ClassifierState>, Vec<String>)> {
-        let mut classifiers = BTreeMap::new();
-        for api in self.gateway.router.snapshot().apis.iter() {
-            for environment in [Environment::Production, Environment::Sandbox] {
-                let Some(rules) = api.policy(environment).and_then(|policy| policy.strategy.rules()) else { continue };
-                let entry = classifiers
-                    .entry(rules.classifier.name.to_string())
-                    .or_insert_with(|| (Arc::clone(&rules.classifier.state), Vec::new()));
-                entry.1.push(format!("{}/{}", api.name, environment.name()));
-            }
-        }
-        classifiers
-    }
-
     /// Every target of the live policy once, with the lists that name it.
     fn targets(&self) -> BTreeMap<(String, String), (Arc<TargetState>, Vec<String>)> {
         let mut targets = BTreeMap::new();
@@ -217,6 +209,20 @@ impl AdminService {
             }
         }
         targets
+    }
+}
+
+fn to_classifier(asked: Asked<'_>, now: Instant) -> Classifier {
+    let (counts, (availability, remaining)) = (asked.counts(), to_state(asked.availability(now), now));
+    Classifier {
+        name: asked.name().to_string(),
+        kind: asked.kind().name().to_owned(),
+        state: availability.into(),
+        remaining,
+        calls: counts.calls,
+        shared: counts.shared,
+        verdicts: counts.verdicts.into_iter().map(|(label, count)| (label.to_owned(), count)).collect(),
+        used_by: Vec::new(),
     }
 }
 
@@ -250,6 +256,9 @@ fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
 
 fn to_message(decision: &Decision) -> proto::Decision {
     let (answer, classification) = (decision.answer.get().copied(), decision.classification.as_ref());
+    let closeness = classification.and_then(|it| it.closeness.as_ref());
+    let second = closeness.and_then(|closeness| closeness.second.as_ref());
+    let unsure = classification.and_then(|it| it.unsure.as_ref());
     let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
     proto::Decision {
         at: Some(decision.at.into()),
@@ -274,6 +283,12 @@ fn to_message(decision: &Decision) -> proto::Decision {
         probe: decision.probe,
         verdict: classification.map(|it| it.verdict.to_owned()).unwrap_or_default(),
         rule: classification.map(|it| text(&it.rule)).unwrap_or_default(),
+        score: closeness.map(|closeness| closeness.score),
+        threshold: closeness.map(|closeness| closeness.threshold),
+        nearest: closeness.map(|closeness| closeness.route.to_string()).unwrap_or_default(),
+        second: second.map(|(route, _)| route.to_string()).unwrap_or_default(),
+        second_score: second.map(|(_, score)| *score),
+        unsure: unsure.map(|(_, verdict)| (*verdict).to_owned()).unwrap_or_default(),
     }
 }
 

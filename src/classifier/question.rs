@@ -1,251 +1,213 @@
-//! A question: one request to be classified, asked at most once for all who ask it at the same time.
+//! A question: one request to be classified, by an LLM or by meaning.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::Classifier;
-use super::answer::{self, ParsedAnswer};
-use super::call::{self, CallError, Reply};
-use super::prompt::{Rules, bounded};
-use super::state::{Breaker, Decision};
+use super::llm::Classifier;
+use super::prompt::Rules;
+use super::route_question::{self, RouteQuestion};
+use super::routes::Routes;
+use super::rule_question::RuleQuestion;
+use super::state::{ServiceCounts, ServiceKind};
 use super::verdict::{Classification, Verdict};
+use crate::gate::Availability;
 
-/// Why there is no decision.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Unparsable(Reply),
-    Timeout,
-    Error(String),
-    BreakerOpen,
-    OverCapacity,
+/// What decides which rule or route a request fits.
+#[derive(Clone, Debug)]
+pub enum Sorter {
+    /// An LLM, by rules in plain words.
+    Rules(Arc<Classifier>, Arc<Rules>),
+    /// Vectors, by routes of example utterances.
+    Routes(Arc<Routes>),
 }
 
-/// The time before a request's deadline at which its call is given up.
-const MARGIN: Duration = Duration::from_millis(5);
-
-/// Longest prefix of an answer kept for diagnostics.
-const MAX_KEPT_CHARS: usize = 1_000;
+/// What must be known of a request before its candidates are known.
+#[derive(Debug)]
+pub enum Classify {
+    /// The answer to a question.
+    Question(Question),
+    /// Nothing more.
+    Known(Classification),
+}
 
 /// A request to be classified.
-pub struct Question {
-    classifier: Arc<Classifier>,
-    rules: Arc<Rules>,
-    /// As much of the content as the classifier is shown.
-    shown: String,
-    /// The key under which the decision is cached.
-    key: [u8; 32],
+#[derive(Debug)]
+pub enum Question {
+    /// By an LLM.
+    Rule(RuleQuestion),
+    /// By meaning.
+    Route(RouteQuestion),
 }
 
-impl fmt::Debug for Question {
-    /// Without the content.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Question").field("classifier", &self.classifier.name).finish_non_exhaustive()
+impl Sorter {
+    /// Returns the question for a request with this content, or the classification if nothing need be asked. What is
+    /// learned is shared only within a scope: an API and its environment.
+    #[must_use]
+    pub fn ask(&self, content: Option<&str>, scope: &str) -> Classify {
+        match (self, content) {
+            (Self::Rules(classifier, rules), Some(content)) => {
+                let (classifier, rules) = (Arc::clone(classifier), Arc::clone(rules));
+                Classify::Question(Question::Rule(RuleQuestion::new(classifier, rules, content, scope)))
+            }
+            (Self::Routes(routes), Some(content)) => route_question::ask(routes, content, scope),
+            (Self::Rules(classifier, _), None) => {
+                classifier.state().count(&Verdict::ContentMissing, false);
+                Classify::Known(Classification::at_once(Verdict::ContentMissing))
+            }
+            (Self::Routes(routes), None) => {
+                routes.embedder.state().count(&Verdict::ContentMissing, false);
+                Classify::Known(Classification::at_once(Verdict::ContentMissing))
+            }
+        }
+    }
+
+    /// Returns the names of the rules or routes, in the order of the policy file.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Rules(_, rules) => rules.names.iter().map(|name| &**name).collect(),
+            Self::Routes(routes) => routes.all().iter().map(|route| &*route.name).collect(),
+        }
+    }
+
+    /// Returns the name of the rule or route at this position.
+    #[must_use]
+    pub fn name(&self, rule: usize) -> Option<&str> {
+        match self {
+            Self::Rules(_, rules) => rules.names.get(rule).map(|name| &**name),
+            Self::Routes(routes) => routes.name(rule),
+        }
+    }
+
+    /// Returns the routes, if it is these that decide.
+    #[must_use]
+    pub fn routes(&self) -> Option<&Arc<Routes>> {
+        match self {
+            Self::Routes(routes) => Some(routes),
+            Self::Rules(..) => None,
+        }
+    }
+
+    /// Returns the services that are asked: first that which is always asked.
+    #[must_use]
+    pub fn services(&self) -> Vec<Asked<'_>> {
+        match self {
+            Self::Rules(classifier, _) => vec![Asked::Classifier(classifier)],
+            Self::Routes(routes) => {
+                let second = routes.unsure.as_ref().map(|unsure| Asked::Classifier(&unsure.classifier));
+                [Asked::Embedder(routes)].into_iter().chain(second).collect()
+            }
+        }
+    }
+}
+
+/// A service that a policy asks.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// An LLM.
+    Classifier(&'a Arc<Classifier>),
+    /// The embedder of these routes.
+    Embedder(&'a Arc<Routes>),
+}
+
+impl<'a> Asked<'a> {
+    /// Returns its kind.
+    #[must_use]
+    pub fn kind(self) -> ServiceKind {
+        match self {
+            Self::Classifier(_) => ServiceKind::Classifier,
+            Self::Embedder(_) => ServiceKind::Embedder,
+        }
+    }
+
+    /// Returns its name in the policy file.
+    #[must_use]
+    pub fn name(self) -> &'a Arc<str> {
+        match self {
+            Self::Classifier(classifier) => classifier.name(),
+            Self::Embedder(routes) => routes.embedder.name(),
+        }
+    }
+
+    /// Returns where it is asked, without a query.
+    #[must_use]
+    pub fn address(self) -> String {
+        match self {
+            Self::Classifier(classifier) => classifier.service.address(),
+            Self::Embedder(routes) => routes.embedder.address(),
+        }
+    }
+
+    /// Returns its counters.
+    #[must_use]
+    pub fn counts(self) -> ServiceCounts {
+        match self {
+            Self::Classifier(classifier) => classifier.state().counts(),
+            Self::Embedder(routes) => routes.embedder.state().counts(),
+        }
+    }
+
+    /// Returns whether it is asked, and until when not.
+    #[must_use]
+    pub fn availability(self, now: std::time::Instant) -> Availability {
+        match self {
+            Self::Classifier(classifier) => classifier.state().availability(now),
+            Self::Embedder(routes) => routes.embedder.state().availability(now),
+        }
     }
 }
 
 impl Question {
-    /// Creates a question; decisions are shared only within a scope: an API and its environment.
-    #[must_use]
-    pub fn new(classifier: Arc<Classifier>, rules: Arc<Rules>, content: &str, scope: &str) -> Self {
-        let shown = bounded(content, classifier.bounds.max_content_chars).into_owned();
-        let mut key = Sha256::new_with_prefix(rules.fingerprint);
-        key.update(scope.as_bytes());
-        key.update([0]); // which no scope holds
-        // What is not shown cannot change the answer.
-        key.update(shown.as_bytes());
-        Self { classifier, rules, shown, key: key.finalize().into() }
-    }
-
     /// Returns the content, of a long one head and tail.
     #[must_use]
     pub fn content(&self) -> &str {
-        &self.shown
+        match self {
+            Self::Rule(question) => question.content(),
+            Self::Route(question) => question.content(),
+        }
     }
 
-    /// Returns the request that the classifier gets.
+    /// Returns the first request that is sent for it, if any is.
     #[must_use]
-    pub fn request(&self) -> Value {
-        self.classifier.request(&self.rules, &self.shown)
+    pub fn request(&self) -> Option<Value> {
+        match self {
+            Self::Rule(question) => Some(question.request()),
+            Self::Route(question) => question.request(),
+        }
     }
 
-    /// Returns the decision, if it is remembered.
+    /// Returns the most questions like this that are asked at once.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        match self {
+            Self::Rule(question) => question.concurrency(),
+            Self::Route(question) => question.concurrency(),
+        }
+    }
+
+    /// Returns the classification, if it is remembered.
     #[must_use]
     pub fn remembered(&self) -> Option<Classification> {
-        let began = Instant::now();
-        let state = &self.classifier.state;
-        let decision = state.remembered(&self.key)?;
-        let verdict = decision.verdict();
-        state.count(&verdict, true);
-        Some(Classification::of(verdict, Some(decision.reply.clone()), true, began))
-    }
-
-    /// Asks, or finds the decision where it was asked before. It takes no longer than the classifier's timeout.
-    pub async fn answer(self) -> Classification {
-        let began = Instant::now();
-        let state = &self.classifier.state;
-        let mut called = false;
-        let ask = async {
-            called = true;
-            self.ask(began, Breaker::Obeyed).await
-        };
-        let decided = tokio::time::timeout(self.classifier.bounds.timeout, state.decide(self.key, ask)).await;
-        let (verdict, reply) = match decided {
-            Err(_) => (Verdict::Timeout, None),
-            Ok(Ok(decision)) => (decision.verdict(), Some(decision.reply.clone())),
-            Ok(Err(failure)) => failure.verdict(),
-        };
-        state.count(&verdict, !called);
-        Classification::of(verdict, reply, !called, began)
-    }
-
-    /// Asks the classifier, bypassing its cache and its breaker, and caches nothing.
-    pub async fn answer_afresh(self) -> Classification {
-        let began = Instant::now();
-        let (verdict, reply) = match self.ask(began, Breaker::Ignored).await {
-            Ok(decision) => (decision.verdict(), Some(decision.reply.clone())),
-            Err(failure) => failure.verdict(),
-        };
-        self.classifier.state.count(&verdict, false);
-        Classification::of(verdict, reply, false, began)
-    }
-
-    /// Calls the classifier, and again after failures that may be temporary, up to `retries` times.
-    async fn ask(&self, began: Instant, breaker: Breaker) -> Result<Arc<Decision>, Failure> {
-        let Classifier { url, credential, bounds, state, .. } = &*self.classifier;
-        let client = state.client(url).map_err(|why| Failure::Error(format!("TLS cannot be used: {why}")))?;
-        let credential = credential.as_ref().map(|(name, value)| (*name, value.expose()));
-        // Before the request's own time is over, so that the breaker learns of it.
-        let deadline = began + bounds.timeout.saturating_sub(MARGIN.min(bounds.timeout / 10));
-        let mut retries = bounds.retries;
-        loop {
-            let turn = state.begin(bounds, breaker)?;
-            let body = self.request().to_string().into_bytes();
-            let left = deadline.saturating_duration_since(Instant::now());
-            match call::call(client, url, credential, body, left).await {
-                Ok(reply) => {
-                    turn.answered();
-                    return self.read(reply);
-                }
-                Err(CallError::Temporary(_)) if retries > 0 => {
-                    turn.failed(bounds);
-                    retries -= 1;
-                }
-                Err(trouble) => {
-                    if !matches!(trouble, CallError::Refused(_)) {
-                        turn.failed(bounds);
-                    }
-                    return Err(match trouble {
-                        CallError::Timeout => Failure::Timeout,
-                        CallError::Temporary(why) | CallError::Permanent(why) | CallError::Refused(why) => {
-                            Failure::Error(why)
-                        }
-                    });
-                }
-            }
-        }
-    }
-
-    fn read(&self, mut reply: Reply) -> Result<Arc<Decision>, Failure> {
-        let said = reply.text.as_deref().map_or(ParsedAnswer::Nothing, |text| answer::read(text, &self.rules.names));
-        // Only people read it from here on.
-        reply.text = reply.text.map(|text| bounded(&text, MAX_KEPT_CHARS).into_owned());
-        match said {
-            ParsedAnswer::Nothing => Err(Failure::Unparsable(reply)),
-            said => Ok(Arc::new(Decision { said, reply })),
-        }
-    }
-}
-
-impl Decision {
-    fn verdict(&self) -> Verdict {
-        match self.said {
-            ParsedAnswer::Rule(rule) => Verdict::Matched(rule),
-            ParsedAnswer::None => Verdict::None,
-            ParsedAnswer::Nothing => Verdict::Unparsable,
-        }
-    }
-}
-
-impl Failure {
-    fn verdict(&self) -> (Verdict, Option<Reply>) {
         match self {
-            Self::Unparsable(reply) => (Verdict::Unparsable, Some(reply.clone())),
-            Self::Timeout => (Verdict::Timeout, None),
-            Self::Error(why) => (Verdict::Error(why.clone()), None),
-            Self::BreakerOpen => (Verdict::BreakerOpen, None),
-            Self::OverCapacity => (Verdict::OverCapacity, None),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::{Bounds, ClassifierState, ClassifierType, Declaration, WORDING, bounded};
-    use super::*;
-
-    fn classifier(max_content_chars: usize) -> Classifier {
-        let declaration = Declaration {
-            kind: ClassifierType::OpenAi,
-            url: "http://localhost/v1/chat/completions".parse().expect("a URL"),
-            model: Some("sorter".into()),
-            key: None,
-            form: crate::classifier::AnswerForm::Schema,
-            edits: crate::body::BodyEdits::default(),
-            bounds: Bounds { max_content_chars, ..Bounds::default() },
-        };
-        Classifier::new("triage", declaration, |key, bounds| ClassifierState::new(Arc::clone(&key.name), bounds).into())
-    }
-
-    proptest! {
-        /// Whatever it holds: quotes, control characters, the end of a prompt, half a million of characters.
-        #[test]
-        fn the_users_message_decodes_to_exactly_the_bounded_content(
-            content in prop_oneof!["\\PC{0,300}", any::<String>(), "(\"|\\\\|\\{rules\\}|\n){0,90}"],
-            most in 1..200_usize,
-        ) {
-            let rules = Rules::new([("Coding", "code"), ("\"} NONE", "quotes")].into_iter(), WORDING);
-            let request = classifier(most).request(&rules, &bounded(&content, most)).to_string();
-            let request: Value = serde_json::from_str(&request).expect("valid JSON");
-            let messages = request["messages"].as_array().expect("messages");
-            prop_assert_eq!(messages.len(), 2);
-            prop_assert_eq!(&messages[1]["role"], "user");
-            let words: String = serde_json::from_str(messages[1]["content"].as_str().expect("text")).expect("a JSON string");
-            prop_assert_eq!(&words, &*bounded(&content, most));
-            prop_assert_eq!(messages[0]["content"].as_str().expect("text"), &rules.system);
-            if content.chars().count() <= most {
-                prop_assert_eq!(words, content);
-            }
+            Self::Rule(question) => question.remembered(),
+            Self::Route(question) => question.remembered(),
         }
     }
 
-    #[tokio::test]
-    async fn what_is_known_of_a_classifier_is_shown_without_its_words_and_keys() {
-        let mut classifier = classifier(100);
-        classifier.url.set_query(Some("key=hunter2"));
-        let reply = Reply { text: Some("the client's words".into()), tokens: None };
-        let decision = Arc::new(Decision { said: ParsedAnswer::None, reply });
-        let decided = classifier.state.decide([0; 32], async { Ok(decision) }).await;
-        let shown = format!("{classifier:?} {decided:?}");
-        assert!(!shown.contains("words") && !shown.contains("hunter2"), "{shown}");
-        assert!(shown.contains("http://localhost/v1/chat/completions"), "{shown}");
+    /// Asks, or finds the answer where it was asked for before. It takes no longer than the timeout of who is asked.
+    pub async fn answer(self) -> Classification {
+        match self {
+            Self::Rule(question) => question.answer().await,
+            Self::Route(question) => question.answer().await,
+        }
     }
 
-    #[test]
-    fn models_that_think_get_no_temperature_and_room_to_think() {
-        let rules = Rules::new([("Coding", "code")].into_iter(), WORDING);
-        for (model, temperature) in
-            [("gpt-4o-mini", true), ("o3-mini", false), ("gpt-5-nano", false), ("gpt-5-chat", true)]
-        {
-            let classifier = Classifier { model: Some(model.into()), ..classifier(100) };
-            let request = classifier.request(&rules, "words");
-            assert_eq!(request.get("temperature").is_some(), temperature, "{model}");
-            assert_eq!(request.get("max_tokens").is_some(), temperature, "{model}");
+    /// Asks, bypassing caches and breakers, and caches nothing.
+    pub async fn answer_afresh(self) -> Classification {
+        match self {
+            Self::Rule(question) => question.answer_afresh().await,
+            Self::Route(question) => question.answer_afresh().await,
         }
     }
 }

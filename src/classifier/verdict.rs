@@ -1,10 +1,11 @@
 //! A verdict: the outcome of classifying a request. Every failure mode has a name.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Classifier;
-use super::call::Reply;
+use super::completion::Reply;
+use super::index::Scores;
 
 /// The outcome of a question. Every one but the first leaves the request to the policy's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +26,23 @@ pub enum Verdict {
     ContentMissing,
     /// Too many questions are being asked.
     OverCapacity,
+    /// The vectors of the policy's utterances are not there yet.
+    Priming,
 }
 
 impl Verdict {
     /// The stable names of all outcomes, for logs, status and headers.
-    pub const LABELS: [&'static str; 8] =
-        ["matched", "none", "unparsable", "timeout", "error", "breaker_open", "content_missing", "over_capacity"];
+    pub const LABELS: [&'static str; 9] = [
+        "matched",
+        "none",
+        "unparsable",
+        "timeout",
+        "error",
+        "breaker_open",
+        "content_missing",
+        "over_capacity",
+        "priming",
+    ];
 
     pub(super) fn index(&self) -> usize {
         match self {
@@ -42,6 +54,7 @@ impl Verdict {
             Self::BreakerOpen => 5,
             Self::ContentMissing => 6,
             Self::OverCapacity => 7,
+            Self::Priming => 8,
         }
     }
 
@@ -51,6 +64,14 @@ impl Verdict {
         match self {
             Self::Error(why) => Some(why),
             _ => None,
+        }
+    }
+
+    /// Returns the failure in words: its name, or its reason.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Error(why) => why,
+            other => other.label().to_owned(),
         }
     }
 
@@ -81,8 +102,21 @@ pub struct Classification {
     pub shared: bool,
     /// The classifier's words; they may repeat the client's, so they are never logged.
     pub answer: Option<String>,
-    /// The tokens of prompt and answer, where the classifier reports them.
+    /// The tokens of prompt and answer, where the service reports them.
     pub tokens: Option<(u64, u64)>,
+    /// The scores of the routes, where vectors were compared.
+    pub scores: Option<Arc<Scores>>,
+    /// What the classifier said that was asked because the scores were too close.
+    pub unsure: Option<Second>,
+}
+
+/// The second stage of a classification: what an LLM made of a request whose scores were too close.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Second {
+    /// The classifier that was asked.
+    pub classifier: Arc<str>,
+    /// Its verdict; any but `matched` and `none` leaves the request to the scores.
+    pub verdict: Verdict,
 }
 
 impl fmt::Debug for Classification {
@@ -95,23 +129,21 @@ impl fmt::Debug for Classification {
 }
 
 impl Classification {
-    /// Creates the result for a request without content, for which no classifier is asked.
+    /// Creates the result for a request about which nothing was asked.
     #[must_use]
-    pub fn content_missing(classifier: &Classifier) -> Self {
-        let verdict = Verdict::ContentMissing;
-        classifier.state.count(&verdict, false);
-        Self { verdict, took: Duration::ZERO, shared: false, answer: None, tokens: None }
+    pub(super) fn at_once(verdict: Verdict) -> Self {
+        Self { verdict, took: Duration::ZERO, shared: false, answer: None, tokens: None, scores: None, unsure: None }
     }
 
     /// Nobody was asked, because somebody only wants to know what would be asked: it counts for nothing.
     #[must_use]
     pub fn not_asked() -> Self {
-        Self { verdict: Verdict::None, took: Duration::ZERO, shared: false, answer: None, tokens: None }
+        Self::at_once(Verdict::None)
     }
 
     /// Creates the result of a question that began at `began`.
     pub(super) fn of(verdict: Verdict, reply: Option<Reply>, shared: bool, began: Instant) -> Self {
         let Reply { text, tokens } = reply.unwrap_or_default();
-        Self { verdict, took: began.elapsed(), shared, answer: text, tokens }
+        Self { took: began.elapsed(), shared, answer: text, tokens, ..Self::at_once(verdict) }
     }
 }

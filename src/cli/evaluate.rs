@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Environment, Output, fail, policy, runtime};
-use crate::dry_run::evaluate::{Case, Report, evaluate, rules};
+use crate::classifier;
+use crate::dry_run::evaluate::{Case, Report, evaluate, fit, rules};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -29,6 +30,9 @@ pub(super) struct Arguments {
     /// Exit with 1 if a smaller share of the cases, from 0 to 1, is sorted as expected
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     min_accuracy: f64,
+    /// Of a semantic policy: print the thresholds that fit the cases best, as YAML to paste, instead of a report
+    #[arg(long, conflicts_with_all = ["output", "min_accuracy"])]
+    fit: bool,
     /// The format of the report
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
@@ -36,8 +40,12 @@ pub(super) struct Arguments {
 
 #[allow(clippy::print_stdout)] // The report is the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let report = match report(arguments) {
-        Ok(report) => report,
+    let report = match evaluated(arguments) {
+        Ok(Evaluated::Report(report)) => report,
+        Ok(Evaluated::Fitted(yaml)) => {
+            print!("{yaml}");
+            return ExitCode::SUCCESS;
+        }
         Err(problem) => return fail(problem),
     };
     match arguments.output {
@@ -51,17 +59,29 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn report(arguments: &Arguments) -> Result<Report, String> {
-    let (snapshot, _registry) = policy::load(&arguments.policy)?;
+enum Evaluated {
+    Report(Box<Report>),
+    Fitted(String),
+}
+
+fn evaluated(arguments: &Arguments) -> Result<Evaluated, String> {
+    let (snapshot, registry) = policy::load(&arguments.policy)?;
     let rules = rules(&snapshot, &arguments.api, arguments.environment.into())?;
     let in_file = |why| format!("{}: {why}", arguments.cases.display());
     let text = std::fs::read_to_string(&arguments.cases).map_err(|error| in_file(error.to_string()))?;
-    let cases = Case::read(&text, &rules.rules).map_err(in_file)?;
+    let cases = Case::read(&text, &rules.sorter).map_err(in_file)?;
     let bar = progress_bar(cases.len());
+    let runtime = runtime()?;
+    if let Some(routes) = rules.sorter.routes() {
+        runtime.block_on(classifier::prime(routes, registry.vectors()))?;
+    }
     let results = evaluate(rules, cases, usize::from(arguments.concurrency), || bar.inc(1));
-    let results = runtime()?.block_on(results);
+    let results = runtime.block_on(results);
     bar.finish_and_clear();
-    Ok(Report::of(&results))
+    if arguments.fit {
+        return fit(&rules.sorter, &results).map(Evaluated::Fitted);
+    }
+    Ok(Evaluated::Report(Box::new(Report::of(&rules.sorter, &results))))
 }
 
 /// On stderr, and only on a terminal.

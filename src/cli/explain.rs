@@ -12,6 +12,7 @@ use super::channel::{Address, Peer, Proof};
 use super::{Environment, Output, fail, policy, runtime};
 use crate::admin::proto::admin_client::AdminClient;
 use crate::admin::proto::{ExplainRequest, ExplainResponse};
+use crate::classifier;
 use crate::dry_run::explain::{RawRequest, explain};
 use crate::gateway::router::Router;
 use crate::routing::api;
@@ -75,9 +76,18 @@ fn offline(request: RawRequest, arguments: &Arguments) -> Result<ExplainResponse
         Some(environment) => request.in_environment(api::Environment::from(environment).name()),
         None => request,
     };
-    let (snapshot, _registry) = policy::load(&arguments.policy)?;
+    let (snapshot, registry) = policy::load(&arguments.policy)?;
+    let runtime = runtime()?;
+    if !arguments.no_call {
+        for routes in snapshot.routes() {
+            // What has no vectors is explained as it would be served: it takes the default.
+            if let Err(problem) = runtime.block_on(classifier::prime(routes, registry.vectors())) {
+                anstream::eprintln!("warning: {problem}");
+            }
+        }
+    }
     let router = Arc::new(Router::new(snapshot));
-    let explanation = runtime()?.block_on(explain(router, &request, !arguments.no_call));
+    let explanation = runtime.block_on(explain(router, &request, !arguments.no_call));
     Ok(ExplainResponse { text: explanation.to_string(), json: format!("{:#}", serde_json::json!(explanation)) })
 }
 

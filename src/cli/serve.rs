@@ -21,6 +21,8 @@ use crate::envoy::config::{CA_FILE, ClustersFile};
 use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
 use crate::gateway::router::Router;
+use crate::classifier::Vectors;
+use crate::routing::registry::Registry;
 use crate::routing::snapshot::Snapshot;
 use crate::server::reload::{self, Clusters, Source};
 use crate::server::{self, Bounds, Listener, Listeners, Tls, TlsFiles};
@@ -90,6 +92,9 @@ pub(super) struct Arguments {
     /// How often the policy file and the key files are checked for changes
     #[arg(long, env = "MODEL_ROUTER_RELOAD_INTERVAL", value_name = "DURATION", default_value = "500ms", value_parser = positive_duration)]
     reload_interval: Duration,
+    /// Keep the vectors of semantic policies' utterances in this file, so that a restart asks no embedder for them
+    #[arg(long, env = "MODEL_ROUTER_EMBEDDINGS_CACHE", value_name = "FILE")]
+    embeddings_cache: Option<PathBuf>,
     /// Keep Envoy's clusters in this directory's `clusters.yaml`, as the policy needs them, for an Envoy that follows
     /// it (file CDS: `envoy-config --clusters-file DIRECTORY/clusters.yaml`)
     #[arg(long, env = "MODEL_ROUTER_ENVOY_CLUSTERS_DIR", value_name = "DIRECTORY")]
@@ -185,12 +190,13 @@ fn check_exposure(arguments: &Arguments) -> Result<(), String> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
-    let OpenPolicy { source, router, files, clusters } = arguments.open_policy().await?;
+    let OpenPolicy { source, router, registry, files, clusters } = arguments.open_policy().await?;
     let Bound { listeners, addresses: [listen, admin_listen], tls, access } = arguments.bind_listeners().await?;
     let stop = stop_signal()?;
     let collector = arguments.collector()?;
     let (status, gateway) = (source.status(), arguments.gateway(Arc::clone(&router)));
     info!(%listen, %admin_listen, policy = status.name(), sha256 = router.snapshot().hash, "serving");
+    tokio::spawn(reload::prime_until_done(Arc::clone(&router), registry));
     tokio::spawn(source.follow(router, files, arguments.reload_interval, clusters));
     arguments.follow_secrets(tls, &access);
     let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
@@ -210,6 +216,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
 struct OpenPolicy {
     source: Arc<Source>,
     router: Arc<Router>,
+    registry: Arc<Registry>,
     /// The files on which the policy depends.
     files: Vec<PathBuf>,
     clusters: Option<Clusters>,
@@ -227,11 +234,15 @@ struct Bound {
 
 impl Arguments {
     async fn open_policy(&self) -> Result<OpenPolicy, String> {
-        let (source, mut compiled, files) = Source::open(self.policy.clone(), Arc::default())
+        let vectors = self.embeddings_cache.clone().map(Vectors::open).transpose();
+        let vectors = vectors.map_err(|error| error.to_string())?;
+        let registry = Arc::new(Registry::with_vectors(vectors.unwrap_or_default()));
+        let (source, mut compiled, files) = Source::open(self.policy.clone(), Arc::clone(&registry))
             .map_err(|problems| format!("the policy can't be used\n{}", problems.explained()))?;
         reload::log_warnings(&compiled.warnings);
         let clusters = self.clusters(&mut compiled.snapshot).await?;
-        Ok(OpenPolicy { source: Arc::new(source), router: Arc::new(Router::new(compiled.snapshot)), files, clusters })
+        let router = Arc::new(Router::new(compiled.snapshot));
+        Ok(OpenPolicy { source: Arc::new(source), router, registry, files, clusters })
     }
 
     /// Returns a client of the collector of spans, if there is one.

@@ -71,12 +71,13 @@ fn summary(status: &GetStatusResponse) -> String {
 }
 
 fn classifier_table(classifiers: &[Classifier]) -> Table {
-    let mut table = table(["classifier", "state", "for", "calls", "shared", "requests", "used by"]);
+    let mut table = table(["asked", "kind", "state", "for", "calls", "shared", "requests", "used by"]);
     for classifier in classifiers {
         let mut verdicts: Vec<_> = classifier.verdicts.iter().filter(|(_, count)| **count > 0).collect();
         verdicts.sort_by_key(|(label, count)| (std::cmp::Reverse(**count), (*label).clone()));
         table.add_row([
             classifier.name.clone(),
+            classifier.kind.clone(),
             state(classifier.state()).to_owned(),
             remaining(classifier.remaining),
             classifier.calls.to_string(),
@@ -109,6 +110,7 @@ fn to_json(Answers { status, targets, classifiers }: &Answers) -> serde_json::Va
 fn classifier_json(classifier: &Classifier) -> serde_json::Value {
     json!({
         "name": classifier.name,
+        "kind": classifier.kind,
         "state": state(classifier.state()).replace(' ', "_"),
         "remaining_ms": remaining_ms(classifier.remaining),
         "calls": classifier.calls,

@@ -116,6 +116,7 @@ pub(super) fn state(state: State) -> &'static str {
         State::Suspended => "suspended",
         State::ProbeDue => "probe due",
         State::Probing => "probing",
+        State::Priming => "priming",
         State::Unspecified => "unknown",
     }
 }

@@ -2,6 +2,7 @@
 
 mod case;
 mod report;
+mod thresholds;
 
 use std::sync::Arc;
 
@@ -9,12 +10,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::body::BodyFacts;
-use crate::classifier::{Classification, NONE, Verdict};
+use crate::classifier::{Classification, Classify, NONE, Verdict};
 use crate::routing::api::Environment;
-use crate::routing::policy::intelligent::{Classify, Intelligent};
+use crate::routing::policy::sorted::Sorted;
 use crate::routing::snapshot::Snapshot;
 pub use case::Case;
 pub use report::Report;
+pub use thresholds::{Compared, fit};
 
 /// The result of one case.
 #[derive(Clone, Debug)]
@@ -41,11 +43,11 @@ impl CaseResult {
     }
 }
 
-/// Returns the rules that an API applies in an environment.
+/// Returns the rules or routes that an API applies in an environment.
 ///
 /// # Errors
 /// There is no such API, or it has no rules there.
-pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) -> Result<&'s Intelligent, String> {
+pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) -> Result<&'s Sorted, String> {
     let Some(found) = snapshot.apis.iter().find(|known| &*known.name == api) else {
         let known: Vec<_> = snapshot.apis.iter().map(|api| format!("`{}`", api.name)).collect();
         return Err(format!("there is no API `{api}`; there are {}", known.join(", ")));
@@ -53,21 +55,20 @@ pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) ->
     let Some(policy) = found.policy(environment) else {
         return Err(format!("the API `{api}` has no policy for {}", environment.name()));
     };
-    policy.strategy.rules().ok_or_else(|| {
+    policy.strategy.sorted().ok_or_else(|| {
         let strategy = policy.strategy.name();
-        format!("the API `{api}` is `{strategy}` in {}, and asks no classifier", environment.name())
+        format!("the API `{api}` is `{strategy}` in {}, and classifies no request", environment.name())
     })
 }
 
-/// Shows every case to the classifier, `concurrency` at a time but no more than its own limit, and calls `progress`
-/// after each. In the order of the cases.
+/// Classifies every case, `concurrency` at a time, and calls `progress` after each. In the order of the cases.
 pub async fn evaluate(
-    rules: &Intelligent,
+    rules: &Sorted,
     cases: Vec<Case>,
     concurrency: usize,
     progress: impl Fn(),
 ) -> Vec<CaseResult> {
-    let permits = Arc::new(Semaphore::new(concurrency.min(rules.classifier.concurrency())));
+    let permits = Arc::new(Semaphore::new(concurrency));
     let mut tasks = JoinSet::new();
     for (number, case) in cases.into_iter().enumerate() {
         let asked = {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use bytes::Bytes;
 
-use crate::classifier::Classification;
+use crate::classifier::{Classification, RouteScore, Scores, Second, Sorter};
 use crate::envoy::ext_proc;
 use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
@@ -61,13 +61,15 @@ pub struct Routed {
 /// The classification of a request.
 #[derive(Debug, Serialize)]
 pub struct Asked {
-    /// The classifier.
-    pub classifier: String,
-    /// Its URL, without a query.
+    /// The kind of what was asked: `classifier` or `embedder`.
+    pub kind: &'static str,
+    /// Its name.
+    pub asked: String,
+    /// Its URL, without a query; the directory of a model in this process.
     pub url: String,
     /// The content found in the request; absent if there was none.
     pub content: Option<String>,
-    /// The whole request to the classifier.
+    /// The whole request to it; absent where none was needed.
     pub prompt: Option<Value>,
     /// Its words, as they came.
     pub answer: Option<String>,
@@ -75,12 +77,31 @@ pub struct Asked {
     pub verdict: &'static str,
     /// The error, for `error`.
     pub error: Option<String>,
-    /// The rule that matched.
+    /// The rule or route that matched.
     pub rule: Option<String>,
+    /// The scores of all routes, the best first, where vectors were compared.
+    pub scores: Vec<Scored>,
+    /// What the classifier said that was asked because the scores were too close.
+    pub unsure: Option<String>,
     /// The time it took.
     pub milliseconds: Option<u64>,
     /// The tokens of prompt and answer, where it reports them.
     pub tokens: Option<(u64, u64)>,
+}
+
+/// A route's score.
+#[derive(Debug, Serialize)]
+pub struct Scored {
+    /// The route.
+    pub route: String,
+    /// The mean of the next two.
+    pub score: f32,
+    /// The largest cosine over its utterances.
+    pub nearest: f32,
+    /// The cosine with their centroid.
+    pub centroid: f32,
+    /// What the score must reach.
+    pub threshold: f32,
 }
 
 /// A target that a request could go to.
@@ -188,7 +209,7 @@ impl Recorded {
         request: &RawRequest,
         route: Option<&Route>,
         attempt: Option<&Attempt>,
-        asked: Option<((String, Value), bool)>,
+        asked: Option<((String, Option<Value>), bool)>,
     ) -> Explanation {
         let endpoint = attempt.map(|attempt| &*attempt.target().endpoint).or_else(|| pinned(route));
         let set = self.mutation.set.iter().map(|(name, value)| (name.to_string(), masked(name, value, endpoint)));
@@ -230,25 +251,44 @@ impl Routed {
 }
 
 impl Asked {
-    fn of(attempt: &Attempt, asked: Option<((String, Value), bool)>) -> Option<Self> {
-        let classification = attempt.request.classification.as_ref()?;
-        let rules = attempt.request.route.policy().strategy.rules()?;
+    fn of(attempt: &Attempt, asked: Option<((String, Option<Value>), bool)>) -> Option<Self> {
+        let (classification, sorter) = (attempt.request.classification.as_ref()?, attempt.sorter()?);
+        let service = *sorter.services().first()?;
         let really = asked.as_ref().is_none_or(|(_, really)| *really);
         let (content, prompt) = asked.map(|(seen, _)| seen).unzip();
         let milliseconds = u64::try_from(classification.took.as_millis()).ok();
+        let second = |second: &Second| format!("{} said {}", second.classifier, second.verdict.label());
         Some(Self {
-            classifier: rules.classifier.name.to_string(),
-            url: rules.classifier.address(),
+            kind: service.kind().name(),
+            asked: service.name().to_string(),
+            url: service.address(),
             milliseconds: milliseconds.filter(|_| really && content.is_some()),
             content,
-            prompt,
+            prompt: prompt.flatten(),
             answer: classification.answer.clone(),
             verdict: if really { classification.verdict.label() } else { "not_asked" },
             error: classification.verdict.error().map(str::to_owned),
             rule: attempt.rule().map(str::to_owned),
+            scores: classification.scores.as_ref().map(|scores| scored(sorter, scores)).unwrap_or_default(),
+            unsure: classification.unsure.as_ref().map(second),
             tokens: classification.tokens,
         })
     }
+}
+
+/// Returns the scores of all routes, the best first.
+fn scored(sorter: &Sorter, scores: &Scores) -> Vec<Scored> {
+    let index = sorter.routes().and_then(|routes| routes.index());
+    let score = |(route, score): (usize, &RouteScore)| Scored {
+        route: sorter.name(route).unwrap_or_default().to_owned(),
+        score: score.score(),
+        nearest: score.nearest,
+        centroid: score.centroid,
+        threshold: index.map_or(scores.threshold, |index| index.threshold_of(route)),
+    };
+    let mut all: Vec<_> = scores.routes.iter().enumerate().map(score).collect();
+    all.sort_by(|left, right| right.score.total_cmp(&left.score));
+    all
 }
 
 fn candidates(attempt: &Attempt) -> Vec<Candidate> {

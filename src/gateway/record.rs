@@ -6,19 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::router::{Attempt, RequestHead, Route};
-use crate::routing::decision::{Classified, Decision, STATEFUL, Traced, bounded};
+use crate::routing::decision::{Classified, Closeness, Decision, STATEFUL, Traced, bounded};
 use crate::routing::endpoint::Endpoint;
 
 /// Returns the decision of an attempt for a model that the client asked for.
 pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&str>, now: Instant) -> Decision {
-    let classification = attempt.request.classification.as_ref().map(|it| Classified {
-        classifier: attempt.classifier(),
-        verdict: it.verdict.label(),
-        rule: attempt.rule().map(Into::into),
-        error: it.verdict.error().map(Into::into),
-        took: it.took,
-        shared: it.shared,
-    });
     Decision {
         requested: requested.map(|requested| bounded(requested).into()),
         model: Some(attempt.target().model.clone()),
@@ -28,10 +20,34 @@ pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&
             .after()
             .map(|(target, outcome)| format!("{}@{}: {outcome}", target.model, target.endpoint.name).into()),
         skipped: skipped(attempt, now),
-        classification,
+        classification: classified(attempt),
         policy: attempt.request.route.policy().strategy.name(),
         ..pinned(head, &attempt.request.route, &attempt.target().endpoint)
     }
+}
+
+fn classified(attempt: &Attempt) -> Option<Classified> {
+    let (it, sorter) = (attempt.request.classification.as_ref()?, attempt.sorter()?);
+    let asked = *sorter.services().first()?;
+    Some(Classified {
+        kind: asked.kind(),
+        service: Arc::clone(asked.name()),
+        verdict: it.verdict.label(),
+        rule: attempt.rule().map(Into::into),
+        closeness: closeness(attempt),
+        unsure: it.unsure.as_ref().map(|second| (Arc::clone(&second.classifier), second.verdict.label())),
+        error: it.verdict.error().map(Into::into),
+        took: it.took,
+        shared: it.shared,
+    })
+}
+
+/// Returns how close an attempt's request is to the routes of its policy, where vectors were compared.
+pub(super) fn closeness(attempt: &Attempt) -> Option<Closeness> {
+    let (scores, sorter) = (attempt.request.classification.as_ref()?.scores.as_ref()?, attempt.sorter()?);
+    let name = |route: usize| Some(sorter.name(route)?.into());
+    let second = scores.second.and_then(|second| Some((name(second)?, scores.routes[second].score())));
+    Some(Closeness { route: name(scores.best)?, score: scores.score(), threshold: scores.threshold, second })
 }
 
 /// Returns the decision for a request that goes to the endpoint which keeps its state.

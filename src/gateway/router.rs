@@ -16,14 +16,13 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::body::BodyFacts;
-use crate::classifier::Classification;
+use crate::classifier::{Classification, Classify};
 use crate::gateway::refusal::{Refusal, Reply};
 use crate::routing::api::{Api, Environment, Match, Unmatched};
 use crate::routing::decision::Parent;
 use crate::routing::endpoint::Endpoint;
 use crate::routing::operation::{ModelPlace, Operation};
 use crate::routing::outcome::Outcome;
-use crate::routing::policy::intelligent::Classify;
 use crate::routing::policy::{AllSuspended, Policy};
 use crate::routing::provider::Shape;
 use crate::routing::snapshot::Snapshot;
@@ -252,8 +251,8 @@ impl Router {
     /// Returns the question, if any, that must be answered before a target can be chosen for a new request.
     #[must_use]
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
-        let rules = route.policy().strategy.rules()?;
-        let asked = rules.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
+        let sorted = route.policy().strategy.sorted()?;
+        let asked = sorted.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
         Some(match asked {
             Classify::Question(question) => question.remembered().map_or(Classify::Question(question), Classify::Known),
             known @ Classify::Known(_) => known,

@@ -9,6 +9,7 @@ mod claims;
 mod classifiers;
 mod credentials;
 mod edits;
+mod embedders;
 pub(super) mod endpoints;
 mod failover;
 mod headers;
@@ -18,7 +19,10 @@ mod limits;
 mod operations;
 mod policies;
 mod providers;
+mod semantic;
+mod services;
 mod shapes;
+mod sorted;
 mod vendors;
 
 use std::collections::HashSet;
@@ -41,10 +45,12 @@ pub(super) fn compile(config: &Config, context: &mut Context<'_>, report: &mut R
     let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, context, report);
     let mut classifiers = classifiers::classifiers(config.classifiers.as_ref(), context, report);
     classifiers.complete &= context.extent == Extent::Whole;
+    let mut embedders = embedders::embedders(config.embedders.as_ref(), context, report);
+    embedders.complete &= context.extent == Extent::Whole;
     let base = Limits::default();
     let set = config.defaults.as_ref().and_then(At::get);
     let defaults = set.map_or(base, |set| Bounds::from(set).over(base, report));
-    let tables = Tables { providers, endpoints, classifiers, defaults };
+    let tables = Tables { providers, endpoints, classifiers, embedders, defaults, thorough: context.thorough };
     let (apis, usage) = apis::apis(config.apis.as_ref(), &tables, context.registry, report);
     if !report.has_errors() && context.extent == Extent::Whole {
         unused(&tables, &usage, report); // with errors it may be the name that is wrong
@@ -65,6 +71,9 @@ fn unused(tables: &Tables<'_>, usage: &Usage<'_>, report: &mut Report) {
     }
     for (name, (place, _)) in tables.classifiers.names.iter().filter(|(name, _)| !usage.classifiers.contains(*name)) {
         report.warning(*place, format!("classifier {} is not used by any policy", shown(name)), None);
+    }
+    for (name, (place, _)) in tables.embedders.names.iter().filter(|(name, _)| !usage.embedders.contains(*name)) {
+        report.warning(*place, format!("embedder {} is not used by any policy", shown(name)), None);
     }
 }
 

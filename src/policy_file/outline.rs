@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::classifier::Sorter;
 use crate::routing::api::{Api, Environment, HostPattern};
 use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::policy::{Limits, Policy, Strategy};
@@ -90,7 +91,9 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     for index in 0..policy.targets.len() {
         let weight = match &policy.strategy {
             Strategy::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
-            Strategy::RoundRobin(_) | Strategy::Failover(_) | Strategy::Intelligent(_) => "there".to_owned(),
+            Strategy::RoundRobin(_) | Strategy::Failover(_) | Strategy::Intelligent(_) | Strategy::Semantic(_) => {
+                "there".to_owned()
+            }
         };
         add(&format!("target {}", target(index)), weight);
     }
@@ -102,13 +105,16 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
                 add(&format!("entry {}", model.unwrap_or("other models")), route(&entry.order) + &limits);
             }
         }
-        Strategy::Intelligent(rules) => {
-            add("classifier", rules.classifier.name.to_string());
-            add("rule default", target(rules.default));
-            for (name, &index) in rules.rules.names.iter().zip(&rules.targets) {
+        Strategy::Intelligent(sorted) | Strategy::Semantic(sorted) => {
+            for asked in sorted.sorter.services() {
+                add(asked.kind().name(), asked.name().to_string());
+            }
+            add("rule default", target(sorted.default));
+            for (name, &index) in sorted.sorter.names().into_iter().zip(&sorted.targets) {
                 add(&format!("rule {name}"), target(index));
             }
-            add("instructions", format!("of fingerprint {}", short(Sha256::digest(&rules.rules.system).as_slice())));
+            let (what, content) = instructions(&sorted.sorter);
+            add(what, format!("of fingerprint {}", short(Sha256::digest(content).as_slice())));
         }
         Strategy::RoundRobin(_) | Strategy::Weighted(_) => {}
     }
@@ -118,6 +124,17 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     add("all_suspended", format!("{:?}", policy.all_suspended));
     add("inspect_first_event", policy.inspect_first_event.to_string());
     add("stateful_endpoint", policy.stateful.as_ref().map_or("none".into(), |it| it.endpoint.name.to_string()));
+}
+
+/// Returns what requests are sorted by, and what it is called.
+fn instructions(sorter: &Sorter) -> (&'static str, String) {
+    match sorter {
+        Sorter::Rules(_, rules) => ("instructions", rules.system.clone()),
+        Sorter::Routes(routes) => {
+            let (threshold, margin) = (routes.threshold(), routes.unsure.as_ref().map(|unsure| unsure.margin));
+            ("utterances and thresholds", format!("{:?} {threshold:?} {margin:?}", routes.all()))
+        }
+    }
 }
 
 fn limits(limits: &Limits) -> [(&'static str, String); 7] {

@@ -3,8 +3,9 @@
 //! Enums are externally tagged and nothing is flattened: that is what keeps places true. Every field is an
 //! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
 
-mod classifier;
 mod policy;
+mod semantic;
+mod service;
 mod value;
 
 use schemars::JsonSchema;
@@ -13,20 +14,25 @@ use serde::Deserialize;
 use crate::document::decode::{At, Elsewhere, Named};
 use crate::routing::provider::ProviderType;
 use crate::secret::Secret;
-pub use classifier::{AnswerForm, Classifier};
 pub use policy::{
     AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation, Rule, Rules,
     Shared, Turns,
 };
+pub use semantic::{Route, Semantic, SemanticRoutes, Share, Threshold, Unsure};
+pub use service::{AnswerForm, Classifier, ClassifierKeys, Embedder, EmbedderKeys, Service};
+pub(super) use service::{STATIC, embedder_types};
 pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
 
 /// Keys that later versions know; using them is reported.
-pub(super) const LATER: &[&str] = &["semantic"];
+pub(super) const LATER: &[&str] = &[];
 
 /// Where keys belong, for a file that has them in another place.
 pub(super) const ELSEWHERE: Elsewhere = &[
     (&["targets"], "in a policy, such as `round_robin: { targets: […] }`"),
-    (&["round_robin", "weighted_round_robin", "failover", "intelligent"], "below `production` or `sandbox` of an API"),
+    (
+        &["round_robin", "weighted_round_robin", "failover", "intelligent", "semantic"],
+        "below `production` or `sandbox` of an API",
+    ),
     (
         &[
             "suspend",
@@ -45,7 +51,12 @@ pub(super) const ELSEWHERE: Elsewhere = &[
     (&["api_key", "auth", "url", "cluster", "environment"], "in an endpoint"),
     (&["hosts", "sandbox_hosts", "base_path", "operations", "forward_headers", "production", "sandbox"], "in an API"),
     (&["rules", "classifier"], "in an `intelligent` policy"),
-    (&["defaults", "unmatched", "providers", "endpoints", "classifiers", "apis"], "at the top of the file"),
+    (&["routes", "embedder", "threshold", "quantile", "unsure"], "in a `semantic` policy"),
+    (&["utterances"], "in a route of a `semantic` policy"),
+    (
+        &["defaults", "unmatched", "providers", "endpoints", "classifiers", "embedders", "apis"],
+        "at the top of the file",
+    ),
 ];
 
 /// A policy of model-router, or one of the files that make it up.
@@ -62,6 +73,8 @@ pub struct Config {
     pub endpoints: Option<At<Named<Endpoint>>>,
     /// LLMs that sort requests for `intelligent` policies, by names that these use.
     pub classifiers: Option<At<Named<Classifier>>>,
+    /// What turns texts into vectors for `semantic` policies, by names that these use.
+    pub embedders: Option<At<Named<Embedder>>>,
     /// The APIs that clients see.
     pub apis: Option<At<Vec<At<Api>>>>,
 }
@@ -239,6 +252,8 @@ pub enum Policy {
     Failover(Failover),
     /// By what a classifier says of the request: the target of a rule, then the default.
     Intelligent(Box<Intelligent>),
+    /// By what the request resembles: the target of a route, then the default.
+    Semantic(Box<Semantic>),
 }
 
 /// A model at an endpoint.
@@ -278,6 +293,7 @@ impl Policy {
             Self::RoundRobin(rotation) | Self::WeightedRoundRobin(rotation) => &rotation.shared,
             Self::Failover(failover) => &failover.shared,
             Self::Intelligent(intelligent) => &intelligent.shared,
+            Self::Semantic(semantic) => &semantic.shared,
         }
     }
 }

@@ -148,6 +148,16 @@ impl<'a> Resolver<'a> {
         found
     }
 
+    /// Adds a file on which the policy depends.
+    pub(super) fn follow(&mut self, file: PathBuf) {
+        self.files.push(file);
+    }
+
+    /// Makes the contents of such files a part of the policy's fingerprint.
+    pub(super) fn identify(&mut self, contents: &[u8; 32]) {
+        self.fingerprint.update(contents);
+    }
+
     /// Returns whether secrets are assumed to exist, so that nothing but the policy file may be read.
     pub(super) fn are_assumed(&self) -> bool {
         self.secrets.assumed

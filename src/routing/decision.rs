@@ -4,10 +4,12 @@ mod metadata;
 mod parent;
 mod traced;
 
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use crate::classifier::ServiceKind;
 use crate::model_name::ModelName;
 use crate::routing::outcome::Outcome;
 pub use metadata::Metadata;
@@ -69,18 +71,63 @@ pub struct Decision {
 /// The classification of a request.
 #[derive(Debug)]
 pub struct Classified {
-    /// The classifier that was asked.
-    pub classifier: Option<Arc<str>>,
+    /// The kind of service that was asked.
+    pub kind: ServiceKind,
+    /// Its name.
+    pub service: Arc<str>,
     /// The label of the verdict.
     pub verdict: &'static str,
-    /// The rule that matched.
+    /// The rule or route that matched.
     pub rule: Option<Box<str>>,
+    /// How close it was, where vectors were compared.
+    pub closeness: Option<Closeness>,
+    /// The classifier that was asked because it was too close, and its verdict.
+    pub unsure: Option<(Arc<str>, &'static str)>,
     /// The error, if there was one.
     pub error: Option<Box<str>>,
     /// The time it took.
     pub took: Duration,
     /// Whether it needed no call, because the verdict was cached or another request asked the same.
     pub shared: bool,
+}
+
+/// How close a request is to the routes of a semantic policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closeness {
+    /// The best route.
+    pub route: Box<str>,
+    /// Its score.
+    pub score: f32,
+    /// What its score must reach.
+    pub threshold: f32,
+    /// The second best route and its score.
+    pub second: Option<(Box<str>, f32)>,
+}
+
+impl fmt::Display for Closeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:.3} of {:.3}", self.route, self.score, self.threshold)?;
+        match &self.second {
+            Some((route, score)) => write!(f, ", {route} {score:.3}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Classified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verdict)?;
+        if let Some(rule) = &self.rule {
+            write!(f, ": {rule}")?;
+        }
+        if let Some(closeness) = &self.closeness {
+            write!(f, " ({closeness})")?;
+        }
+        match &self.unsure {
+            Some((classifier, verdict)) => write!(f, ", unsure: {classifier} said {verdict}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The result of an attempt.
@@ -117,10 +164,7 @@ impl Decision {
 
     /// Returns the reason, unless the target came first.
     fn why(&self) -> Option<String> {
-        let classified = self.classification.as_ref().map(|it| match &it.rule {
-            Some(rule) => format!("{}: {rule}", it.verdict),
-            None => it.verdict.to_owned(),
-        });
+        let classified = self.classification.as_ref().map(ToString::to_string);
         let probe = self.probe.then(|| "probe".to_owned());
         let after = self.after.as_ref().map(|after| format!("after {after}"));
         let parts = [classified, after, probe, self.skipped.as_deref().map(str::to_owned)];

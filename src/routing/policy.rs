@@ -2,8 +2,8 @@
 
 pub mod budget;
 pub mod failover;
-pub mod intelligent;
 pub mod round_robin;
+pub mod sorted;
 mod targets;
 pub mod weighted;
 
@@ -18,8 +18,8 @@ use crate::routing::outcome::Outcome;
 use crate::routing::suspension::{SuspensionRules, TargetState};
 use budget::RetryBudget;
 use failover::Failover;
-use intelligent::Intelligent;
 use round_robin::RoundRobin;
+use sorted::Sorted;
 pub use targets::Targets;
 use weighted::Weighted;
 
@@ -164,8 +164,10 @@ pub enum Strategy {
     Weighted(Weighted),
     /// By the model asked for: a primary, then its fallbacks.
     Failover(Failover),
-    /// By what a classifier says of the request.
-    Intelligent(Intelligent),
+    /// By what an LLM says of the request.
+    Intelligent(Sorted),
+    /// By what the request resembles.
+    Semantic(Sorted),
 }
 
 impl Policy {
@@ -183,18 +185,18 @@ impl Policy {
             Strategy::RoundRobin(turns) => turns.candidates(available),
             Strategy::Weighted(turns) => turns.candidates(available),
             Strategy::Failover(entries) => return entries.candidates(requested),
-            Strategy::Intelligent(rules) => rules.candidates(rule),
+            Strategy::Intelligent(sorted) | Strategy::Semantic(sorted) => sorted.candidates(rule),
         };
         Some(Candidates { order, limits: self.limits })
     }
 }
 
 impl Strategy {
-    /// Returns the rules of an intelligent policy.
+    /// Returns the rules or routes of a policy that classifies requests.
     #[must_use]
-    pub fn rules(&self) -> Option<&Intelligent> {
+    pub fn sorted(&self) -> Option<&Sorted> {
         match self {
-            Self::Intelligent(rules) => Some(rules),
+            Self::Intelligent(sorted) | Self::Semantic(sorted) => Some(sorted),
             Self::RoundRobin(_) | Self::Weighted(_) | Self::Failover(_) => None,
         }
     }
@@ -207,6 +209,7 @@ impl Strategy {
             Self::Weighted(_) => "weighted_round_robin",
             Self::Failover(_) => "failover",
             Self::Intelligent(_) => "intelligent",
+            Self::Semantic(_) => "semantic",
         }
     }
 }

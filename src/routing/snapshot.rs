@@ -1,7 +1,9 @@
 //! A snapshot: one policy file, compiled. Immutable and valid by construction; replaced as a whole.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use crate::classifier::Routes;
 use crate::routing::api::Apis;
 use crate::routing::endpoint::{AwsSigV4, Credential, Endpoint};
 
@@ -53,6 +55,12 @@ impl Snapshot {
                 })
             }
         }
+    }
+
+    /// Returns the routes of its semantic policies; those of both environments of an API may be the same.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Routes>> {
+        let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
+        policies.filter_map(|policy| policy.strategy.sorted()?.sorter.routes())
     }
 
     /// Returns the endpoints that requests may be sent to, in the order of the policy; one may appear more than once.

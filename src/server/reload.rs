@@ -1,11 +1,12 @@
 //! Reload: the policy's files are polled, compiled as a whole, and swapped at once or refused.
 
 mod clusters;
+mod priming;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
@@ -16,9 +17,14 @@ use crate::gateway::router::Router;
 use crate::policy_file::{self, Compiled, MissingSecrets, PolicyStatus, Problems, Reading, Secrets};
 use crate::routing::registry::Registry;
 pub use clusters::Clusters;
+pub use priming::prime_until_done;
 
 /// The niceness of the thread that compiles a new policy: a tenth of the share of the threads that serve requests.
 const LOW_PRIORITY: i32 = 10;
+
+/// The pauses before a policy is tried again.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// The source of a policy: its files, and the secrets that they refer to.
 #[derive(Debug)]
@@ -58,6 +64,7 @@ impl Source {
     ) {
         // Nothing counts as seen: between the first reading and the first look the file may have changed.
         let mut seen = Stamps::new();
+        let mut again = Again::default();
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -67,7 +74,7 @@ impl Source {
                 error!(%report, "clusters that are not needed any more stay");
             }
             let before = stamps(&files);
-            if before == seen {
+            if before == seen || again.is_too_early(&before) {
                 continue;
             }
             let next_version = router.snapshot().version + 1;
@@ -93,8 +100,11 @@ impl Source {
                         seen = before;
                         self.status.accepted();
                     }
-                    // It is not the policy that is wrong: the next look tries again.
-                    Err(problem) => self.refuse(&problem),
+                    // It is not the policy that is wrong: a later look tries again.
+                    Err(problem) => {
+                        again.after(before);
+                        self.refuse(&problem);
+                    }
                 },
                 Err(problems) => {
                     seen = before;
@@ -120,6 +130,7 @@ impl Source {
     ) -> Result<(), String> {
         let live = router.snapshot();
         if !compiled.snapshot.is_same(&live) {
+            priming::prime(&self.registry, &live, &compiled.snapshot).await?;
             if let Some(clusters) = clusters {
                 clusters.precede(&mut compiled.snapshot, &live).await?;
             }
@@ -129,6 +140,26 @@ impl Source {
             self.status.applied(SystemTime::now());
         }
         Ok(())
+    }
+}
+
+/// When a policy that could not be applied is tried again: after growing pauses, or when its files change.
+#[derive(Default)]
+struct Again {
+    files: Stamps,
+    pause: Duration,
+    at: Option<Instant>,
+}
+
+impl Again {
+    fn is_too_early(&self, files: &Stamps) -> bool {
+        self.files == *files && self.at.is_some_and(|at| Instant::now() < at)
+    }
+
+    fn after(&mut self, files: Stamps) {
+        let doubled = if self.files == files { self.pause * 2 } else { Duration::ZERO };
+        self.pause = doubled.clamp(MIN_PAUSE, MAX_PAUSE);
+        (self.files, self.at) = (files, Some(Instant::now() + self.pause));
     }
 }
 

@@ -11,7 +11,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::metrics::{Name, TargetLabels};
-use crate::classifier::Classifier;
+use crate::classifier::{Asked, ServiceCounts, ServiceKind};
+use crate::routing::api::Environment;
 use crate::routing::snapshot::Snapshot;
 use crate::routing::suspension::TargetState;
 
@@ -47,10 +48,29 @@ impl Collector for Live {
         let help = "Suspensions of a target, not counting those of its endpoint";
         for_each(&mut encoder, "target_suspensions", help, &targets, |it| counter(it.counts().suspensions))?;
         Self::last_failures(&mut encoder, &targets)?;
-        self.classifiers(&mut encoder, now)?;
+        self.asked(&mut encoder, ServiceKind::Classifier, now)?;
+        self.asked(&mut encoder, ServiceKind::Embedder, now)?;
+        self.primed(&mut encoder)?;
         self.service(&mut encoder)
     }
 }
+
+/// Names and help of a kind's metrics: its verdicts, calls, shared calls, and its breaker.
+type Texts = [(&'static str, &'static str); 4];
+
+const CLASSIFIER_TEXTS: Texts = [
+    ("classifications", "Requests by the verdict of their classification"),
+    ("classifier_calls", "Calls of a classifier"),
+    ("classifier_shared", "Requests that shared a call or a cached verdict"),
+    ("classifier_suspended", "1 while a classifier's breaker is open"),
+];
+
+const EMBEDDER_TEXTS: Texts = [
+    ("embedder_verdicts", "Requests by the verdict of their scores at the routes of a semantic policy"),
+    ("embedder_calls", "Calls of an embedder, for prompts and for utterances"),
+    ("embedder_shared", "Requests that shared a call or cached scores"),
+    ("embedder_suspended", "1 while an embedder's breaker is open"),
+];
 
 impl Live {
     /// Returns each target once, in the order of the policy.
@@ -77,40 +97,56 @@ impl Live {
         Ok(())
     }
 
-    fn classifiers(&self, encoder: &mut DescriptorEncoder<'_>, now: Instant) -> fmt::Result {
+    /// Each service of a kind once, in the order of the policy.
+    fn services(&self, kind: ServiceKind) -> Vec<Asked<'_>> {
         let snapshot = &self.snapshot;
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         let mut seen = HashSet::new();
-        let classifiers: Vec<&Classifier> = policies
-            .filter_map(|policy| policy.strategy.rules())
-            .map(|rules| &*rules.classifier)
-            .filter(|classifier| seen.insert(Arc::as_ptr(&classifier.state)))
-            .collect();
-        let help = "Requests by the verdict of their classification";
-        let mut family = encoder.encode_descriptor("classifications", help, None, counter(0).metric_type())?;
-        for classifier in &classifiers {
-            for (verdict, count) in classifier.state.counts().verdicts {
-                let labels = [("classifier", &*classifier.name), ("verdict", verdict)];
+        let asked = policies.filter_map(|policy| policy.strategy.sorted()).flat_map(|sorted| sorted.sorter.services());
+        asked.filter(|asked| asked.kind() == kind && seen.insert(asked.name())).collect()
+    }
+
+    fn asked(&self, encoder: &mut DescriptorEncoder<'_>, kind: ServiceKind, now: Instant) -> fmt::Result {
+        let (services, label) = (self.services(kind), kind.name());
+        let texts = match kind {
+            ServiceKind::Classifier => &CLASSIFIER_TEXTS,
+            ServiceKind::Embedder => &EMBEDDER_TEXTS,
+        };
+        let [verdicts, calls, shared, suspended] = texts;
+        let mut family = encoder.encode_descriptor(verdicts.0, verdicts.1, None, counter(0).metric_type())?;
+        for service in &services {
+            for (verdict, count) in service.counts().verdicts {
+                let labels = [(label, &**service.name()), ("verdict", verdict)];
                 counter(count).encode(family.encode_family(&labels)?)?;
             }
         }
-        type Read = fn(&Classifier, Instant) -> u64;
-        let counters: [(&str, &str, Read); 2] = [
-            ("classifier_calls", "Calls of a classifier", |it, _| it.state.counts().calls),
-            ("classifier_shared", "Requests that shared a call or a cached verdict", |it, _| it.state.counts().shared),
-        ];
-        for (name, help, read) in counters {
-            let mut family = encoder.encode_descriptor(name, help, None, counter(0).metric_type())?;
-            for classifier in &classifiers {
-                let labels = [("classifier", &*classifier.name)];
-                counter(read(classifier, now)).encode(family.encode_family(&labels)?)?;
+        type Read = fn(&ServiceCounts) -> u64;
+        let counters: [(_, Read); 2] = [(calls, |counts| counts.calls), (shared, |counts| counts.shared)];
+        for (text, read) in counters {
+            let mut family = encoder.encode_descriptor(text.0, text.1, None, counter(0).metric_type())?;
+            for service in &services {
+                counter(read(&service.counts())).encode(family.encode_family(&[(label, &**service.name())])?)?;
             }
         }
-        let help = "1 while a classifier's breaker is open";
-        let mut family = encoder.encode_descriptor("classifier_suspended", help, None, gauge(0).metric_type())?;
-        for classifier in classifiers {
-            let suspended = u64::from(!classifier.state.availability(now).is_available());
-            gauge(suspended).encode(family.encode_family(&[("classifier", &*classifier.name)])?)?;
+        let mut family = encoder.encode_descriptor(suspended.0, suspended.1, None, gauge(0).metric_type())?;
+        for service in services {
+            let is_suspended = u64::from(!service.availability(now).is_available());
+            gauge(is_suspended).encode(family.encode_family(&[(label, &**service.name())])?)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the vectors of semantic policies are there.
+    fn primed(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 while the vectors of a semantic policy's utterances are there";
+        let mut family = encoder.encode_descriptor("routes_primed", help, None, gauge(0).metric_type())?;
+        for api in self.snapshot.apis.iter() {
+            for environment in [Environment::Production, Environment::Sandbox] {
+                let sorted = api.policy(environment).and_then(|policy| policy.strategy.sorted());
+                let Some(routes) = sorted.and_then(|sorted| sorted.sorter.routes()) else { continue };
+                let labels = [("api", &*api.name), ("environment", environment.name())];
+                gauge(u64::from(routes.index().is_some())).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

@@ -80,6 +80,7 @@ fn is_due(count: u64, percent: u64) -> bool {
 fn write(decision: &Decision) {
     decision.logged.store(true, Ordering::Relaxed);
     let classification = decision.classification.as_ref();
+    let closeness = classification.and_then(|classification| classification.closeness.as_ref());
     info!(
         request_id = decision.request_id.as_deref(),
         api = &*decision.api,
@@ -94,6 +95,12 @@ fn write(decision: &Decision) {
         passed_over = decision.skipped.as_deref(),
         classification = classification.map(|classification| classification.verdict),
         rule = classification.and_then(|classification| classification.rule.as_deref()),
+        score = closeness.map(|closeness| f64::from(closeness.score)),
+        threshold = closeness.map(|closeness| f64::from(closeness.threshold)),
+        nearest = closeness.map(|closeness| &*closeness.route),
+        second = closeness.and_then(|closeness| Some(&*closeness.second.as_ref()?.0)),
+        second_score = closeness.and_then(|closeness| Some(f64::from(closeness.second.as_ref()?.1))),
+        unsure = classification.and_then(|classification| Some(classification.unsure.as_ref()?.1)),
         classifier_error = classification.and_then(|classification| classification.error.as_deref()),
         classifier_ms = classification.map(|classification| millis(classification.took)),
         classifier_shared = classification.map(|classification| classification.shared),

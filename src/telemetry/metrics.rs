@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Live;
+use crate::classifier::ServiceKind;
 use crate::model_name::ModelName;
 use crate::routing::decision::Decision;
 
@@ -21,6 +22,8 @@ const ANSWER_SECONDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30
 /// Seconds of work on a decision: from microseconds to what a large body takes.
 const DECISION_SECONDS: [f64; 10] = [0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0];
 /// Seconds of a small model's short response, up to the longest that anybody would wait for one.
+/// From a model in this process to a slow API.
+const EMBEDDER_SECONDS: [f64; 10] = [0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0];
 const CLASSIFIER_SECONDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 const BODY_BYTES: [f64; 8] = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6];
 
@@ -112,6 +115,11 @@ struct ClassifierLabels {
     classifier: Name,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EmbedderLabels {
+    embedder: Name,
+}
+
 type Histograms = Family<TargetLabels, Histogram, fn() -> Histogram>;
 
 #[derive(Debug)]
@@ -127,6 +135,7 @@ pub(super) struct Metrics {
     body_bytes: Histogram,
     probes: Family<TargetLabels, Counter>,
     classifier_seconds: Family<ClassifierLabels, Histogram, fn() -> Histogram>,
+    embedder_seconds: Family<EmbedderLabels, Histogram, fn() -> Histogram>,
     pub(super) spans: Spans,
 }
 
@@ -144,6 +153,7 @@ impl Default for Metrics {
             body_bytes: Histogram::new(BODY_BYTES),
             probes: Family::default(),
             classifier_seconds: Family::new_with_constructor(|| Histogram::new(CLASSIFIER_SECONDS)),
+            embedder_seconds: Family::new_with_constructor(|| Histogram::new(EMBEDDER_SECONDS)),
             spans: Spans::default(),
             registry: Registry::default(),
         };
@@ -169,6 +179,8 @@ impl Default for Metrics {
         );
         let help = "Seconds of classifier calls";
         registry.register("classifier_seconds", help, metrics.classifier_seconds.clone());
+        let help = "Seconds that requests waited for their scores at the routes of a semantic policy";
+        registry.register("embedder_seconds", help, metrics.embedder_seconds.clone());
         registry.register("spans", "Spans of traced attempts, by result", metrics.spans.0.clone());
         Self { registry, ..metrics }
     }
@@ -193,9 +205,14 @@ impl Metrics {
 
     fn classified(&self, decision: &Decision) {
         let Some(it) = decision.classification.as_ref().filter(|it| !it.shared) else { return };
-        if let Some(classifier) = &it.classifier {
-            let labels = ClassifierLabels { classifier: Name(Arc::clone(classifier)) };
-            self.classifier_seconds.get_or_create(&labels).observe(it.took.as_secs_f64());
+        let (name, seconds) = (Name(Arc::clone(&it.service)), it.took.as_secs_f64());
+        match it.kind {
+            ServiceKind::Classifier => {
+                self.classifier_seconds.get_or_create(&ClassifierLabels { classifier: name }).observe(seconds);
+            }
+            ServiceKind::Embedder => {
+                self.embedder_seconds.get_or_create(&EmbedderLabels { embedder: name }).observe(seconds);
+            }
         }
     }
 

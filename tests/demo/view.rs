@@ -71,6 +71,7 @@ fn state(target: &Target) -> &'static str {
         State::Suspended => "suspended",
         State::ProbeDue => "probe due",
         State::Probing => "probing",
+        State::Priming => "priming",
         State::Unspecified => "unknown",
     }
 }

@@ -81,5 +81,6 @@ pub(crate) async fn status_of(router: &Router, model: &str, endpoint: &str) -> &
         State::Suspended => "suspended",
         State::ProbeDue => "probe_due",
         State::Probing => "probing",
+        State::Priming => "priming",
     }
 }

@@ -1,6 +1,6 @@
 //! Requests sorted by an LLM: what it says decides, and whatever goes wrong with it is nobody's loss.
 
-mod failures;
+pub(crate) mod failures;
 
 use std::time::Duration;
 

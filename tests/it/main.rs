@@ -42,6 +42,7 @@ mod reload; // The policy file, edited while requests come in.
 mod responses; // What each vendor's responses mean: a table, row by row.
 mod rig_itself; // The scripted provider and the client do what the other tests rely on.
 mod rotation; // Secrets in files, changed while the router runs.
+mod semantic; // Requests sorted by meaning, and every way in which that can fail.
 mod service; // The process: listeners, admin API, start and stop.
 mod telemetry; // What the router tells of its work.
 mod traces; // Spans of attempts, as a collector receives them.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::classifier::{NONE, Rules, fold};
+use crate::classifier::{NONE, Sorter, fold};
 
 /// A prompt and the rule that it should be found to fit.
 #[derive(Clone, Debug)]
@@ -32,16 +32,16 @@ impl Case {
     ///
     /// # Errors
     /// If a line is wrong: its number and the expected form.
-    pub fn read(text: &str, rules: &Rules) -> Result<Vec<Self>, String> {
+    pub fn read(text: &str, sorter: &Sorter) -> Result<Vec<Self>, String> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let cases = lines.map(|(index, line)| {
-            Self::read_line(index + 1, line, rules).map_err(|why| format!("line {}: {why}", index + 1))
+            Self::read_line(index + 1, line, sorter).map_err(|why| format!("line {}: {why}", index + 1))
         });
         let cases = cases.collect::<Result<Vec<_>, _>>()?;
         if cases.is_empty() { Err(format!("there are no cases; {EXPECTED}")) } else { Ok(cases) }
     }
 
-    fn read_line(line: usize, text: &str, rules: &Rules) -> Result<Self, String> {
+    fn read_line(line: usize, text: &str, sorter: &Sorter) -> Result<Self, String> {
         let written: Written<'_> = serde_json::from_str(text).map_err(|error| format!("{error}; {EXPECTED}"))?;
         let body = match (written.content, written.request) {
             (Some(content), None) => {
@@ -51,11 +51,11 @@ impl Case {
             (Some(_), Some(_)) | (None, None) => return Err(EXPECTED.to_owned()),
         };
         let label = written.rule.unwrap_or_else(|| NONE.to_owned());
-        let mut names = rules.names.iter().map(|name| &**name).chain([NONE]);
-        let Some(expected) = names.find(|name| fold(name) == fold(&label)) else {
-            let names: Vec<_> = rules.names.iter().map(|name| format!("`{name}`")).collect();
+        let names = sorter.names();
+        let Some(expected) = names.iter().chain([&NONE]).find(|name| fold(name) == fold(&label)) else {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             return Err(format!("there is no rule `{label}`; there are {} and `{NONE}`", names.join(", ")));
         };
-        Ok(Self { line, body: body.into_bytes(), expected: expected.to_owned() })
+        Ok(Self { line, body: body.into_bytes(), expected: (*expected).to_owned() })
     }
 }

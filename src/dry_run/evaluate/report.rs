@@ -8,6 +8,8 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::CaseResult;
+use super::thresholds::{self, Compared, ratio};
+use crate::classifier::{NONE, Sorter, Verdict};
 
 /// Prompts are shown by their beginning.
 const SHOWN_CHARS: usize = 100;
@@ -31,6 +33,23 @@ pub struct Report {
     pub prompt_tokens: u64,
     /// See `prompt_tokens`.
     pub answer_tokens: u64,
+    /// The share of cases of some rule that were said to fit none.
+    pub false_none: Option<f64>,
+    /// The share of cases of no rule that were said to fit none.
+    pub none_found: Option<f64>,
+    /// Other thresholds on the same scores, where vectors were compared.
+    pub thresholds: Vec<Compared>,
+    /// What the classifier was asked that decides where the scores are too close; absent where there is none.
+    pub unsure: Option<Unsure>,
+}
+
+/// What an LLM added to scores.
+#[derive(Debug, Serialize)]
+pub struct Unsure {
+    /// The share of cases that were decided without it.
+    pub decided_without: f64,
+    /// The accuracy of the scores alone.
+    pub accuracy_without: f64,
 }
 
 /// A case that went wrong.
@@ -48,22 +67,26 @@ pub struct Miss {
     pub answer: Option<String>,
 }
 
-/// Milliseconds of calls.
+/// How long classifications took, in microseconds.
 #[derive(Debug, Default, Serialize)]
 pub struct Latency {
     /// Half of them took no longer.
-    pub p50_ms: u64,
+    pub p50_us: u64,
     /// Nineteen of twenty took no longer.
-    pub p95_ms: u64,
+    pub p95_us: u64,
     /// None took longer.
-    pub max_ms: u64,
+    pub max_us: u64,
 }
 
 impl Report {
     /// Sums results up.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // Nobody has 2^52 cases.
-    pub fn of(results: &[CaseResult]) -> Self {
+    pub fn of(sorter: &Sorter, results: &[CaseResult]) -> Self {
+        let (of_none, of_rules): (Vec<_>, Vec<_>) = results.iter().partition(|result| result.case.expected == NONE);
+        let none = |results: &[&CaseResult]| {
+            ratio(results.iter().filter(|it| it.classification.verdict == Verdict::None).count(), results.len())
+        };
         let right = results.iter().filter(|result| result.is_right()).count();
         let mut confusion = BTreeMap::<_, BTreeMap<_, usize>>::new();
         for result in results {
@@ -80,7 +103,24 @@ impl Report {
             latency: Latency::of(results),
             prompt_tokens: tokens(|(prompt, _)| prompt),
             answer_tokens: tokens(|(_, answer)| answer),
+            false_none: none(&of_rules),
+            none_found: none(&of_none),
+            thresholds: thresholds::compare(sorter, results),
+            unsure: Unsure::of(sorter, results),
         }
+    }
+}
+
+impl Unsure {
+    fn of(sorter: &Sorter, results: &[CaseResult]) -> Option<Self> {
+        sorter.routes()?.unsure.as_ref()?;
+        let cases = thresholds::labelled(sorter, results);
+        let right = cases.iter().filter(|case| case.scores.matched() == case.expected).count();
+        let without = results.iter().filter(|result| result.classification.unsure.is_none()).count();
+        Some(Self {
+            decided_without: ratio(without, results.len())?,
+            accuracy_without: ratio(right, results.len())?,
+        })
     }
 }
 
@@ -100,13 +140,18 @@ impl Latency {
     fn of(results: &[CaseResult]) -> Self {
         let mut took: Vec<_> = results.iter().filter(|it| it.is_asked()).map(|it| it.classification.took).collect();
         took.sort_unstable();
-        let at = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1)).map_or(0, millis);
-        Self { p50_ms: at(50), p95_ms: at(95), max_ms: at(100) }
+        let at = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1)).map_or(0, micros);
+        Self { p50_us: at(50), p95_us: at(95), max_us: at(100) }
     }
 }
 
-fn millis(duration: &Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn micros(duration: &Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Shows a time in the unit that suits it.
+fn time(micros: u64) -> String {
+    if micros < 1_000 { format!("{micros} µs") } else { format!("{} ms", micros / 1_000) }
 }
 
 impl Display for Report {
@@ -116,13 +161,47 @@ impl Display for Report {
         for miss in &self.misses {
             writeln!(f, "line {}: expected {}, got {}: {}", miss.line, miss.expected, miss.said, miss.request)?;
         }
-        let Latency { p50_ms, p95_ms, max_ms } = self.latency;
-        writeln!(f, "\nlatency: half within {p50_ms} ms, 95 % within {p95_ms} ms, all within {max_ms} ms")?;
+        if let (Some(false_none), Some(none_found)) = (self.false_none, self.none_found) {
+            let (false_none, none_found) = (false_none * 100.0, none_found * 100.0);
+            writeln!(f, "\nfalse none: {false_none:.1} % of the cases of some rule; none found: {none_found:.1} %")?;
+        }
+        if let Some(Unsure { decided_without, accuracy_without }) = &self.unsure {
+            let (without, accuracy) = (decided_without * 100.0, accuracy_without * 100.0);
+            writeln!(f, "decided by scores: {without:.1} %, which alone would have been right in {accuracy:.1} %")?;
+        }
+        if !self.thresholds.is_empty() {
+            writeln!(f, "\n{}", self.comparison())?;
+        }
+        let Latency { p50_us, p95_us, max_us } = self.latency;
+        let [half, most, all] = [p50_us, p95_us, max_us].map(time);
+        writeln!(f, "\nlatency: half within {half}, 95 % within {most}, all within {all}")?;
+        if self.prompt_tokens + self.answer_tokens == 0 {
+            return Ok(());
+        }
         writeln!(f, "tokens: {} of prompts, {} of answers", self.prompt_tokens, self.answer_tokens)
     }
 }
 
 impl Report {
+    /// Returns the thresholds that were compared, a row each.
+    fn comparison(&self) -> Table {
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["rule", "threshold", "right", "right route", "false none", "none found"]);
+        for row in &self.thresholds {
+            table.add_row([
+                row.rule.clone(),
+                row.threshold.map(|threshold| format!("{threshold:.3}")).unwrap_or_default(),
+                percent(row.right),
+                percent(row.right_route),
+                percent(row.false_none),
+                row.none_found.map(percent).unwrap_or_default(),
+            ]);
+        }
+        table
+    }
+
     /// Returns the confusion matrix: a row for each expected rule, a column for each answer.
     fn table(&self) -> Table {
         let mut said: Vec<_> = self.confusion.values().flat_map(BTreeMap::keys).collect();

@@ -5,8 +5,10 @@ use std::fmt::{self, Display, Write as _};
 use serde_json::Value;
 
 use super::changes::Change;
-use super::{Asked, Explanation, Outcome, Routed};
+use super::{Asked, Explanation, Outcome, Routed, Scored};
 
+/// The routes whose scores are shown; JSON has them all.
+const SHOWN_SCORES: usize = 20;
 /// Longer values are shown by their beginning.
 const SHOWN_CHARS: usize = 200;
 
@@ -52,18 +54,30 @@ impl Display for Change {
     }
 }
 
+impl Display for Scored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { route, score, nearest, centroid, threshold } = self;
+        write!(f, "{score:.3} of {threshold:.3} {route} (nearest utterance {nearest:.3}, centroid {centroid:.3})")
+    }
+}
+
 impl Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
             Some(content) => line(f, "content", short(content))?,
-            None => line(f, "content", "none")?,
+            None if self.scores.is_empty() => line(f, "content", "none")?,
+            None => {}
         }
-        line(f, "classifier", format_args!("{} at {}", self.classifier, self.url))?;
+        line(f, self.kind, format_args!("{} at {}", self.asked, self.url))?;
         if let Some(prompt) = &self.prompt {
             show_prompt(f, prompt)?;
         }
         if let Some(answer) = &self.answer {
             line(f, "answer", short(answer))?;
+        }
+        list(f, "scores", self.scores.iter().take(SHOWN_SCORES))?;
+        if let Some(unsure) = &self.unsure {
+            line(f, "unsure", unsure)?;
         }
         let mut verdict = self.verdict.to_owned();
         if let Some(rule) = &self.rule {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::{Mutation, private};
+use crate::gateway::record;
 use crate::gateway::router::{Attempt, RequestHead, Route};
 use crate::routing::api::Api;
 use crate::routing::endpoint::{Credential, Endpoint};
@@ -152,5 +153,7 @@ pub(super) fn decision(attempt: &Attempt) -> Vec<(Cow<'static, str>, String)> {
     ];
     let classification = attempt.request.classification.as_ref();
     headers.extend(classification.map(|it| (private::SERVED_CLASSIFICATION.into(), it.verdict.label().to_owned())));
+    let scores = record::closeness(attempt).map(|closeness| header_text(&closeness.to_string()).into_owned());
+    headers.extend(scores.map(|scores| (private::SERVED_SCORES.into(), scores)));
     headers
 }

@@ -18,7 +18,10 @@ pub const SERVED_ENDPOINT: &str = "x-model-router-endpoint";
 pub const SERVED_ATTEMPTS: &str = "x-model-router-attempts";
 /// On a response to a client: the result of classifying its request.
 pub const SERVED_CLASSIFICATION: &str = "x-model-router-classification";
+/// How close it was: the best route with its score and what that must reach, and the second best.
+pub const SERVED_SCORES: &str = "x-model-router-scores";
 /// On a response to a client: Envoy's id of its request, by which logs and `decisions` name it.
 pub const REQUEST_ID: &str = "x-model-router-request-id";
 /// The headers that only the router may add to a client's response.
-pub const SERVED: [&str; 5] = [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS, SERVED_CLASSIFICATION, REQUEST_ID];
+pub const SERVED: [&str; 6] =
+    [SERVED_MODEL, SERVED_ENDPOINT, SERVED_ATTEMPTS, SERVED_CLASSIFICATION, SERVED_SCORES, REQUEST_ID];

@@ -11,14 +11,13 @@ use super::{
     Action, Awaiting, BodyMode, Exchange, Incoming, Mutation, Next, Passing, Phase, Reading, Sent, State, private,
 };
 use crate::body::{BodyError, BodyFacts, Pieces};
-use crate::classifier::{Classification, Question};
+use crate::classifier::{Classification, Classify, Question};
 use crate::gateway::capacity::Held;
 use crate::gateway::record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::router::{Admission, Attempt, RequestHead, Route};
 use crate::routing::decision::Decision;
 use crate::routing::operation::ModelPlace;
-use crate::routing::policy::intelligent::Classify;
 
 /// A request whose target its body decides.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Route;
 use crate::body::BodyFacts;
-use crate::classifier::Classification;
+use crate::classifier::{Classification, Sorter};
 use crate::gateway::refusal::Refusal;
 use crate::routing::decision::Decision;
 use crate::routing::outcome::Outcome;
@@ -199,17 +199,17 @@ impl Attempt {
         self.request.attempts
     }
 
-    /// Returns the name of the classifier that was asked about the request.
+    /// Returns what decides which rule or route a request of this policy fits.
     #[must_use]
-    pub fn classifier(&self) -> Option<Arc<str>> {
-        self.request.route.policy().strategy.rules().map(|rules| Arc::clone(&rules.classifier.name))
+    pub fn sorter(&self) -> Option<&Sorter> {
+        self.request.route.policy().strategy.sorted().map(|sorted| &sorted.sorter)
     }
 
-    /// Returns the name of the rule that the request was found to fit.
+    /// Returns the name of the rule or route that the request was found to fit.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         let rule = self.request.classification.as_ref()?.verdict.rule()?;
-        self.request.route.policy().strategy.rules()?.rule(rule)
+        self.sorter()?.name(rule)
     }
 
     /// Returns whether it tries a target whose suspension is over.

@@ -50,6 +50,7 @@ pub(super) fn apis<'a>(
         shapes::one_shape(&used, tables, report);
         usage.endpoints.append(&mut used.endpoints);
         usage.classifiers.append(&mut used.classifiers);
+        usage.embedders.append(&mut used.embedders);
     }
     unique_names(&drafts, report);
     claims::leave_to_others(&mut drafts, report);

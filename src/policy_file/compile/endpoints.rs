@@ -53,6 +53,8 @@ pub(in crate::policy_file) struct Context<'a> {
     pub(in crate::policy_file) secrets: Resolver<'a>,
     pub(in crate::policy_file) registry: &'a Registry,
     pub(in crate::policy_file) extent: Extent,
+    /// Whether somebody waits for warnings that take a while to find.
+    pub(in crate::policy_file) thorough: bool,
 }
 
 /// Returns all endpoints by name.

@@ -8,7 +8,7 @@ use super::endpoints::{CompiledEndpoint, Declared};
 use super::limits::Bounds;
 use super::providers::Provider;
 use crate::body::BodyEdits;
-use crate::classifier::Classifier;
+use crate::classifier::{Classifier, Embedder};
 use crate::document::decode::{At, Both};
 use crate::document::problem::{Place, Report};
 use crate::document::words::{instead, shown};
@@ -28,7 +28,10 @@ pub(super) struct Tables<'a> {
     pub(super) providers: Declared<'a, Provider<'a>>,
     pub(super) endpoints: Declared<'a, CompiledEndpoint<'a>>,
     pub(super) classifiers: Declared<'a, Option<Arc<Classifier>>>,
+    pub(super) embedders: Declared<'a, Option<Arc<Embedder>>>,
     pub(super) defaults: Limits,
+    /// Whether somebody waits for warnings that take a while to find.
+    pub(super) thorough: bool,
 }
 
 /// What policies have referred to.
@@ -38,6 +41,8 @@ pub(super) struct Usage<'a> {
     pub(super) endpoints: Vec<(Place, &'a str)>,
     /// The classifiers.
     pub(super) classifiers: Vec<&'a str>,
+    /// The embedders.
+    pub(super) embedders: Vec<&'a str>,
 }
 
 /// Compiles the policy of one API's environment.
@@ -65,6 +70,12 @@ impl<'a> From<&'a raw::Target> for TargetRef<'a> {
 
 impl<'a> From<&'a raw::Rule> for TargetRef<'a> {
     fn from(from: &'a raw::Rule) -> Self {
+        Self { model: &from.model, family: from.family.as_ref(), endpoint: &from.endpoint, body: from.body.as_ref() }
+    }
+}
+
+impl<'a> From<&'a raw::Route> for TargetRef<'a> {
+    fn from(from: &'a raw::Route) -> Self {
         Self { model: &from.model, family: from.family.as_ref(), endpoint: &from.endpoint, body: from.body.as_ref() }
     }
 }
@@ -106,6 +117,7 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             raw::Policy::WeightedRoundRobin(rotation) => self.rotation(&rotation.own, Order::Weighted),
             raw::Policy::Failover(failover) => self.failover(&failover.own, limits),
             raw::Policy::Intelligent(intelligent) => self.intelligent(&intelligent.own),
+            raw::Policy::Semantic(semantic) => self.semantic(&semantic.own),
         };
         let stateful = options.stateful_endpoint.as_ref().map_or(Some(None), |name| self.stateful(name).map(Some));
         let budget = options.budget(self.report);

@@ -13,6 +13,8 @@ endpoints:
   files: { provider: openai, url: "https://files.example/v1", api_key: { env: FILES } }
 classifiers:
   triage: { type: openai, url: "https://triage.example/v1/chat/completions", model: mini, api_key: { env: TRIAGE } }
+embedders:
+  vectors: { type: openai, url: "https://vectors.example/v1/embeddings", model: mini, api_key: { env: VECTORS } }
 apis:
 - name: chat
   production:
@@ -21,10 +23,19 @@ apis:
       stateful_endpoint: files
       rules: [{ name: Coding, context: Code, model: mini, endpoint: east }]
       default: { model: gpt, endpoint: east }
+  sandbox:
+    semantic:
+      embedder: vectors
+      routes: [{ name: Coding, utterances: [fix this loop, why does it crash], model: mini, endpoint: east }]
+      default: { model: gpt, endpoint: east }
 "#;
 
 /// Every place of a policy file that refers to a secret, as the schema names it, with a variable of [`POLICY`] there.
-const KINDS: [(&str, &[&str]); 2] = [("Endpoint.api_key", &["EAST", "FILES"]), ("Classifier.api_key", &["TRIAGE"])];
+const KINDS: [(&str, &[&str]); 3] = [
+    ("Endpoint.api_key", &["EAST", "FILES"]),
+    ("Classifier.api_key", &["TRIAGE"]),
+    ("Embedder.api_key", &["VECTORS"]),
+];
 
 fn snapshot(rotated: Option<&str>) -> Snapshot {
     let value = |name: &str| if rotated == Some(name) { "new" } else { "old" };

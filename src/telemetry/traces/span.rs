@@ -106,6 +106,14 @@ fn events(decision: &Decision) -> Vec<Event> {
             number("model_router.classifier_ms", it.took.as_millis()),
         ];
         attributes.extend(it.rule.as_ref().map(|rule| text("model_router.rule", rule)));
+        if let Some(closeness) = &it.closeness {
+            attributes.push(text("model_router.nearest", &closeness.route));
+            attributes.push(KeyValue::new("model_router.score", f64::from(closeness.score)));
+            attributes.push(KeyValue::new("model_router.threshold", f64::from(closeness.threshold)));
+            let second = closeness.second.as_ref().map(|(_, score)| f64::from(*score));
+            attributes.extend(second.map(|score| KeyValue::new("model_router.second_score", score)));
+        }
+        attributes.extend(it.unsure.as_ref().map(|(_, verdict)| KeyValue::new("model_router.unsure", *verdict)));
         event("classified", attributes)
     });
     classified.into_iter().chain(skipped).collect()

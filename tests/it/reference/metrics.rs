@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use model_router::classifier::ServiceKind;
 use model_router::model_name::ModelName;
 use model_router::policy_file;
 use model_router::routing::decision::{Classified, Decision, Parent, Traced};
@@ -48,6 +49,7 @@ const POLICY: &str = "
 providers: { openai: { type: openai, models: [gpt-4o] } }
 endpoints: { east: { provider: openai, url: 'http://localhost/v1' } }
 classifiers: { triage: { type: openai, url: 'http://localhost/v1', model: m } }
+embedders: { vectors: { type: openai, url: 'http://localhost/v1', model: m } }
 apis:
   - name: chat
     production:
@@ -55,10 +57,15 @@ apis:
         classifier: triage
         rules: [ { name: A, context: a, model: gpt-4o, endpoint: east } ]
         default: { model: gpt-4o, endpoint: east }
+    sandbox:
+      semantic:
+        embedder: vectors
+        routes: [ { name: A, utterances: [a b, b c], model: gpt-4o, endpoint: east } ]
+        default: { model: gpt-4o, endpoint: east }
 ";
 
 /// A decision that every metric has a part in: a probe, classified and traced.
-fn decision(snapshot: &Snapshot) -> Decision {
+fn decision(snapshot: &Snapshot, kind: ServiceKind) -> Decision {
     let endpoint = snapshot.endpoints().next().expect("the policy has one");
     let parent = Parent { trace_id: [1; 16], span_id: [1; 8] };
     Decision {
@@ -76,9 +83,12 @@ fn decision(snapshot: &Snapshot) -> Decision {
         after: None,
         skipped: None,
         classification: Some(Classified {
-            classifier: Some("triage".into()),
+            kind,
+            service: kind.name().into(),
             verdict: "matched",
             rule: None,
+            closeness: None,
+            unsure: None,
             error: None,
             took: Duration::ZERO,
             shared: false,
@@ -97,7 +107,8 @@ pub(crate) fn sample() -> String {
     let snapshot = read.unwrap_or_else(|problems| panic!("{problems}")).snapshot;
     let telemetry = Telemetry::new(LogDecisions::default());
     drop(telemetry.export()); // Nobody takes spans, so they are counted as dropped.
-    let decision = Arc::new(decision(&snapshot));
+    telemetry.decided(&Arc::new(decision(&snapshot, ServiceKind::Embedder)));
+    let decision = Arc::new(decision(&snapshot, ServiceKind::Classifier));
     telemetry.decided(&decision);
     telemetry.answered(&decision, 200, &Outcome::Served, Duration::ZERO);
     telemetry.failed_over(&decision, &ModelName::new("gpt-4o"), &decision.endpoint, "failed");
