@@ -110,7 +110,8 @@ impl Index {
             Threshold::Fixed(number) => number,
             Threshold::Auto(share) => {
                 let vectors = routes.iter().map(|(vectors, _)| &**vectors);
-                auto_threshold(vectors, share).ok_or(IndexError::NoScores)?
+                let is_needed = routes.iter().any(|(_, own)| own.is_none());
+                auto_threshold(vectors, share).or((!is_needed).then_some(1.0)).ok_or(IndexError::NoScores)?
             }
         };
         let (mut vectors, mut indexed) = (Vec::new(), Vec::with_capacity(routes.len()));

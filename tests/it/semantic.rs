@@ -69,7 +69,7 @@ async fn rig(topology: Topology, more: &str) -> Rig {
 }
 
 /// An embedder whose vectors count words, of which each has a place: texts with the same words are alike.
-fn embedder() -> Script {
+pub(crate) fn embedder() -> Script {
     Script::by(|request| Script::json(200, &embeddings(&request.json())))
 }
 
@@ -92,7 +92,7 @@ fn vector(text: &str) -> Vec<f32> {
 }
 
 /// Waits until the vectors of the utterances are there.
-async fn primed(rig: &Rig) {
+pub(crate) async fn primed(rig: &Rig) {
     eventually("the vectors", async || (asked(rig).await.state() != State::Priming).then_some(())).await;
 }
 

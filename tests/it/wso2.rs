@@ -131,6 +131,28 @@ async fn the_intelligent_routing_of_api_manager_sorts_as_it_did_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_semantic_routing_of_api_manager_goes_by_the_nearest_route() {
+    let mut policy = imported("tests/import/apim/semantic").replace("https://api.openai.com", "{{vectors}}");
+    for name in ["east", "west"] {
+        policy = policy.replace(&format!("https://{name}.example.com"), &format!("{{{{{name}}}}}"));
+    }
+    let settings = Settings { env: vec![("WEST_KEY".to_owned(), "hunter-west".to_owned())], ..Settings::default() };
+    let rig = Rig::start_with(Topology::Failover, &policy, &["east", "west", "vectors"], settings).await;
+    rig.provider("vectors").answer(crate::semantic::embedder());
+    crate::semantic::primed(&rig).await;
+    for (words, model, provider) in [
+        ("fix this python function", "gpt-4o-mini", "west"),
+        ("how long do i boil an egg", "gpt-4o-mini", "east"),
+        ("which river is the longest", "gpt-4o", "east"),
+    ] {
+        let answer = rig.send(chat("whatever").say(words).path("/helpdesk/1.0/chat/completions")).await;
+        assert_eq!((answer.model().as_str(), answer.provider()), (model, provider), "{}", answer.text());
+    }
+    assert_eq!(rig.provider("vectors").last().header("authorization"), "Bearer hunter-embedder");
+    rig.check_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_failover_of_api_manager_serves_the_same_request() {
     let mut policy =
         imported("tests/import/apim/failover").replace("https://primary.example.com", "{{helpdesk-production}}");

@@ -6,7 +6,7 @@ use super::CaseResult;
 use crate::classifier::{Index, NONE, Scores, Sorter};
 
 /// The quantiles that are compared, with what they are for.
-const QUANTILES: [f32; 4] = [0.02, 0.05, 0.10, 0.20];
+const QUANTILES: [f32; 4] = [0.02, 0.05, 0.09, 0.20];
 /// The thresholds of the rule that other gateways have: the largest cosine over the utterances, and nothing else.
 /// Source: WSO2's default, its documentation's example, and what is usual for small models.
 const COSINES: [f32; 3] = [0.90, 0.80, 0.50];

@@ -6,6 +6,7 @@ mod endpoints;
 mod failover;
 mod intelligent;
 mod policies;
+mod semantic;
 mod settings;
 mod turns;
 mod vendors;
@@ -64,13 +65,18 @@ pub(super) fn translate(documents: &[Node], report: &mut Report) -> Draft {
     let mut draft = Draft::default();
     let mut vendors = Vec::new();
     let classifier = settings::classifier(&documents, &mut draft, report);
+    let embedder = settings::embedder(&documents, &mut draft, report);
+    let services = (classifier.as_deref(), embedder.as_deref());
     for document in &documents.apis {
-        api(document, &documents, classifier.as_deref(), &mut vendors, &mut draft, report);
+        api(document, &documents, services, &mut vendors, &mut draft, report);
     }
     endpoints::unused(&documents, &draft.endpoints, report);
     draft.providers = vendors.into_iter().map(Vendor::into_part).collect();
     if draft.apis.iter().all(|api| !intelligent::is_used(&api.value)) && !report.has_errors() {
         draft.classifiers.clear(); // the setting holds for the whole gateway, whether an API uses it or not
+    }
+    if draft.apis.iter().all(|api| !semantic::is_used(&api.value)) && !report.has_errors() {
+        draft.embedders.clear();
     }
     draft
 }
@@ -80,6 +86,7 @@ struct Context<'a, 'd> {
     endpoints: &'d mut Endpoints<'a>,
     vendor: &'d mut Vendor,
     classifier: Option<&'d str>,
+    embedder: Option<&'d str>,
     /// The gateway's own time limit, in seconds.
     timeout: Option<&'a Node>,
 }
@@ -87,7 +94,7 @@ struct Context<'a, 'd> {
 fn api<'a>(
     api: &'a Node,
     documents: &Documents<'a>,
-    classifier: Option<&str>,
+    (classifier, embedder): (Option<&str>, Option<&str>),
     vendors: &mut Vec<Vendor>,
     draft: &mut Draft,
     report: &mut Report,
@@ -113,7 +120,13 @@ fn api<'a>(
     let of = format!("API {} ({})", shown(name.text().unwrap_or_default()), report.origin(name.place));
     for (index, (attached, all)) in groups.iter().enumerate() {
         let mut context =
-            Context { endpoints: &mut endpoints, vendor: &mut *vendor, classifier, timeout: documents.timeout() };
+            Context {
+                endpoints: &mut endpoints,
+                vendor: &mut *vendor,
+                classifier,
+                embedder,
+                timeout: documents.timeout(),
+            };
         let suffix = if index == 0 { String::new() } else { format!(" {}", index + 1) };
         let mut entries = vec![
             ("name", text(name.place, format!("{}{suffix}", name.text().unwrap_or_default()))),

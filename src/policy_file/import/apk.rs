@@ -42,6 +42,7 @@ pub(crate) fn translate(documents: &[Node], report: &mut Report) -> Draft {
         endpoints: backends.iter().filter_map(|used| backends::endpoint(used, &objects, report)).collect(),
         classifiers: Vec::new(),
         apis,
+        embedders: Vec::new(),
     }
 }
 

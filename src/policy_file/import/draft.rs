@@ -10,11 +10,12 @@ pub(crate) struct Draft {
     pub(crate) providers: Vec<Part>,
     pub(crate) endpoints: Vec<Part>,
     pub(crate) classifiers: Vec<Part>,
+    pub(crate) embedders: Vec<Part>,
     /// Their names are in them.
     pub(crate) apis: Vec<Part>,
 }
 
-/// A provider, an endpoint, a classifier or an API.
+/// A provider, an endpoint, a classifier, an embedder or an API.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: Node,
@@ -37,10 +38,11 @@ pub(crate) struct Reference {
 impl Draft {
     /// Returns the keys of the file with their parts; those that have none are left out.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&'static str, &[Part])> {
-        let all: [(_, &[Part]); 4] = [
+        let all: [(_, &[Part]); 5] = [
             ("providers", &self.providers),
             ("endpoints", &self.endpoints),
             ("classifiers", &self.classifiers),
+            ("embedders", &self.embedders),
             ("apis", &self.apis),
         ];
         all.into_iter().filter(|(_, parts)| !parts.is_empty())

@@ -95,6 +95,7 @@ proptest! {
             include_str!("../../../tests/import/apk/everything.yaml"),
             include_str!("../../../tests/import/apim/round-robin/api.yaml"),
             include_str!("../../../tests/import/apim/failover/api.yaml"),
+            include_str!("../../../tests/import/apim/semantic/api.yaml"),
             include_str!("../../../tests/import/apim/intelligent/deployment.toml"),
         ] {
             let start = at % text.len();

@@ -30,7 +30,7 @@ pub struct SemanticRoutes {
     /// What a route's score must reach, from 0 to 1. When absent or `auto`, a quantile of the scores that the policy's
     /// own utterances have at their routes, each left out of its own.
     pub threshold: Option<At<Threshold>>,
-    /// The quantile behind `auto`, from 0 to 1: the share of requests of a route that may go to the default. 0.10 when
+    /// The quantile behind `auto`, from 0 to 1: the share of requests of a route that may go to the default. 0.09 when
     /// absent.
     pub quantile: Option<At<Share>>,
     /// Who decides where the scores are too close. Nobody when absent: the scores count.

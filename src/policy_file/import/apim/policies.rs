@@ -1,6 +1,6 @@
 //! The policies attached to an API or an operation, and the policy of ours that they become.
 
-use super::{Context, embedded, failover, intelligent, turns};
+use super::{Context, embedded, failover, intelligent, semantic, turns};
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::document::yaml::{Meaning, Node, Scalar, Value};
@@ -8,10 +8,11 @@ use crate::policy_file::import::honoured::honoured;
 use crate::policy_file::import::tree::text;
 
 /// The kinds of policies that pick models, the strongest first, with the parameter that each has.
-const KINDS: [(Kind, &str, &str); 4] = [
+const KINDS: [(Kind, &str, &str); 5] = [
     (Kind::RoundRobin, "modelRoundRobin", "roundRobinConfigs"),
     (Kind::Weighted, "modelWeightedRoundRobin", "weightedRoundRobinConfigs"),
     (Kind::Intelligent, "IntelligentModelRouting", "intelligentModelRoutingConfigs"),
+    (Kind::Semantic, "SemanticRouting", "semanticRoutingConfigs"),
     (Kind::Failover, "modelFailover", "failoverConfigs"),
 ];
 
@@ -20,6 +21,7 @@ enum Kind {
     RoundRobin,
     Weighted,
     Intelligent,
+    Semantic,
     Failover,
 }
 
@@ -81,6 +83,7 @@ pub(super) fn policy(
         Kind::RoundRobin => turns::policy(config, environment, turns::Order::RoundRobin, context, report),
         Kind::Weighted => turns::policy(config, environment, turns::Order::Weighted, context, report),
         Kind::Intelligent => intelligent::policy(config, environment, context, report),
+        Kind::Semantic => semantic::policy(config, environment, context, report),
         Kind::Failover => {
             let configs: Vec<_> = decide.iter().map(|one| &one.config).collect();
             failover::policy(&configs, environment, context, report)
