@@ -135,7 +135,7 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (600), on the stable compiler: ca
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target --sanitizer none -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-demo: envoy ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
+demo: envoy model ## Show failover on a real Envoy; KEEP=1 leaves it running, POLICY=file takes your own policy
 	$(CARGO) build --release --locked --bins --example demo
 	@$(CARGO) run --quiet --release --locked --example demo -- $(if $(KEEP),--keep) $(if $(POLICY),--policy '$(POLICY)')
 

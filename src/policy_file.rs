@@ -166,7 +166,7 @@ fn compile_as(
 /// # Errors
 /// All problems, warnings included, if one of them is an error.
 pub(crate) fn check(draft: &Node, report: Report) -> Result<Problems, Problems> {
-    let (config, report) = decode::decode(draft, raw::LATER, raw::ELSEWHERE, report);
+    let (config, report) = decode::decode(draft, raw::ELSEWHERE, report);
     let Some(config) = config else { return Err(report.into_problems()) };
     let loaded = Loaded { config, hash: String::new(), report };
     let compiled = compile(loaded, &Secrets::assumed(), &Registry::default(), 1, &mut Vec::new())?;
@@ -196,7 +196,7 @@ fn parse(texts: Vec<Option<Text>>, extent: Extent, mut report: Report) -> Result
     let mut configs = Vec::new();
     for root in &roots {
         let config;
-        (config, report) = decode::decode(root, raw::LATER, raw::ELSEWHERE, report);
+        (config, report) = decode::decode(root, raw::ELSEWHERE, report);
         configs.extend(config);
     }
     let all: Option<Vec<Text>> = texts.into_iter().collect();

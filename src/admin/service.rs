@@ -160,7 +160,8 @@ impl AdminService {
             for environment in [Environment::Production, Environment::Sandbox] {
                 let sorted = api.policy(environment).and_then(|policy| policy.strategy.sorted());
                 for asked in sorted.map_or(Vec::new(), |sorted| sorted.sorter.services()) {
-                    let entry = described.entry((asked.kind(), asked.name())).or_insert_with(|| to_classifier(asked, now));
+                    let entry =
+                        described.entry((asked.kind(), asked.name())).or_insert_with(|| to_classifier(asked, now));
                     entry.used_by.push(format!("{}/{}", api.name, environment.name()));
                     if matches!(asked, Asked::Embedder(routes) if routes.index().is_none()) {
                         entry.state = State::Priming.into();

@@ -14,8 +14,8 @@ use super::service::{Failure, Service};
 use super::state::{Bounds, Breaker, ServiceKey, ServiceState};
 use super::vector::Vector;
 use super::vectors::Space;
-pub use remote::RemoteDeclaration;
 use remote::Remote;
+pub use remote::RemoteDeclaration;
 pub use static_model::{FILES, StaticModel};
 
 /// The state of an embedder that outlives a policy.
@@ -33,7 +33,7 @@ pub struct Embedder {
     source: Source,
     space: Space,
     name: Arc<str>,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     state: Arc<EmbedderState>,
 }
 
@@ -132,12 +132,6 @@ impl Embedder {
         self.bounds.timeout
     }
 
-    /// Returns the most prompts that it is asked about at once.
-    #[must_use]
-    pub(super) fn concurrency(&self) -> usize {
-        self.bounds.concurrency.get() as usize
-    }
-
     /// Returns as much of a content as is embedded: of a longer one head and tail.
     pub(super) fn shown(&self, content: &str) -> String {
         bounded(content, self.bounds.max_content_chars).into_owned()
@@ -181,7 +175,11 @@ impl Embedder {
     ///
     /// # Errors
     /// One batch failed: why. Those before it have been handed over.
-    pub(super) async fn embed_all(&self, texts: &[&str], mut done: impl FnMut(&[&str], Vec<Vector>)) -> Result<(), String> {
+    pub(super) async fn embed_all(
+        &self,
+        texts: &[&str],
+        mut done: impl FnMut(&[&str], Vec<Vector>),
+    ) -> Result<(), String> {
         for batch in texts.chunks(BATCH) {
             let vectors = match &self.source {
                 Source::Remote(remote) => {

@@ -271,7 +271,7 @@ mod tests {
             ([1.0, 0.0], 0.05, false),
             ([1.0, 0.95], 0.05, true), // both fit nearly as well
             ([1.0, 0.5], 0.05, false),
-            ([1.0, -1.75], 0.05, true), // just below the threshold
+            ([1.0, -1.75], 0.05, true),  // just below the threshold
             ([-1.0, -1.0], 0.05, false), // nothing fits, however close the two are
         ] {
             let scores = index.scores(&vector(prompt));

@@ -80,6 +80,12 @@ impl Sorter {
         }
     }
 
+    /// Returns the most questions that may be asked at once.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        self.services().into_iter().map(Asked::concurrency).min().unwrap_or(1)
+    }
+
     /// Returns the routes, if it is these that decide.
     #[must_use]
     pub fn routes(&self) -> Option<&Arc<Routes>> {
@@ -139,6 +145,14 @@ impl<'a> Asked<'a> {
         }
     }
 
+    fn concurrency(self) -> usize {
+        let bounds = match self {
+            Self::Classifier(classifier) => classifier.service.bounds,
+            Self::Embedder(routes) => routes.embedder.bounds,
+        };
+        bounds.concurrency.get() as usize
+    }
+
     /// Returns its counters.
     #[must_use]
     pub fn counts(self) -> ServiceCounts {
@@ -174,15 +188,6 @@ impl Question {
         match self {
             Self::Rule(question) => Some(question.request()),
             Self::Route(question) => question.request(),
-        }
-    }
-
-    /// Returns the most questions like this that are asked at once.
-    #[must_use]
-    pub fn concurrency(&self) -> usize {
-        match self {
-            Self::Rule(question) => question.concurrency(),
-            Self::Route(question) => question.concurrency(),
         }
     }
 

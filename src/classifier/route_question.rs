@@ -49,9 +49,8 @@ pub(super) fn ask(routes: &Arc<Routes>, content: &str, scope: &str) -> Classify 
     if let Some(scores) = scored.as_ref().filter(|scores| !is_close(routes, scores)) {
         return Classify::Known(classification(routes, Ok(scores), false, began));
     }
-    let question = |unsure: &Unsure| {
-        RuleQuestion::new(Arc::clone(&unsure.classifier), Arc::clone(&unsure.rules), content, scope)
-    };
+    let question =
+        |unsure: &Unsure| RuleQuestion::new(Arc::clone(&unsure.classifier), Arc::clone(&unsure.rules), content, scope);
     let second = routes.unsure.as_ref().map(question);
     let key = key(routes, scope, &shown);
     Classify::Question(Question::Route(RouteQuestion { routes: Arc::clone(routes), shown, key, scored, second }))
@@ -92,11 +91,6 @@ impl RouteQuestion {
     /// Returns the first request that is sent: to the embedder, or to the LLM where the scores are there already.
     pub(super) fn request(&self) -> Option<Value> {
         self.routes.embedder.request(&self.shown).or_else(|| self.second.as_ref().map(RuleQuestion::request))
-    }
-
-    /// Returns the most questions like this that are asked at once.
-    pub(super) fn concurrency(&self) -> usize {
-        self.routes.embedder.concurrency()
     }
 
     /// Returns the classification, if all that it needs is remembered.
@@ -162,10 +156,11 @@ impl RouteQuestion {
             Verdict::Matched(_) | Verdict::None => second.verdict.clone(),
             _ => first.verdict.clone(),
         };
-        let asked = self.routes.unsure.as_ref().map(|unsure| Second {
-            classifier: Arc::clone(unsure.classifier.name()),
-            verdict: second.verdict,
-        });
+        let asked = self
+            .routes
+            .unsure
+            .as_ref()
+            .map(|unsure| Second { classifier: Arc::clone(unsure.classifier.name()), verdict: second.verdict });
         let (answer, tokens) = (second.answer, second.tokens);
         let shared = first.shared && second.shared;
         Classification { verdict, answer, tokens, shared, took: began.elapsed(), unsure: asked, ..first }

@@ -70,11 +70,6 @@ impl RuleQuestion {
         self.classifier.request(&self.rules, &self.shown)
     }
 
-    /// Returns the most questions that its classifier is asked at once.
-    pub(super) fn concurrency(&self) -> usize {
-        self.classifier.service.bounds.concurrency.get() as usize
-    }
-
     /// Until the request goes on without an answer.
     pub(super) fn timeout(&self) -> Duration {
         self.classifier.service.bounds.timeout

@@ -46,7 +46,6 @@ const SECRET: &str = "$secret";
 struct Context {
     report: RefCell<Report>,
     /// Keys that are known and not supported yet.
-    later: &'static [&'static str],
     /// Keys, and where they belong.
     elsewhere: Elsewhere,
     /// For each [`Both`] that is being decoded, the keys that its structs know.
@@ -66,15 +65,13 @@ struct Decoder<'a> {
     half: bool,
 }
 
-/// Decodes a whole tree. Keys in `later` are known and not supported yet; for those in `elsewhere` the message says
-/// where they belong.
+/// Decodes a whole tree. For keys in `elsewhere` the message says where they belong.
 pub(crate) fn decode<T: for<'de> Deserialize<'de>>(
     node: &Node,
-    later: &'static [&'static str],
     elsewhere: Elsewhere,
     report: Report,
 ) -> (Option<T>, Report) {
-    let context = Context { report: RefCell::new(report), later, elsewhere, known: RefCell::default() };
+    let context = Context { report: RefCell::new(report), elsewhere, known: RefCell::default() };
     let value = at::decoded(Decoder { node, context: &context, secret: false, half: false });
     (value, context.report.into_inner())
 }
@@ -115,8 +112,6 @@ impl<'a> Decoder<'a> {
         let mut report = self.context.report.borrow_mut();
         if self.secret {
             report.error_with(key.place, "unknown key", format!("expected {}", any_of(known.iter().copied())));
-        } else if self.context.later.contains(&name) {
-            report.error(key.place, format!("{} is not supported by this version", shown(name)));
         } else if let Some((before, _)) = name.split_once(':').filter(|(before, _)| known.contains(before)) {
             let message = format!("unknown key {}", shown(name));
             report.error_with(key.place, message, format!("put a space after the `:` of `{before}:`"));

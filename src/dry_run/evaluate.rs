@@ -61,14 +61,9 @@ pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) ->
     })
 }
 
-/// Classifies every case, `concurrency` at a time, and calls `progress` after each. In the order of the cases.
-pub async fn evaluate(
-    rules: &Sorted,
-    cases: Vec<Case>,
-    concurrency: usize,
-    progress: impl Fn(),
-) -> Vec<CaseResult> {
-    let permits = Arc::new(Semaphore::new(concurrency));
+/// Classifies every case, `concurrency` at a time but no more than who is asked allows, and calls `progress` after each. In the order of the cases.
+pub async fn evaluate(rules: &Sorted, cases: Vec<Case>, concurrency: usize, progress: impl Fn()) -> Vec<CaseResult> {
+    let permits = Arc::new(Semaphore::new(concurrency.min(rules.sorter.concurrency())));
     let mut tasks = JoinSet::new();
     for (number, case) in cases.into_iter().enumerate() {
         let asked = {

@@ -23,9 +23,6 @@ pub use service::{AnswerForm, Classifier, ClassifierKeys, Embedder, EmbedderKeys
 pub(super) use service::{STATIC, embedder_types};
 pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
 
-/// Keys that later versions know; using them is reported.
-pub(super) const LATER: &[&str] = &[];
-
 /// Where keys belong, for a file that has them in another place.
 pub(super) const ELSEWHERE: Elsewhere = &[
     (&["targets"], "in a policy, such as `round_robin: { targets: […] }`"),

@@ -1,6 +1,7 @@
-//! The walk with scripted providers: turns, outage, recovery, an edit. Each step shows what was measured and checks it.
+//! The walk with scripted providers: turns, outage, recovery, an edit, meaning. Each step shows what was measured and checks it.
 
 mod edit;
+mod meaning;
 mod outage;
 mod recovery;
 mod turns;
@@ -41,6 +42,7 @@ pub(crate) async fn show(began: Instant) -> Result<Stage, String> {
     outage::show(&mut walk).await?;
     recovery::show(&mut walk).await?;
     edit::show(&mut walk).await?;
+    meaning::show(&mut walk).await?;
     conclude(&walk, began)?;
     Ok(walk.stage)
 }

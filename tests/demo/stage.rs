@@ -14,6 +14,8 @@ use crate::rig::router::{Router, Settings, binary};
 
 /// The policy of the walk; `{{east}}` stands for the URL of the provider behind that endpoint.
 const POLICY: &str = include_str!("policy.yaml");
+/// The static model that `make demo` installs.
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/models/wordllama");
 /// The endpoints in it.
 const ENDPOINTS: [&str; 2] = ["east", "west"];
 
@@ -52,8 +54,9 @@ impl Stage {
         }
         let clusters = directory();
         let url = |p: &Provider| format!("http://{}", p.addr());
-        let policy =
-            providers.iter().fold(POLICY.to_owned(), |text, p| text.replace(&format!("{{{{{}}}}}", p.name()), &url(p)));
+        let policy = providers.iter().fold(POLICY.replace("{{model}}", MODEL), |text, p| {
+            text.replace(&format!("{{{{{}}}}}", p.name()), &url(p))
+        });
         let env = ENDPOINTS.map(|name| (format!("{}_KEY", name.to_uppercase()), format!("key-of-{name}"))).to_vec();
         let router =
             Router::start_with(&policy, Settings { env, args: arguments(&clusters), ..Settings::default() }).await;

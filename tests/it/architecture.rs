@@ -29,21 +29,24 @@ const ROOMS: [&str; 18] = [
 ];
 
 /// The files that may read a clock. All others take the time as a parameter.
-const CLOCKS: [&str; 14] = [
-    "admin/service.rs",            // an operator asks about this moment
-    "classifier/question.rs",      // how long a call took
-    "classifier/state.rs",         // whether a classifier's breaker is open at this moment
-    "classifier/verdict.rs",       // how long a request waited for its classification
-    "cli/targets.rs",              // how long a suspension still lasts
-    "dry_run/explain.rs",          // plays the part of the stream
-    "envoy/access_log.rs",         // stamps every broken response
-    "envoy/ext_proc.rs",           // stamps every event
-    "envoy/ext_proc/message.rs",   // how long until a quota resets
-    "gateway/exchange/request.rs", // how long the router itself worked on a request
-    "gateway/record.rs",           // the wall-clock time of a decision
-    "server/listen.rs",            // a name for a temporary directory
-    "server/reload.rs",            // when a policy was applied
-    "telemetry/live.rs",           // metrics of this moment
+const CLOCKS: [&str; 17] = [
+    "admin/service.rs",             // an operator asks about this moment
+    "classifier/embedder.rs",       // when a call is given up
+    "classifier/route_question.rs", // how long a call took
+    "classifier/rule_question.rs",  // how long a call took
+    "classifier/service.rs",        // how much time a call has left
+    "classifier/state.rs",          // whether a breaker is open at this moment
+    "classifier/verdict.rs",        // how long a request waited for its classification
+    "cli/targets.rs",               // how long a suspension still lasts
+    "dry_run/explain.rs",           // plays the part of the stream
+    "envoy/access_log.rs",          // stamps every broken response
+    "envoy/ext_proc.rs",            // stamps every event
+    "envoy/ext_proc/message.rs",    // how long until a quota resets
+    "gateway/exchange/request.rs",  // how long the router itself worked on a request
+    "gateway/record.rs",            // the wall-clock time of a decision
+    "server/listen.rs",             // a name for a temporary directory
+    "server/reload.rs",             // when a policy was applied
+    "telemetry/live.rs",            // metrics of this moment
 ];
 
 const MAX_LINES: usize = 400;
@@ -172,7 +175,7 @@ fn clocks_are_where_the_list_says() {
 
 /// Where vendors are named, and why.
 const VENDORS_NAMED: [&str; 5] = [
-    "classifier.rs",              // the types of classifiers
+    "classifier/service.rs",      // the types of classifiers
     "policy_file/compile/",       // what other tools call them, and their hosts
     "policy_file/import/",        // what WSO2 calls them
     "routing/decision/traced.rs", // what OpenTelemetry calls them

@@ -95,6 +95,32 @@ async fn cost_of_classification() {
     assert!(rigs[1].1.provider("triage").hits() <= 16 && rigs[2].1.provider("triage").hits() == 1);
 }
 
+/// A policy that compares each request with 150 routes of 10 utterances, by a model in the router's process.
+fn semantic() -> String {
+    let route = |route: usize| {
+        let utterances: Vec<_> = (0..10).map(|it| format!("topic {route} of word{it} and words{route}")).collect();
+        format!(
+            "        - {{ name: R{route}, utterances: [{}], model: o1-mini, endpoint: west }}\n",
+            utterances.join(", ")
+        )
+    };
+    let routes: String = (0..150).map(route).collect();
+    let policy = production(&format!(
+        "    semantic:\n      embedder: local\n      default: {{ model: gpt-4o, endpoint: east }}\n      routes:\n{routes}"
+    ));
+    format!("embedders: {{ local: {{ type: static, path: {} }} }}\n{policy}", crate::semantic::model().display())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run by `make cost`"]
+async fn cost_of_meaning() {
+    let rigs = [
+        ("round robin", Rig::start(Topology::Attach, &policy(""), &["east", "west"]).await),
+        ("semantic, 150 routes x 10 utterances", Rig::start(Topology::Attach, &semantic(), &["east", "west"]).await),
+    ];
+    compare(&rigs, &[(1, 0)]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: run by `make cost`"]
 async fn cost_of_telemetry() {

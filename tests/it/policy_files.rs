@@ -22,6 +22,7 @@ fn secrets(missing: MissingSecrets) -> Secrets {
         "OPENAI_EAST_KEY",
         "OPENAI_WEST_KEY",
         "TRIAGE_KEY",
+        "EMBEDDINGS_KEY",
     ];
     let variables = examples.map(|name| (name, "key")).into_iter().chain([("EMPTY_KEY", "")]);
     Secrets::new(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))), missing)

@@ -85,7 +85,8 @@ fn embeddings(request: &Value) -> Value {
 fn vector(text: &str) -> Vec<f32> {
     let mut vector = vec![0.001; DIMENSIONS];
     for word in text.split_whitespace() {
-        let place = word.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % DIMENSIONS;
+        let place =
+            word.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % DIMENSIONS;
         vector[place] += 1.0;
     }
     vector
@@ -110,7 +111,7 @@ fn served(answer: &Answer) -> (String, &str) {
 }
 
 /// The static model that `make` installs.
-fn model() -> PathBuf {
+pub(crate) fn model() -> PathBuf {
     let directory = root().join("target/models/wordllama");
     assert!(directory.join("config.json").exists(), "the model is not there: run `make model`");
     directory
@@ -142,7 +143,10 @@ async fn a_request_goes_to_the_route_that_it_resembles_and_any_other_to_the_defa
 
         let decisions = rig.router.events("decision");
         let fields = &decisions[0]["fields"];
-        assert_eq!((&fields["rule"], &fields["nearest"], &fields["second"]), (&json!("Coding"), &json!("Coding"), &json!("Cooking")));
+        assert_eq!(
+            (&fields["rule"], &fields["nearest"], &fields["second"]),
+            (&json!("Coding"), &json!("Coding"), &json!("Cooking"))
+        );
         let number = |name: &str| fields[name].as_f64().unwrap_or_else(|| panic!("no {name} in {fields}"));
         assert!(number("score") >= number("threshold") && number("score") > number("second_score"), "{fields}");
         let log = rig.router.log().join("\n");
@@ -177,7 +181,8 @@ async fn the_decision_its_metrics_and_the_explanation_name_the_scores() {
     let explain = model_router::admin::proto::ExplainRequest { request: request.into(), ..Default::default() };
     let explained = admin(&rig.router).await.explain(explain).await.expect("an explanation").into_inner();
     let json: Value = serde_json::from_str(&explained.json).expect("JSON");
-    let scores: Vec<_> = json["classification"]["scores"].as_array().expect("scores").iter().map(|it| &it["route"]).collect();
+    let scores: Vec<_> =
+        json["classification"]["scores"].as_array().expect("scores").iter().map(|it| &it["route"]).collect();
     assert_eq!(scores, ["Coding", "Cooking"]);
     assert!(explained.text.contains("nearest utterance"), "{}", explained.text);
 }

@@ -27,7 +27,7 @@ fn decode_shelf(yaml: &str) -> (Option<Shelf>, String) {
     let mut report = Report::default();
     let file = report.add_file("", std::path::Path::new(""), yaml);
     let root = crate::document::yaml::parse(yaml, file, &mut report).expect("YAML");
-    let (shelf, report) = decode(&root, &["poems"], &[(&["kind"], "in a book")], report);
+    let (shelf, report) = decode(&root, &[(&["kind"], "in a book")], report);
     (shelf, report.into_problems().to_string())
 }
 
@@ -64,7 +64,7 @@ fn every_mistake_is_reported_and_the_rest_decoded() {
             ":3:5: error: key `title` is missing",
             ":4:14: error: expected a text, found the number `3`; quote it: `\"3\"`",
             ":4:33: error: expected u8, found `a`",
-            ":6:1: error: `poems` is not supported by this version",
+            ":6:1: error: unknown key `poems`; expected `name`, `books` or `labels`",
         ],
     );
     let books = decode_shelf(yaml).0.expect("decoded").books;

@@ -67,14 +67,20 @@ pub struct Miss {
     pub answer: Option<String>,
 }
 
-/// How long classifications took, in microseconds.
+/// How long classifications took, in milliseconds and in microseconds.
 #[derive(Debug, Default, Serialize)]
 pub struct Latency {
     /// Half of them took no longer.
-    pub p50_us: u64,
+    pub p50_ms: u64,
     /// Nineteen of twenty took no longer.
-    pub p95_us: u64,
+    pub p95_ms: u64,
     /// None took longer.
+    pub max_ms: u64,
+    /// See `p50_ms`.
+    pub p50_us: u64,
+    /// See `p95_ms`.
+    pub p95_us: u64,
+    /// See `max_ms`.
     pub max_us: u64,
 }
 
@@ -117,10 +123,7 @@ impl Unsure {
         let cases = thresholds::labelled(sorter, results);
         let right = cases.iter().filter(|case| case.scores.matched() == case.expected).count();
         let without = results.iter().filter(|result| result.classification.unsure.is_none()).count();
-        Some(Self {
-            decided_without: ratio(without, results.len())?,
-            accuracy_without: ratio(right, results.len())?,
-        })
+        Some(Self { decided_without: ratio(without, results.len())?, accuracy_without: ratio(right, results.len())? })
     }
 }
 
@@ -141,7 +144,8 @@ impl Latency {
         let mut took: Vec<_> = results.iter().filter(|it| it.is_asked()).map(|it| it.classification.took).collect();
         took.sort_unstable();
         let at = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1)).map_or(0, micros);
-        Self { p50_us: at(50), p95_us: at(95), max_us: at(100) }
+        let (p50_us, p95_us, max_us) = (at(50), at(95), at(100));
+        Self { p50_ms: p50_us / 1_000, p95_ms: p95_us / 1_000, max_ms: max_us / 1_000, p50_us, p95_us, max_us }
     }
 }
 
@@ -172,7 +176,7 @@ impl Display for Report {
         if !self.thresholds.is_empty() {
             writeln!(f, "\n{}", self.comparison())?;
         }
-        let Latency { p50_us, p95_us, max_us } = self.latency;
+        let Latency { p50_us, p95_us, max_us, .. } = self.latency;
         let [half, most, all] = [p50_us, p95_us, max_us].map(time);
         writeln!(f, "\nlatency: half within {half}, 95 % within {most}, all within {all}")?;
         if self.prompt_tokens + self.answer_tokens == 0 {

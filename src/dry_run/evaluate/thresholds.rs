@@ -66,7 +66,8 @@ pub(super) fn compare(sorter: &Sorter, results: &[CaseResult]) -> Vec<Compared> 
 
 /// The rule of gateways that look at the nearest utterance only.
 fn largest_cosine(scores: &Scores, threshold: f32) -> Option<usize> {
-    let by_cosine = |left: &usize, right: &usize| scores.routes[*left].nearest.total_cmp(&scores.routes[*right].nearest);
+    let by_cosine =
+        |left: &usize, right: &usize| scores.routes[*left].nearest.total_cmp(&scores.routes[*right].nearest);
     (0..scores.routes.len()).max_by(by_cosine).filter(|route| scores.routes[*route].nearest >= threshold)
 }
 
@@ -123,13 +124,12 @@ fn written(sorter: &Sorter, index: &Index, cases: &[Labelled<'_>]) -> String {
     };
     let own: Vec<_> = (0..sorter.names().len()).map(|route| own(route).map(rounded)).collect();
     let threshold = rounded(threshold);
-    let decide = |scores: &Scores| {
-        (scores.score() >= own[scores.best].unwrap_or(threshold)).then_some(scores.best)
-    };
+    let decide = |scores: &Scores| (scores.score() >= own[scores.best].unwrap_or(threshold)).then_some(scores.best);
     let (before, after) = (row("", None, cases, Scores::matched), row("", None, cases, decide));
     let percent = |share: Option<f64>| share.unwrap_or_default() * 100.0;
     let line = |name: &str, it: &Compared| {
-        let (right, false_none, found) = (percent(Some(it.right)), percent(Some(it.false_none)), percent(it.none_found));
+        let (right, false_none, found) =
+            (percent(Some(it.right)), percent(Some(it.false_none)), percent(it.none_found));
         format!("# {name}: {right:.1} % right, {false_none:.1} % false none, {found:.1} % of none found\n")
     };
     let mut yaml = format!("# Fitted to {} cases.\n", cases.len()) + &line("before", &before) + &line("after", &after);
@@ -198,8 +198,7 @@ mod tests {
     fn a_threshold_is_fitted_between_what_fits_and_what_does_not() {
         let all = [(0.9, Some(0)), (0.8, Some(0)), (0.6, Some(0)), (0.4, None), (0.3, None), (0.2, Some(1))];
         let scored: Vec<_> = all.iter().map(|(score, expected)| (scores(*score, 0.1), *expected)).collect();
-        let cases: Vec<_> =
-            scored.iter().map(|(scores, expected)| Labelled { expected: *expected, scores }).collect();
+        let cases: Vec<_> = scored.iter().map(|(scores, expected)| Labelled { expected: *expected, scores }).collect();
         let threshold = best_threshold(&cases).expect("a threshold");
         assert!((threshold - 0.5).abs() < 1e-6, "{threshold}");
         let fitted = row("", None, &cases, |scores| (scores.score() >= threshold).then_some(scores.best));

@@ -13,6 +13,7 @@ use crate::policy_file::raw;
 
 /// Their service.
 const FORM: Form = Form {
+    article: "a",
     name: "classifier",
     operation: "/chat/completions",
     task: "sorts the requests",
@@ -43,8 +44,7 @@ fn classifier(name: &str, raw: &raw::Classifier, context: &mut Context<'_>, repo
     };
     let (shared, url) = ((name, &raw.shared), &raw.own.url);
     let declared = FORM.service(shared, (&raw.own.r#type, kind), url, (context, report))?;
-    let declaration =
-        Declaration { service: declared.service, model: declared.model, form, edits: declared.edits };
+    let declaration = Declaration { service: declared.service, model: declared.model, form, edits: declared.edits };
     let classifier = Classifier::new(name, declaration, |key, bounds| context.registry.classifier(key, bounds));
     if let Err(why) = if context.secrets.are_assumed() { Ok(()) } else { classifier.ready() } {
         report.error(url.place, format!("TLS cannot be used here: {why}"));

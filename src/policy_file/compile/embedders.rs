@@ -16,6 +16,7 @@ use crate::policy_file::{files, raw};
 
 /// Their service.
 const FORM: Form = Form {
+    article: "an",
     name: "embedder",
     operation: "/embeddings",
     task: "makes the vectors",
@@ -149,9 +150,8 @@ fn read(directory: &Path) -> Result<[Vec<u8>; 3], String> {
 
 fn file(directory: &Path, name: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let read = || files::regular(&directory.join(name))?.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes);
-    let mut read = read;
-    match read() {
+    let opened = files::regular(&directory.join(name));
+    match opened.and_then(|file| file.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes)) {
         Ok(_) if bytes.len() as u64 > MAX_MODEL_BYTES => Err(format!("{name} has more than 2 GiB")),
         Ok(_) => Ok(bytes),
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => Err(format!("{name} is missing")),

@@ -161,9 +161,12 @@ fn utterances(at: &At<Vec<At<String>>>, report: &mut Report) -> Option<Vec<Box<s
 /// Warns of utterances that are there twice: within a route they weigh double, in two routes they say nothing.
 fn check_repetition(routes: &[At<raw::Route>], report: &mut Report) {
     let mut seen: HashMap<String, (Place, &str)> = HashMap::new();
-    for (name, at) in routes.iter().filter_map(At::get).filter_map(|it| it.name.get().zip(it.utterances.get())).flat_map(
-        |(name, utterances)| utterances.iter().map(move |utterance| (name.as_str(), utterance)),
-    ) {
+    for (name, at) in routes
+        .iter()
+        .filter_map(At::get)
+        .filter_map(|it| it.name.get().zip(it.utterances.get()))
+        .flat_map(|(name, utterances)| utterances.iter().map(move |utterance| (name.as_str(), utterance)))
+    {
         let Some(text) = at.get() else { continue };
         match seen.get(&text.trim().to_lowercase()) {
             Some((first, route)) => {

@@ -24,7 +24,8 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What differs between a classifier's service and an embedder's.
 pub(super) struct Form {
-    /// What it is called.
+    /// What it is called, and with which article.
+    pub(super) article: &'static str,
     pub(super) name: &'static str,
     /// How the URL of the operation ends, whoever serves it.
     pub(super) operation: &'static str,
@@ -100,10 +101,10 @@ impl Form {
 
     /// Warns of what works and is hardly meant.
     fn check_url(&self, url: &Url, at: &At<String>, report: &mut Report) {
-        let Self { name, operation, .. } = self;
+        let Self { article, name, operation, .. } = self;
         if !url.path().trim_end_matches('/').ends_with(operation) {
             let help = format!("it is used as it is: end it with `{operation}`, unless the server differs");
-            report.warning(at.place, format!("the URL of a {name} is the whole one, with the operation"), help);
+            report.warning(at.place, format!("the URL of {article} {name} is the whole one, with the operation"), help);
         }
         if let Some(host) = base_url::in_the_clear(url) {
             let message = format!("requests are shown to {} unencrypted", shown(host));

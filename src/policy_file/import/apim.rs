@@ -119,14 +119,13 @@ fn api<'a>(
     let base_path = base_path(context, api.get("version").and_then(Node::text));
     let of = format!("API {} ({})", shown(name.text().unwrap_or_default()), report.origin(name.place));
     for (index, (attached, all)) in groups.iter().enumerate() {
-        let mut context =
-            Context {
-                endpoints: &mut endpoints,
-                vendor: &mut *vendor,
-                classifier,
-                embedder,
-                timeout: documents.timeout(),
-            };
+        let mut context = Context {
+            endpoints: &mut endpoints,
+            vendor: &mut *vendor,
+            classifier,
+            embedder,
+            timeout: documents.timeout(),
+        };
         let suffix = if index == 0 { String::new() } else { format!(" {}", index + 1) };
         let mut entries = vec![
             ("name", text(name.place, format!("{}{suffix}", name.text().unwrap_or_default()))),

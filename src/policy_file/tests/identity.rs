@@ -31,11 +31,8 @@ apis:
 "#;
 
 /// Every place of a policy file that refers to a secret, as the schema names it, with a variable of [`POLICY`] there.
-const KINDS: [(&str, &[&str]); 3] = [
-    ("Endpoint.api_key", &["EAST", "FILES"]),
-    ("Classifier.api_key", &["TRIAGE"]),
-    ("Embedder.api_key", &["VECTORS"]),
-];
+const KINDS: [(&str, &[&str]); 3] =
+    [("Endpoint.api_key", &["EAST", "FILES"]), ("Classifier.api_key", &["TRIAGE"]), ("Embedder.api_key", &["VECTORS"])];
 
 fn snapshot(rotated: Option<&str>) -> Snapshot {
     let value = |name: &str| if rotated == Some(name) { "new" } else { "old" };

@@ -20,7 +20,8 @@ async fn evaluate(more: &[&str]) -> Output {
     let directory = tempfile::tempdir().unwrap();
     let (policy_file, cases) = (directory.path().join("policy.yaml"), directory.path().join("cases.jsonl"));
     let policy = policy("", "", ROUTES).replace("{{vectors}}", &format!("http://{}", vectors.addr()));
-    fs::write(&policy_file, policy.replace("{{east}}", "http://127.0.0.1:9").replace("{{west}}", "http://127.0.0.1:9")).unwrap();
+    fs::write(&policy_file, policy.replace("{{east}}", "http://127.0.0.1:9").replace("{{west}}", "http://127.0.0.1:9"))
+        .unwrap();
     fs::write(&cases, CASES).unwrap();
     let mut command = Command::new(crate::rig::router::binary());
     command.args(["evaluate", "--api", "assistant"]).args(more);
@@ -34,7 +35,8 @@ async fn evaluate_compares_thresholds_on_the_same_scores() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     assert_eq!(report["cases"], 6);
     let rows = report["thresholds"].as_array().expect("thresholds");
-    let row = |rule: &str| rows.iter().find(|row| row["rule"] == rule).unwrap_or_else(|| panic!("no {rule} in {rows:?}"));
+    let row =
+        |rule: &str| rows.iter().find(|row| row["rule"] == rule).unwrap_or_else(|| panic!("no {rule} in {rows:?}"));
     assert_eq!(row("no threshold")["right_route"], 1.0);
     assert_eq!(row("no threshold")["none_found"], 0.0);
     assert_eq!(row("the policy's thresholds")["right"], report["accuracy"]);

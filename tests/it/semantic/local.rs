@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use super::*;
+use model_router::classifier::{FILES, StaticModel, Vector};
 
 /// A policy whose embedder is a directory.
 fn local(directory: &Path) -> String {
@@ -17,10 +18,11 @@ fn check(policy: &str) -> Output {
     let file = directory.path().join("policy.yaml");
     let policy = policy.replace("{{east}}", "http://127.0.0.1:9").replace("{{west}}", "http://127.0.0.1:9");
     fs::write(&file, policy).unwrap();
-    Command::new(crate::rig::router::binary()).args(["check"]).arg(&file).output().map_or_else(
-        |error| panic!("{error}"),
-        |output| output,
-    )
+    Command::new(crate::rig::router::binary())
+        .args(["check"])
+        .arg(&file)
+        .output()
+        .map_or_else(|error| panic!("{error}"), |output| output)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +42,30 @@ async fn a_model_in_this_process_sorts_requests_without_a_call() {
     let took: Vec<_> = decisions.iter().filter_map(|line| line["fields"]["waited_ms"].as_u64()).collect();
     println!("waited {took:?} ms");
     rig.check_clean().await;
+}
+
+#[test]
+fn vectors_are_those_of_the_reference_implementation() {
+    let directory = model();
+    let files = FILES.map(|file| fs::read(directory.join(file)).unwrap());
+    let ours = StaticModel::load(&directory, &files, StaticModel::space_of(&files)).unwrap();
+    let theirs = model2vec_rs::model::StaticModel::from_pretrained(&directory, None, None, None).unwrap();
+    for text in [
+        "why does my loop never end",
+        "It's 3.14 times as slow, isn't it? (Yes; it is!)",
+        "naïve Größe — 漢字 and 🚀 emoji",
+        "https://example.com/a?b=c snake_case camelCase SHOUTING",
+        "line one\nline two\tand a tab",
+        "a",
+    ] {
+        let expected = Vector::of(&theirs.encode_single(text)).unwrap();
+        // Twice: the second time its words are remembered.
+        for _ in 0..2 {
+            let cosine = ours.embed(text).unwrap().cosine(&expected);
+            assert!(cosine > 0.999, "{text}: {cosine}");
+        }
+    }
+    assert!(ours.embed("").is_err(), "it has no word");
 }
 
 #[test]

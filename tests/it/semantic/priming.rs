@@ -19,7 +19,10 @@ fn many(seed: usize) -> String {
     for route in 0..10 {
         let utterance = |number: usize| format!("topic{route} word{number} seed{seed}");
         let utterances: Vec<_> = (0..100).map(utterance).collect();
-        text += &format!("          - {{ name: R{route}, utterances: [{}], model: o1-mini, endpoint: west }}\n", utterances.join(", "));
+        text += &format!(
+            "          - {{ name: R{route}, utterances: [{}], model: o1-mini, endpoint: west }}\n",
+            utterances.join(", ")
+        );
     }
     text + "        default: { model: gpt-4o, endpoint: east }\n"
 }
@@ -46,7 +49,11 @@ async fn a_reload_keeps_the_live_policy_until_the_vectors_of_the_next_are_there(
     rig.provider("vectors").answer(Script::status(401));
     rig.router.write_policy(&rig.fill(&policy("", "", &many(1))));
     let refused = eventually("the refusal", async || status(&rig.router).await.last_refused_reload).await;
-    assert!(refused.report.contains("embedder `vectors` gave no vectors for the 1000 utterances"), "{}", refused.report);
+    assert!(
+        refused.report.contains("embedder `vectors` gave no vectors for the 1000 utterances"),
+        "{}",
+        refused.report
+    );
     assert!(refused.report.contains("status 401"), "{}", refused.report);
     assert_eq!(served(&rig.send(chat("any").say(CODING)).await).1, "error", "the live policy stays");
 

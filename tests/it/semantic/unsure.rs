@@ -29,7 +29,10 @@ async fn a_close_decision_is_made_by_the_classifier_and_a_clear_one_is_not() {
     let close = rig.send(chat("any").say(BETWEEN)).await;
     assert_eq!(served(&close), ("o1-mini".to_owned(), "matched"));
     let asked = rig.provider("triage").last().json();
-    assert_eq!(asked["response_format"]["json_schema"]["schema"]["properties"]["rule"]["enum"], json!(["Coding", "Cooking", "NONE"]));
+    assert_eq!(
+        asked["response_format"]["json_schema"]["schema"]["properties"]["rule"]["enum"],
+        json!(["Coding", "Cooking", "NONE"])
+    );
     assert!(asked["messages"][0]["content"].as_str().unwrap().contains("how long do i boil an egg"));
     rig.provider("triage").answer(Script::says("NONE"));
     assert_eq!(served(&rig.send(chat("any").say(BETWEEN)).await), ("gpt-4o".to_owned(), "none"));
