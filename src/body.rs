@@ -166,19 +166,24 @@ impl<'a> BodyFacts<'a> {
     }
 
     /// Returns the index of the first of these that is there: a top-level member, within it at any depth a member with
-    /// this key, and in its text this part (of a string, or of a list with one). A search for the bytes comes first, and
-    /// nearly always ends it.
-    pub fn nested_of<'k>(&self, wanted: impl Iterator<Item = (&'k str, &'k str, &'k str)>) -> Option<usize> {
+    /// this key, and in its text this part (of a string, or of a list with one). A search for the bytes comes first, one
+    /// for all that follow each other within the same member, and nearly always ends it.
+    pub fn nested_of<'k>(
+        &self,
+        wanted: impl Iterator<Item = (&'k str, &'k str, &'k str)> + Clone,
+    ) -> Option<usize> {
         let object = self.object()?;
-        let is_there = |(within, key, part): (&str, &str, &str)| {
-            let Some(value) = object.last_bytes(within) else { return false };
-            let mut texts = [part, key].into_iter().filter(|text| !text.is_empty());
-            // A literal value holds no member.
-            matches!(value.first(), Some(b'[' | b'{'))
-                && texts.all(|text| nested::contains(value, text.as_bytes()))
-                && nested::has(value, key, part)
-        };
-        wanted.enumerate().find(|(_, wanted)| is_there(*wanted)).map(|(index, _)| index)
+        let mut searched: Option<(&str, &[u8], u32)> = None;
+        wanted.clone().enumerate().find_map(|(index, (within, key, part))| {
+            if searched.is_none_or(|(last, ..)| last != within) {
+                // A literal value holds no member.
+                let value = object.last_bytes(within).filter(|value| matches!(value.first(), Some(b'[' | b'{')));
+                let here = wanted.clone().map(|row| (row.0 == within).then_some(nested::mark(row.1, row.2)));
+                searched = Some((within, value.unwrap_or_default(), value.map_or(0, |it| nested::marked(it, here))));
+            }
+            let (_, value, marked) = searched?;
+            (marked & 1 << index != 0 && nested::has(value, key, part)).then_some(index)
+        })
     }
 
     /// Returns the members of a JSON object.

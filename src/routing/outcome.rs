@@ -4,6 +4,7 @@ pub mod error;
 pub mod inspection;
 pub mod quota;
 mod wait;
+mod words;
 
 use std::time::Duration;
 
@@ -102,6 +103,8 @@ impl Outcome {
             (Some(Fault::Endpoint), _) => Self::EndpointFault { asked: facts.wait },
             (Some(fault), _) => Self::of_fault(fault, asked),
             (None, Self::RateLimited { .. }) => Self::RateLimited { asked },
+            // What the request refers to is not there: a stored item, a file.
+            (None, Self::Unsupported) if facts.names_parameter => Self::RequestFault,
             (None, outcome) => outcome,
         }
     }

@@ -21,6 +21,9 @@ const PROMPT: &str = "prompt";
 struct Message<'m> {
     #[serde(borrow)]
     role: Option<Cow<'m, str>>,
+    /// The kind of an item of OpenAI's Responses API, which has a role only if it is a message.
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'m, str>>,
     #[serde(borrow)]
     content: Option<&'m RawValue>,
     /// Gemini's word for it.
@@ -40,8 +43,11 @@ struct Part<'p> {
     #[serde(borrow)]
     tool_result: Option<&'p RawValue>,
     /// Gemini's.
-    #[serde(borrow)]
+    #[serde(borrow, alias = "function_response")]
     function_response: Option<&'p RawValue>,
+    /// Bedrock's text that a guardrail is to look at.
+    #[serde(borrow)]
+    guard_content: Option<&'p RawValue>,
 }
 
 /// Returns the text of the user's last message, if it has some; of a request without messages its whole text.
@@ -73,7 +79,11 @@ fn in_list(list: &str) -> Option<String> {
 /// Anthropic, Bedrock and Gemini send them as the user.
 fn said_by_user(item: &str) -> Option<Option<String>> {
     let message: Message<'_> = serde_json::from_str(item).ok()?;
-    if message.role.is_some_and(|role| role != "user") {
+    let is_users = match (&message.role, &message.kind) {
+        (Some(role), _) => role == "user",
+        (None, kind) => kind.as_ref().is_none_or(|kind| kind == "message"),
+    };
+    if !is_users {
         return None;
     }
     let content = message.content.or(message.parts)?.get();
@@ -81,20 +91,22 @@ fn said_by_user(item: &str) -> Option<Option<String>> {
     Some(text.filter(|text| !text.trim().is_empty()))
 }
 
-/// Returns the text of a list of parts, if it has some; `None` if all of them are results of tools.
+/// Returns the text of a list of parts, if it has some; `None` if there is none beside results of tools, with which
+/// pictures and marks for a cache may come.
 fn of_parts(list: &str) -> Option<Option<String>> {
     let parts: Vec<&RawValue> = serde_json::from_str(list).ok()?;
-    let (mut texts, mut results) = (Vec::new(), 0);
+    let (mut texts, mut has_result) = (Vec::new(), false);
     for part in &parts {
         if part.get().starts_with('"') {
             texts.extend(text::of(part.get()));
         } else if let Ok(part) = serde_json::from_str::<Part<'_>>(part.get()) {
-            results += usize::from(part.is_result());
-            texts.extend(part.text.filter(|_| part.is_text()).and_then(|text| text::of(text.get())));
+            has_result |= part.is_result();
+            let said = part.text.filter(|_| part.is_text()).or(part.guard_content);
+            texts.extend(said.and_then(|text| text::of(text.get())));
         }
     }
-    let are_results = results > 0 && results == parts.len();
-    (!are_results).then(|| (!texts.is_empty()).then(|| texts.join("\n")))
+    let is_said = texts.iter().any(|text| !text.trim().is_empty());
+    (is_said || !has_result).then(|| (!texts.is_empty()).then(|| texts.join("\n")))
 }
 
 impl Part<'_> {
@@ -134,6 +146,14 @@ mod tests {
                 Some("a"),
             ),
             (r#"{"input":["one","two"]}"#, Some("one\ntwo")),
+            (
+                r#"{"input":[{"type":"message","role":"user","content":"a"},{"type":"reasoning","content":[{"type":"reasoning_text","text":"r"}]}]}"#,
+                Some("a"),
+            ),
+            (
+                r#"{"input":[{"role":"user","content":"a"},{"role":"developer","content":"d"},{"type":"mcp_call","output":"t"}]}"#,
+                Some("a"),
+            ),
             // Anthropic: a tool's result comes as the user's.
             (
                 r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use"}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"1","content":"t"}]}]}"#,
@@ -143,12 +163,29 @@ mod tests {
                 r#"{"messages":[{"role":"user","content":[{"type":"tool_result","content":"t"},{"type":"text","text":"b"}]}]}"#,
                 Some("b"),
             ),
+            (
+                r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"tool_result","content":"t"},{"type":"image"}]}]}"#,
+                Some("a"),
+            ),
             // Bedrock.
             (
                 r#"{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"user","content":[{"toolResult":{"content":[{"text":"t"}]}}]}]}"#,
                 Some("a"),
             ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"user","content":[{"toolResult":{"content":[{"text":"t"}]}},{"cachePoint":{"type":"default"}}]}]}"#,
+                Some("a"),
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"guardContent":{"text":{"text":"a","qualifiers":["query"]}}}]}]}"#,
+                Some("a"),
+            ),
             // Gemini.
+            (
+                r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"user","parts":[{"function_response":{}},{"inlineData":{}}]}]}"#,
+                Some("a"),
+            ),
+            (r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"function","parts":[{"text":"t"}]}]}"#, Some("a")),
             (
                 r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[{"functionCall":{}}]},{"role":"user","parts":[{"functionResponse":{}}]}]}"#,
                 Some("a"),

@@ -138,7 +138,8 @@ fn response_headers(headers: HttpHeaders, origin: Origin) -> Event {
     }
     let at = SystemTime::now();
     let quota = Quota::read(&quota_headers, at);
-    // A body in an unknown coding cannot be read.
+    // Errors are read whatever their type; a body in an unknown coding cannot be.
+    let kind = kind.or((status >= 400).then_some(inspection::BodyFormat::Text));
     let (kind, coding) = (kind.filter(|_| coding.is_some()), coding.unwrap_or_default());
     let end_of_stream = headers.end_of_stream;
     Event::ResponseHeaders(ResponseHead {

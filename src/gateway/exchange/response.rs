@@ -79,7 +79,8 @@ impl Exchange {
         if answer.status >= 400 {
             outcome = outcome.refined(&facts, attempt.target().endpoint.provider);
         }
-        let looked_at = attempt.request.route.policy().inspect_first_event && answer.kind.is_some();
+        let can_be_read = answer.kind.is_some_and(|kind| kind != BodyFormat::Text);
+        let looked_at = attempt.request.route.policy().inspect_first_event && can_be_read;
         if answer.end_of_stream && outcome.is_served() && looked_at {
             // A response that can be read and has nothing to read.
             outcome = Outcome::Failed { asked: None };
@@ -119,10 +120,11 @@ impl Exchange {
         }
         let kind = answer.kind?;
         if answer.status >= 400 {
-            return matches!(kind, BodyFormat::Json | BodyFormat::Lines).then_some(ERROR_BODY_TIME);
+            return (kind != BodyFormat::Frames).then_some(ERROR_BODY_TIME);
         }
         // Without a further attempt there is nothing that could be done about it.
         let inspected = attempt.request.route.policy().inspect_first_event && head.stream_id.is_some();
+        let inspected = inspected && kind != BodyFormat::Text;
         let left = attempt.time_limit.saturating_sub(now.saturating_duration_since(begun));
         (outcome.is_served() && inspected).then_some(left.clamp(Duration::from_millis(1), MAX_HOLD))
     }

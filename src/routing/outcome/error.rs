@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::wait;
+use super::{inspection, wait, words};
+use crate::body::BYTE_ORDER_MARK;
 
 /// The longest message that is kept: the part that says what is wrong comes first.
 const MAX_MESSAGE_CHARS: usize = 4_096;
@@ -19,8 +20,10 @@ pub struct ErrorFacts {
     pub codes: Vec<String>,
     /// Its message, in lower case.
     pub message: String,
-    /// The message without what it quotes: a vendor may quote the client, who must not get a key suspended by that.
+    /// The part of the message that can't be the client's, who must not get a key suspended by what he writes.
     pub own_words: String,
+    /// Whether it names a parameter of the request, other than the model, as what is wrong.
+    pub names_parameter: bool,
     /// The wait that it asks for.
     pub wait: Option<Duration>,
 }
@@ -30,8 +33,11 @@ const CODES: [&str; 9] =
     ["code", "type", "status", "__type", "error_type", "errorCode", "error_code", "Code", "reason"];
 
 /// Members that hold a message.
-const MESSAGES: [&str; 8] =
-    ["message", "msg", "detail", "faultstring", "Message", "errorMessage", "title", "error_description"];
+const MESSAGES: [&str; 9] =
+    ["message", "msg", "detail", "faultstring", "Message", "errorMessage", "title", "error_description", "error_msg"];
+
+/// Members that hold a wait in seconds, or an instant.
+const WAITS: [&str; 4] = ["retry_after", "retry_after_seconds", "resets_in_seconds", "resets_at"];
 
 impl ErrorFacts {
     /// Creates the facts of an error of which only a code is known.
@@ -51,10 +57,16 @@ impl ErrorFacts {
     /// Reads the body of a response whose status says that it is an error. `now` is for messages that name an instant.
     #[must_use]
     pub fn read(body: &[u8], now: SystemTime) -> Self {
-        match serde_json::from_slice::<Value>(body) {
-            // Google's streams, asked for as JSON, are a list.
-            Ok(value) => Self::of(value.get(0).unwrap_or(&value), now),
-            Err(_) => {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        // Something may follow it: other lines, or what a proxy appended.
+        let first = serde_json::Deserializer::from_slice(body).into_iter::<Value>().next();
+        let value = match first {
+            Some(Ok(value)) if value.is_object() || value.is_array() => Some(value),
+            _ => inspection::first_event(body),
+        };
+        match value {
+            Some(value) => Self::of(&value, now),
+            None => {
                 let text = String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE_CHARS)]);
                 Self { message: text.to_lowercase(), ..Self::default() }.with_wait(now)
             }
@@ -62,20 +74,27 @@ impl ErrorFacts {
     }
 
     /// Reads a whole JSON text that is an error.
-    pub(super) fn of(value: &Value, now: SystemTime) -> Self {
+    pub(super) fn of(mut value: &Value, now: SystemTime) -> Self {
+        // Google's streams, asked for as JSON, are a list.
+        while let Some(first) = value.get(0) {
+            value = first;
+        }
         let mut facts = Self::default();
-        facts.collect(value);
+        facts.collect(value, now);
         // MiniMax's numbers are other vendors' numbers too.
         if let Some(base) = value.get("base_resp") {
             let code = base.get("status_code").map(Value::to_string).unwrap_or_default();
             facts.push(&format!("base_resp.{code}"));
             facts.say(base.get("status_msg").and_then(Value::as_str).unwrap_or_default());
         }
-        for key in ["error", "errors", "detail", "fault", "response", "output"] {
-            facts.collect_within(value.get(key).unwrap_or(&Value::Null));
+        if let Some(Value::String(error)) = value.get("error") {
+            facts.push_if_code(error);
+        }
+        for key in ["error", "errors", "detail", "fault", "response", "output", "x_groq"] {
+            facts.collect_within(value.get(key).unwrap_or(&Value::Null), now);
         }
         if let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) {
-            facts.collect_within(choice.get("error").unwrap_or(&Value::Null));
+            facts.collect_within(choice.get("error").unwrap_or(&Value::Null), now);
         }
         facts.with_wait(now)
     }
@@ -86,18 +105,20 @@ impl ErrorFacts {
         self.codes.iter().find_map(|code| code.parse().ok().filter(|status| (400..600).contains(status)))
     }
 
-    fn collect_within(&mut self, value: &Value) {
+    fn collect_within(&mut self, value: &Value, now: SystemTime) {
         match value {
             Value::String(text) => self.say(text),
-            Value::Array(list) => list.iter().take(4).for_each(|value| self.collect_within(value)),
+            Value::Array(list) => list.iter().take(4).for_each(|value| self.collect_within(value, now)),
             Value::Object(_) => {
-                self.collect(value);
+                self.collect(value, now);
                 if let Some(list) = value.get("errors") {
-                    self.collect_within(list);
+                    self.collect_within(list, now);
                 }
                 for key in ["error", "innererror", "inner_error", "metadata", "detail", "details"] {
-                    if let Some(inner) = value.get(key).filter(|inner| inner.is_object()) {
-                        self.collect(inner);
+                    match value.get(key) {
+                        Some(inner @ Value::Object(_)) => self.collect(inner, now),
+                        Some(Value::String(text)) if key == "error" => self.say(text),
+                        _ => {}
                     }
                 }
             }
@@ -106,7 +127,7 @@ impl ErrorFacts {
     }
 
     /// Takes what one object states itself.
-    fn collect(&mut self, value: &Value) {
+    fn collect(&mut self, value: &Value, now: SystemTime) {
         for key in CODES {
             match value.get(key) {
                 // AWS puts a namespace before a `#`.
@@ -120,9 +141,17 @@ impl ErrorFacts {
                 self.say(text);
             }
         }
-        // OpenRouter repeats the response of the vendor behind it.
+        if let Some(Value::String(parameter)) = value.get("param") {
+            self.names_parameter |= !matches!(&*parameter.to_ascii_lowercase(), "" | "model" | "none");
+        }
+        // OpenRouter repeats the response of the vendor behind it, or its own headers.
         if let Some(Value::String(raw)) = value.get("raw") {
             self.say(raw);
+        }
+        let waits = WAITS.iter().filter_map(|key| value.get(key));
+        for stated in waits.chain(value.get("headers").and_then(|headers| headers.get("X-RateLimit-Reset"))) {
+            let text = stated.as_str().map_or_else(|| stated.to_string(), str::to_owned);
+            self.wait = self.wait.or_else(|| wait::until(&text, now));
         }
         // Google's `google.rpc.ErrorInfo` and `RetryInfo`.
         for detail in value.get("details").and_then(Value::as_array).into_iter().flatten().take(MAX_CODES) {
@@ -131,6 +160,13 @@ impl ErrorFacts {
             }
             let delay = detail.get("retryDelay").and_then(Value::as_str).and_then(wait::duration);
             self.wait = self.wait.or(delay);
+        }
+    }
+
+    /// Takes a code where others have a message.
+    fn push_if_code(&mut self, text: &str) {
+        if text.contains('_') && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            self.push(text);
         }
     }
 
@@ -150,23 +186,8 @@ impl ErrorFacts {
 
     fn with_wait(self, now: SystemTime) -> Self {
         let wait = self.wait.or_else(|| wait::in_message(&self.message, now));
-        Self { wait, own_words: without_quotations(&self.message), ..self }
+        Self { wait, own_words: words::own(&self.message), ..self }
     }
-}
-
-/// Returns a text without its quotations. An apostrophe within a word begins none, and an open one ends with the text.
-fn without_quotations(text: &str) -> String {
-    let (mut own, mut open, mut before) = (String::with_capacity(text.len()), None, ' ');
-    for character in text.chars() {
-        match open {
-            Some(quote) if character == quote => open = None,
-            Some(_) => {}
-            None if matches!(character, '\'' | '"' | '`') && !before.is_alphanumeric() => open = Some(character),
-            None => own.push(character),
-        }
-        before = character;
-    }
-    own
 }
 
 #[cfg(test)]
@@ -200,9 +221,15 @@ mod tests {
             (r#"{"choices":[{"error":{"code":502,"message":"m"}}]}"#, &["502"], "m"),
             (r#"{"error":{"code":"content_filter","innererror":{"code":"R"}}}"#, &["content_filter", "R"], ""),
             (r#"{"error":{"code":429,"metadata":{"raw":"Upstream"}}}"#, &["429"], "upstream"),
+            (r#"{"error":{"code":"c"}} and more"#, &["c"], ""),
+            (r#"[[{"error":{"status":"S"}}]]"#, &["S"], ""),
+            (r#"{"error":"invalid_api_key"}"#, &["invalid_api_key"], "invalid_api_key"),
+            ("id:1\nevent:error\n:HTTP_STATUS/400\ndata:{\"code\":\"c\",\"message\":\"m\"}\n\n", &["c"], "m"),
+            ("\u{feff}{\"code\":\"c\"}", &["c"], ""),
+            ("404 page not found", &[], "404 page not found"),
             ("<html>Bad Gateway", &[], "<html>bad gateway"),
             ("[]", &[], ""),
-            ("7", &[], ""),
+            ("7", &[], "7"),
         ] {
             let facts = read(body);
             assert_eq!(
@@ -214,24 +241,34 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_quotes_is_not_its_own() {
-        for (message, own) in [
-            ("your credit balance is too low", "your credit balance is too low"),
-            ("unknown parameter: 'credit balance is too low'.", "unknown parameter: ."),
-            ("you don't have any credits, isn't it", "you don't have any credits, isn't it"),
-            ("the model `one` does not exist", "the model  does not exist"),
-            ("got \"a 'b\" and c", "got  and c"),
-            ("an open 'one", "an open "),
-        ] {
-            assert_eq!(without_quotations(message), own, "{message}");
-        }
-    }
-
-    #[test]
     fn google_states_the_wait_in_the_body() {
         let body = r#"{"error":{"code":429,"details":[{"@type":"x"},{"retryDelay":"34.5s"},{"retryDelay":"1s"}]}}"#;
         assert_eq!(read(body).wait, Some(Duration::from_millis(34_500)));
         assert_eq!(read(r#"{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":7}]}}"#).wait, None);
+    }
+
+    #[test]
+    fn a_wait_may_be_a_member() {
+        for (body, seconds) in [
+            (r#"{"error":{"resets_in_seconds":30,"resets_at":9}}"#, 30),
+            (r#"{"error":{"resets_at":40}}"#, 40),
+            (r#"{"retry_after":"7"}"#, 7),
+            (r#"{"error":{"metadata":{"headers":{"X-RateLimit-Reset":"1000000000000"}}}}"#, 1_000_000_000),
+        ] {
+            assert_eq!(read(body).wait, Some(Duration::from_secs(seconds)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_the_request_may_be_what_is_wrong() {
+        for (body, expected) in [
+            (r#"{"error":{"param":"input"}}"#, true),
+            (r#"{"error":{"param":"model"}}"#, false),
+            (r#"{"error":{"param":"None"}}"#, false),
+            (r#"{"error":{"param":null}}"#, false),
+        ] {
+            assert_eq!(read(body).names_parameter, expected, "{body}");
+        }
     }
 
     #[test]

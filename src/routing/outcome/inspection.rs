@@ -2,12 +2,15 @@
 
 mod events;
 mod frames;
+mod stated;
 
 use std::time::SystemTime;
 
 use serde_json::Value;
 
 use super::error::ErrorFacts;
+use crate::body::BYTE_ORDER_MARK;
+use stated::{error_in, is_heartbeat, is_without_content};
 
 /// The longest prefix of a response that is inspected.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -23,6 +26,8 @@ pub enum BodyFormat {
     Lines,
     /// AWS's binary event stream.
     Frames,
+    /// Anything else: read only where the status says that it is an error.
+    Text,
 }
 
 /// The verdict on the start of a successful response.
@@ -52,6 +57,8 @@ struct Element {
     value: Option<Value>,
     /// Whether the name alone says that it is an error.
     is_error: bool,
+    /// Whether it only keeps the connection alive.
+    is_heartbeat: bool,
 }
 
 impl BodyFormat {
@@ -71,15 +78,35 @@ impl BodyFormat {
     /// a failure is still possible. A response that is longer than [`MAX_BYTES`] is good.
     #[must_use]
     pub fn judge(self, seen: &[u8], ended: bool, openings: &[&str], now: SystemTime) -> Start {
-        let elements = match self {
-            Self::Json if !is_list(seen) => return bounded(judge_json(seen, ended, now), seen),
-            Self::Json => events::list(seen),
-            Self::Events => events::server_sent(seen, ended),
-            Self::Lines => events::lines(seen, ended),
+        if !ended && seen.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(seen) {
+            return Start::Undecided;
+        }
+        let text = seen.strip_prefix(BYTE_ORDER_MARK).unwrap_or(seen);
+        let elements = match self.as_it_begins(text) {
+            Self::Json if first_byte(text) != Some(b'[') => return bounded(judge_json(text, ended, now), seen),
+            Self::Json => events::list(text),
+            Self::Events => events::server_sent(text, ended),
+            Self::Lines => events::lines(text, ended),
             Self::Frames => frames::frames(seen),
+            Self::Text => return Start::Good,
         };
         bounded(elements.judge(ended, openings, now), seen)
     }
+
+    /// Returns the format by the first byte, where that is not what the content type says: some servers answer a
+    /// request for a stream with a JSON text under the stream's type, or the other way round.
+    fn as_it_begins(self, text: &[u8]) -> Self {
+        match (self, first_byte(text)) {
+            (Self::Events, Some(b'{' | b'[')) => Self::Json,
+            (Self::Json, Some(b':' | b'd' | b'e' | b'i' | b'r')) => Self::Events,
+            _ => self,
+        }
+    }
+}
+
+/// Returns the JSON of the first server-sent event that has some.
+pub(super) fn first_event(body: &[u8]) -> Option<Value> {
+    events::server_sent(body, true).all.into_iter().find_map(|element| element.value)
 }
 
 /// Ends the inspection of a long response.
@@ -90,40 +117,49 @@ fn bounded(judged: Start, seen: &[u8]) -> Start {
     }
 }
 
-fn is_list(seen: &[u8]) -> bool {
-    seen.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+fn first_byte(text: &[u8]) -> Option<u8> {
+    text.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
-fn judge_json(seen: &[u8], ended: bool, now: SystemTime) -> Start {
-    match serde_json::from_slice(seen) {
-        Ok(value) => error_in(&value, now).map_or(Start::Good, Start::Bad),
-        Err(_) if ended && seen.iter().all(u8::is_ascii_whitespace) => Start::Bad(ErrorFacts::default()),
-        Err(_) if ended => Start::Good,
-        Err(_) => Start::Undecided,
+/// Judges a JSON text by its first value. What is no JSON is not known to be an error.
+fn judge_json(text: &[u8], ended: bool, now: SystemTime) -> Start {
+    match serde_json::Deserializer::from_slice(text).into_iter::<Value>().next() {
+        // A number or a word may go on with the next chunk.
+        Some(Ok(value)) if ended || value.is_object() => error_in(&value, now).map_or(Start::Good, Start::Bad),
+        Some(Err(error)) if ended || !error.is_eof() => Start::Good,
+        None if ended => Start::Bad(ErrorFacts::default()),
+        Some(_) | None => Start::Undecided,
     }
 }
 
 impl Elements {
     /// The first element that is an error or content decides. A stream that ends before it is empty.
     fn judge(&self, ended: bool, openings: &[&str], now: SystemTime) -> Start {
+        let mut is_opened = false;
         for element in &self.all {
             let error = element.value.as_ref().and_then(|value| error_in(value, now));
             match error {
                 Some(facts) => return Start::Bad(facts),
                 None if element.is_error => return Start::Bad(element.facts(now)),
-                None if element.is_opening(openings) => {}
+                None if element.is_heartbeat => {}
+                None if element.is_opening(openings) => is_opened = true,
                 None => return Start::Good,
             }
         }
-        match (ended || self.is_over, self.all.is_empty()) {
+        match (ended || self.is_over, is_opened) {
             (true, _) => Start::Bad(ErrorFacts::default()),
-            (false, true) => Start::Undecided,
-            (false, false) => Start::Opened,
+            (false, false) => Start::Undecided,
+            (false, true) => Start::Opened,
         }
     }
 }
 
 impl Element {
+    fn new(name: String, value: Option<Value>, is_error: bool) -> Self {
+        let is_heartbeat = is_heartbeat(&name, value.as_ref());
+        Self { name, value, is_error, is_heartbeat }
+    }
+
     /// Returns the facts of an error that only its name shows to be one.
     fn facts(&self, now: SystemTime) -> ErrorFacts {
         let stated = self.value.as_ref().map(|value| ErrorFacts::of(value, now)).unwrap_or_default();
@@ -136,91 +172,6 @@ impl Element {
         let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
         openings.contains(&kind) || openings.contains(&&*self.name) || is_without_content(value)
     }
-}
-
-/// Returns whether a chunk of a chat completion or of Gemini's has nothing in it yet: the role alone, or what a filter
-/// says of the prompt.
-fn is_without_content(value: &Value) -> bool {
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    };
-    let says_nothing = |choice: &Value| {
-        let delta = choice.get("delta").and_then(Value::as_object);
-        let is_open = choice.get("finish_reason").is_none_or(Value::is_null);
-        is_open && delta.is_some_and(|delta| delta.iter().all(|(key, value)| key == "role" || is_empty(value)))
-    };
-    match (value.get("choices"), value.get("candidates")) {
-        (Some(Value::Array(choices)), _) => {
-            value.get("usage").is_none_or(Value::is_null) && choices.iter().all(says_nothing)
-        }
-        (None, None) => value.get("usageMetadata").is_some(),
-        _ => false,
-    }
-}
-
-/// Returns the error that a JSON text of a successful response states.
-fn error_in(value: &Value, now: SystemTime) -> Option<ErrorFacts> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-    let choice = value.get("choices").and_then(|choices| choices.get(0));
-    let is_failed = |value: &Value| value.get("status").and_then(Value::as_str) == Some("failed");
-    let base = value.get("base_resp").and_then(|base| base.get("status_code")).and_then(Value::as_i64);
-    let is_error = value.get("error").is_some_and(is_stated)
-        || matches!(text("type"), "error" | "response.failed")
-        || text("object") == "error"
-        || (text("object") == "response" && is_failed(value))
-        || choice.is_some_and(|choice| choice.get("error").is_some_and(is_stated))
-        || choice.is_some_and(|choice| choice.get("finish_reason").and_then(Value::as_str) == Some("error"))
-        || base.is_some_and(|status| status != 0)
-        || value.get("success") == Some(&Value::Bool(false));
-    match (is_error, blocked(value)) {
-        (true, _) => Some(ErrorFacts::of(value, now)),
-        (false, Some(reason)) => Some(ErrorFacts::of_code(reason)),
-        (false, None) => None,
-    }
-}
-
-fn is_stated(error: &Value) -> bool {
-    match error {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
-    }
-}
-
-/// Returns the reason for which a content filter left the response empty. Sources: Gemini's `BlockReason` and
-/// `FinishReason`; Azure's `finish_reason`; the stop reasons of Anthropic and Bedrock.
-fn blocked(value: &Value) -> Option<&str> {
-    let first = |list: &str| value.get(list).and_then(|list| list.get(0));
-    if let Some(reason) = value.get("promptFeedback").and_then(|feedback| feedback.get("blockReason")) {
-        return reason.as_str().filter(|_| first("candidates").is_none());
-    }
-    if let Some(candidate) = first("candidates").filter(|candidate| candidate.get("content").is_none_or(has_no_part)) {
-        let reason = candidate.get("finishReason").and_then(Value::as_str)?;
-        return FILTERED.contains(&reason).then_some(reason);
-    }
-    let stopped = value.get("stop_reason").or(value.get("stopReason")).and_then(Value::as_str);
-    if let Some(reason) = stopped.filter(|reason| REFUSED.contains(reason)) {
-        return Some(reason);
-    }
-    let choice = first("choices").filter(|choice| choice.get("finish_reason").is_some())?;
-    let said = choice.get("message").or(choice.get("delta")).and_then(|message| message.get("content"));
-    let is_filtered = choice.get("finish_reason").and_then(Value::as_str) == Some("content_filter");
-    (is_filtered && said.and_then(Value::as_str).is_none_or(str::is_empty)).then_some("content_filter")
-}
-
-/// Gemini's reasons for a candidate that a filter stopped.
-const FILTERED: [&str; 7] =
-    ["SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION", "IMAGE_SAFETY", "MODEL_ARMOR"];
-
-/// Reasons of Anthropic and Bedrock for which a model or a guardrail did not answer.
-const REFUSED: [&str; 3] = ["refusal", "guardrail_intervened", "content_filtered"];
-
-fn has_no_part(content: &Value) -> bool {
-    content.get("parts").and_then(Value::as_array).is_none_or(Vec::is_empty)
 }
 
 #[cfg(test)]

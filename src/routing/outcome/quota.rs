@@ -27,8 +27,8 @@ const fn allowance(limit: &'static str, remaining: &'static str, reset: &'static
 
 /// Sources: OpenAI's "Rate limits in headers" (resets are durations such as `6m0s`), Anthropic's "Rate limits" (resets
 /// are instants by RFC 3339), Cerebras's "Rate limits" (resets in seconds), OpenRouter's "Limits" (resets in
-/// milliseconds since 1970), the IETF's draft "RateLimit header fields", Mistral's and WSO2's remaining headers without
-/// a reset.
+/// milliseconds since 1970), the IETF's draft "RateLimit header fields", Mistral's, WSO2's and Fireworks's remaining
+/// headers without a reset.
 const ALLOWANCES: &[Allowance] = &[
     allowance("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     allowance("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
@@ -62,6 +62,11 @@ const ALLOWANCES: &[Allowance] = &[
     allowance("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
     allowance("x-ratelimitbysize-limit-minute", "x-ratelimitbysize-remaining-minute", ""),
     allowance("x-ratelimitbysize-limit-month", "x-ratelimitbysize-remaining-month", ""),
+    allowance("ratelimitbysize-limit", "ratelimitbysize-remaining", "ratelimitbysize-reset"),
+    allowance("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", ""),
+    allowance("x-ratelimit-limit-tokens-month", "x-ratelimit-remaining-tokens-month", ""),
+    allowance("x-ratelimit-limit-tokens-prompt", "x-ratelimit-remaining-tokens-prompt", ""),
+    allowance("x-ratelimit-limit-tokens-generated", "x-ratelimit-remaining-tokens-generated", ""),
 ];
 
 /// Returns whether a header of this name says something of a quota.
@@ -88,16 +93,14 @@ impl Quota {
             .and_then(|text| text.parse().ok())
             .and_then(from_millis);
         let retry_after = millis.or_else(|| value("retry-after").and_then(|text| wait::until(text, now)));
-        // A limit of nothing, or less, is how some servers say that there is none.
-        let is_limited = |allowance: &&Allowance| {
-            value(allowance.limit).and_then(|text| text.parse::<f64>().ok()).is_none_or(|limit| limit > 0.0)
-        };
+        let is_limited = |allowance: &&Allowance| value(allowance.limit).is_none_or(is_some_limit);
         let used_up = ALLOWANCES.iter().filter(|allowance| value(allowance.remaining).is_some_and(is_none_left));
         let resets = used_up.filter(is_limited).filter_map(|allowance| {
-            match value(allowance.reset).map(|text| wait::until(text, now)) {
+            match value(allowance.reset).map(|text| (text, wait::until(text, now))) {
                 // It is whole again already: the two headers contradict each other, so nothing is known.
-                Some(Some(Duration::ZERO)) => None,
-                reset => Some(reset.flatten().unwrap_or_default()),
+                Some((_, Some(Duration::ZERO))) => None,
+                Some((text, None)) if text.starts_with('-') || text.parse::<f64>().is_ok() => None,
+                reset => Some(reset.and_then(|(_, reset)| reset).unwrap_or_default()),
             }
         });
         Self { retry_after, exhausted: resets.max() }
@@ -113,6 +116,13 @@ impl Quota {
 /// Returns whether nothing is left. A negative number means that nothing is known: Azure sends `-1`.
 fn is_none_left(text: &str) -> bool {
     text.parse::<f64>() == Ok(0.0)
+}
+
+/// Returns whether a limit is one. A limit of nothing, or less, or in words (`unlimited`), is how some servers say that
+/// there is none. The IETF's draft has more than a number: `100, 100;w=60`.
+fn is_some_limit(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+')).unwrap_or(text.len());
+    text[..end].parse::<f64>().is_ok_and(|limit| limit > 0.0)
 }
 
 fn from_millis(millis: f64) -> Option<Duration> {
@@ -191,13 +201,21 @@ mod tests {
 
     #[test]
     fn nonsense_says_nothing() {
-        let sets: [&[(&str, &str)]; 7] = [
+        let sets: [&[(&str, &str)]; 15] = [
             &[("x-ratelimit-remaining-tokens", "-1"), ("x-ratelimit-reset-tokens", "0")],
             &[("x-ratelimit-remaining-tokens", "-3"), ("x-ratelimit-reset-tokens", "5s")],
             &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "0s")],
             &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-limit-tokens", "-1")],
             &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-limit-requests", "0")],
             &[("x-ratelimit-remaining-requests", "unlimited")],
+            &[("x-ratelimit-remaining-requests", "")],
+            &[("x-ratelimit-remaining-requests", "NaN")],
+            &[("x-ratelimit-remaining-requests", "0.5")],
+            &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-limit-requests", "unlimited")],
+            &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-limit-requests", "")],
+            &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "-1")],
+            &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "-5s")],
+            &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "NaN")],
             &[
                 ("anthropic-ratelimit-tokens-remaining", "0"),
                 ("anthropic-ratelimit-tokens-reset", "1994-11-06T08:00:00Z"),
@@ -206,6 +224,12 @@ mod tests {
         for headers in sets {
             assert_eq!(read(headers), Quota::default(), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_may_have_more_than_a_number() {
+        let headers = [("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "60")];
+        assert_eq!(read(&headers).exhausted, Some(Duration::from_secs(60)));
     }
 
     #[test]

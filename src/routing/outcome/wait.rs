@@ -23,10 +23,28 @@ pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
         };
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let instant = httpdate::parse_http_date(text).ok().or_else(|| humantime::parse_rfc3339_weak(text).ok());
-    match instant {
-        Some(instant) => Some(instant.duration_since(now).unwrap_or_default()),
-        None => duration(text),
+    let instant = httpdate::parse_http_date(text).ok().or_else(|| rfc3339(text));
+    match (instant, text.strip_prefix('P')) {
+        (Some(instant), _) => Some(instant.duration_since(now).unwrap_or_default()),
+        // By ISO 8601: `PT1M30S`.
+        (None, Some(iso)) => duration(&iso.replace('T', "").to_ascii_lowercase()),
+        (None, None) => duration(text),
+    }
+}
+
+/// Returns the instant of a date by RFC 3339, in UTC unless it says another offset.
+fn rfc3339(text: &str) -> Option<SystemTime> {
+    if let Ok(instant) = humantime::parse_rfc3339_weak(text) {
+        return Some(instant);
+    }
+    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let seconds = hours.parse::<u64>().ok()? * 3_600 + minutes.parse::<u64>().ok()? * 60;
+    let local = humantime::parse_rfc3339_weak(local).ok()?;
+    match offset.as_bytes()[0] {
+        b'+' => local.checked_sub(Duration::from_secs(seconds)),
+        b'-' => local.checked_add(Duration::from_secs(seconds)),
+        _ => None,
     }
 }
 
@@ -73,12 +91,23 @@ fn unit_seconds(unit: &str) -> Option<f64> {
 
 /// The words before a wait in a message, in lower case. Sources: responses of OpenAI, Groq and Azure ("Please try again
 /// in 6m0s", "Please retry after 26 seconds"), of Gemini ("Please retry in 34.07s"), of Replicate ("Your rate limit
-/// resets in ~30s"), of GitHub ("Please wait 26 seconds before retrying").
-const BEFORE_DURATION: [&str; 7] =
-    ["try again in ", "retry after ", "retry in ", "try again after ", "available in ", "resets in ~", "please wait "];
+/// resets in ~30s"), of GitHub ("Please wait 26 seconds before retrying"), of Azure ("Quota will be replenished in 10
+/// days").
+const BEFORE_DURATION: [&str; 9] = [
+    "try again in ",
+    "retry after ",
+    "retry in ",
+    "try again after ",
+    "available in ",
+    "resets in ~",
+    "resets in ",
+    "please wait ",
+    "replenished in ",
+];
 
-/// The words before a date. Source: responses of Anthropic ("You will regain access on 2025-06-01 at 00:00 UTC").
-const BEFORE_DATE: [&str; 3] = ["regain access on ", "resets at ", "reset at "];
+/// The words before a date. Sources: responses of Anthropic ("You will regain access on 2025-06-01 at 00:00 UTC"), of
+/// MiniMax and Zhipu ("resets at", "will reset at"), of LiteLLM ("Limit resets at: 2025-06-01 00:00:00 UTC").
+const BEFORE_DATE: [&str; 4] = ["regain access on ", "resets at: ", "resets at ", "reset at "];
 
 /// Returns the wait that a message in lower case names, where its form is known.
 pub(super) fn in_message(message: &str, now: SystemTime) -> Option<Duration> {
@@ -123,7 +152,16 @@ mod tests {
             ("1748730000", Some(0)),
             ("2025-06-01T00:00:00Z", Some(60_000)),
             ("Sun, 01 Jun 2025 00:00:00 GMT", Some(60_000)),
+            ("2025-06-01T00:00:00.500Z", Some(60_500)),
+            ("2025-06-01T00:00:00+00:00", Some(60_000)),
+            ("2025-06-01T02:00:00+02:00", Some(60_000)),
+            ("2025-05-31T19:00:00-05:00", Some(60_000)),
+            ("2025-06-01T00:00:00*00:00", None),
+            ("PT1M30S", Some(90_000)),
+            ("P1DT2H", Some(93_600_000)),
+            ("1m30s500ms", Some(90_500)),
             ("-1", None),
+            ("-5s", None),
             ("soon", None),
             ("", None),
             ("NaN", None),
@@ -147,6 +185,9 @@ mod tests {
             ("regain access on 2020-01-01", Some(0)),
             ("please wait 26 seconds before retrying.", Some(26_000)),
             ("usage limit exceeded, resets at 2025-06-01t01:00:00z (2056)", Some(3_660_000)),
+            ("quota will be replenished in 10 days.", Some(864_000_000)),
+            ("limit resets at: 2025-06-01 00:00:00 utc", Some(60_000)),
+            ("your limit will reset at 2025-06-01 00:01:30", Some(120_000)),
             ("try again in a moment", None),
             ("regain access on monday", None),
             ("retry after the weekend", None),

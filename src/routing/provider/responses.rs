@@ -4,8 +4,10 @@ mod anthropic;
 mod bedrock;
 mod compatible;
 mod gemini;
+mod hosted;
 mod mistral;
 mod openai;
+mod servers;
 
 use crate::routing::outcome::error::ErrorFacts;
 

@@ -46,9 +46,11 @@ const OPENAI_STATEFUL: &[StatefulPath] = &[
     Tree("/files"),
     Tree("/fine_tuning"),
     Below("/responses"),
+    Tree("/skills"),
     Tree("/threads"),
     Tree("/uploads"),
     Tree("/vector_stores"),
+    Tree("/videos"),
 ];
 
 /// Members that refer to an earlier request's state, in OpenAI's Responses API.
@@ -58,15 +60,22 @@ const fn nested(within: &'static str, key: &'static str, part: &'static str) -> 
     NestedState { within, key, part }
 }
 
-/// References to files, containers, stored items, and to reasoning that only its account can decrypt. Source: OpenAI's
-/// API reference (Responses, chat completions with files).
+/// References to files, containers, prompts, stored items, pictures and sounds, and to reasoning that only its account
+/// can decrypt or has stored. Rows of one member follow each other. Source: OpenAI's API reference (Responses, chat
+/// completions with files and audio).
 const OPENAI_NESTED: &[NestedState] = &[
     nested("input", "encrypted_content", ""),
     nested("input", "type", "item_reference"),
     nested("input", "file_id", ""),
+    nested("input", "container_id", ""),
+    nested("input", "id", "rs_"),
+    nested("input", "id", "ig_"),
     nested("messages", "file_id", ""),
+    nested("messages", "id", "audio_"),
     nested("tools", "vector_store_ids", ""),
+    nested("tools", "file_ids", ""),
     nested("tools", "container", ""),
+    nested("prompt", "id", "pmpt_"),
 ];
 
 /// The defaults from which the other rows differ.
@@ -215,11 +224,13 @@ const GEMINI: ProviderType = ProviderType {
         Tree("/batches"),
         Tree("/fileSearchStores"),
     ],
-    stateful_members: &["cachedContent"],
+    stateful_members: &["cachedContent", "cached_content"],
     // A file of the Gemini API; one in Cloud Storage is no account's.
     nested_state: &[
         nested("contents", "fileUri", "generativelanguage.googleapis.com"),
         nested("contents", "file_uri", "generativelanguage.googleapis.com"),
+        nested("tools", "fileSearchStoreNames", ""),
+        nested("tools", "file_search_store_names", ""),
     ],
     responses: &responses::GEMINI,
     openai_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),

@@ -109,7 +109,7 @@ impl Row {
         Self {
             status: status.parse().expect("a status"),
             headers: headers.split("; ").filter(|text| !text.is_empty()).map(header).collect(),
-            body: body.replace("\\n", "\n"),
+            body: body.replace("\\n", "\n").replace("\\r", "\r"),
             meaning: Meaning::named(meaning),
             source: source.to_owned(),
         }
@@ -118,7 +118,7 @@ impl Row {
     fn content_type(&self) -> &'static str {
         match self.body.as_bytes() {
             [b'{' | b'[', ..] => "application/json",
-            [b'd' | b'e' | b':', ..] => "text/event-stream",
+            [b'd' | b'e' | b':' | b'i' | b'r', ..] => "text/event-stream",
             [b'f', ..] => "application/vnd.amazon.eventstream",
             _ => "text/plain",
         }

@@ -7,7 +7,6 @@ use super::{Element, Elements};
 /// Returns the complete events. Comments, which are heartbeats, are none. `[DONE]` ends the stream.
 pub(super) fn server_sent(seen: &[u8], ended: bool) -> Elements {
     let text = String::from_utf8_lossy(seen).replace("\r\n", "\n").replace('\r', "\n");
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut blocks: Vec<_> = text.split("\n\n").collect();
     let unfinished = blocks.pop().unwrap_or_default();
     if ended {
@@ -27,10 +26,18 @@ pub(super) fn server_sent(seen: &[u8], ended: bool) -> Elements {
         }
         if !data.is_empty() {
             let is_error = name == "error";
-            elements.all.push(Element { name, value: serde_json::from_str(&data).ok(), is_error });
+            elements.all.push(Element::new(name, value_of(&data), is_error));
         }
     }
     elements
+}
+
+/// Returns the JSON of an event's data. A heartbeat may be a bare word, perhaps in brackets.
+fn value_of(data: &str) -> Option<Value> {
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
+    let word = data.trim().trim_matches(['[', ']']);
+    let parsed = serde_json::from_str(data).ok();
+    parsed.or_else(|| is_word(word).then(|| Value::String(word.to_owned())))
 }
 
 /// Returns the JSON texts of complete lines.
@@ -68,5 +75,5 @@ pub(super) fn list(seen: &[u8]) -> Elements {
 }
 
 fn element(value: Option<Value>) -> Element {
-    Element { name: String::new(), value, is_error: false }
+    Element::new(String::new(), value, false)
 }

@@ -5,6 +5,10 @@
 //! length and the text. Source: "Decoding response stream" in Amazon Transcribe's developer guide. Checksums are not
 //! verified: the client does that, and here a damaged frame is at worst taken for content.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
 use super::{Element, Elements};
 
 /// Length, headers' length and their checksum.
@@ -17,7 +21,7 @@ pub(super) fn frames(seen: &[u8]) -> Elements {
     while let Some(prelude) = rest.get(..PRELUDE) {
         let [total, headers] = [0, 4].map(|at| number(&prelude[at..at + 4]));
         if total < PRELUDE + CHECKSUM || headers > total - PRELUDE - CHECKSUM {
-            all.push(Element { name: String::new(), value: None, is_error: false });
+            all.push(Element::new(String::new(), None, false));
             break;
         }
         let Some(frame) = rest.get(..total) else { break };
@@ -35,7 +39,14 @@ fn element(headers: &[u8], payload: &[u8]) -> Element {
     let is_error = text_header(headers, ":message-type").is_some_and(|kind| kind != "event");
     let names = [":exception-type", ":error-code", ":event-type"];
     let name = names.iter().find_map(|name| text_header(headers, name)).unwrap_or_default().to_owned();
-    Element { name, value: serde_json::from_slice(payload).ok(), is_error }
+    let value = serde_json::from_slice(payload).ok().map(unwrapped);
+    Element::new(name, value, is_error)
+}
+
+/// Returns what a chunk of `invoke-with-response-stream` wraps: the model's own event in base64.
+fn unwrapped(payload: Value) -> Value {
+    let bytes = payload.get("bytes").and_then(Value::as_str).and_then(|bytes| STANDARD.decode(bytes).ok());
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(payload)
 }
 
 /// Returns the text of a header.

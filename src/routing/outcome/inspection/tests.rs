@@ -1,5 +1,8 @@
 //! Tests of the verdict on a response's start.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 const OPENINGS: &[&str] = &["response.created", "message_start", "ping", "messageStart"];
@@ -41,7 +44,15 @@ fn the_first_event_with_content_decides() {
         ("data: {\"error\":\"\",\"id\":1}\n\n", Start::Good),
         ("data: [DONE]\n\n", bad(&[])),
         ("data: not json\n\n", Start::Good),
-        ("event: ping\ndata: {\"type\":\"ping\"}\n\n", Start::Opened),
+        ("event: ping\ndata: {\"type\":\"ping\"}\n\n", Start::Undecided),
+        ("event: ping\n\ndata: {}\n\ndata: null\n\ndata: [KEEPALIVE]\n\n: c\n\n", Start::Undecided),
+        ("\u{feff}: hi\r\rdata: {\"error\":{\"code\":502}}\r\r", bad(&["502"])),
+        ("{\"error\":{\"code\":502}}", bad(&["502"])),
+        ("data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}],\"usage\":{\"total\":1}}\n\n", Start::Opened),
+        ("data: {\"choices\":[],\"usage\":{\"total\":1}}\n\n", Start::Good),
+        ("data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}]}\n\n", Start::Opened),
+        ("data: {\"candidates\":[{\"content\":{\"parts\":[]},\"finishReason\":\"STOP\"}]}\n\n", Start::Good),
+        ("data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\"}}\n\n", bad(&["refusal", "content_filter"])),
         ("data: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"content_block_delta\"}\n\n", Start::Good),
         (
             "data: {\"type\":\"response.created\"}\n\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\"}}}\n\n",
@@ -76,8 +87,8 @@ fn a_json_response_is_judged_once_it_is_whole() {
         ("{\"base_resp\":{\"status_code\":1008}}", false, bad(&["base_resp.1008"])),
         ("{\"success\":false,\"errors\":[{\"code\":5007}]}", false, bad(&["5007"])),
         ("{\"object\":\"response\",\"status\":\"failed\",\"error\":{\"code\":\"c\"}}", false, bad(&["failed", "c"])),
-        ("{\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}", false, bad(&["SAFETY"])),
-        ("{\"candidates\":[{\"finishReason\":\"RECITATION\"}]}", false, bad(&["RECITATION"])),
+        ("{\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}", false, bad(&["SAFETY", "content_filter"])),
+        ("{\"candidates\":[{\"finishReason\":\"RECITATION\"}]}", false, bad(&["RECITATION", "content_filter"])),
         (
             "{\"candidates\":[{\"finishReason\":\"STOP\",\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}",
             false,
@@ -93,6 +104,15 @@ fn a_json_response_is_judged_once_it_is_whole() {
             false,
             Start::Good,
         ),
+        ("\u{feff} {\"error\":{\"code\":429}}", false, bad(&["429"])),
+        ("data: {\"error\":{\"code\":429}}\n\n", false, bad(&["429"])),
+        ("{\"choices\":[{}],\"error\":{}}", false, Start::Good),
+        ("{\"error\":{}}", false, bad(&[])),
+        ("{\"error_code\":17}", false, bad(&["17"])),
+        ("{\"error_code\":0}", false, Start::Good),
+        ("{\"errors\":[{\"code\":\"c\"}]}", false, bad(&["c"])),
+        ("{\"errors\":[{\"code\":\"c\"}],\"data\":{\"a\":1}}", false, Start::Good),
+        ("<html>", false, Start::Good),
         ("", true, bad(&[])),
         ("{broken", true, Start::Good),
     ] {
@@ -105,9 +125,11 @@ fn the_first_complete_element_of_a_list_or_a_line_decides() {
     for (format, text, expected) in [
         (BodyFormat::Json, "[", Start::Undecided),
         (BodyFormat::Json, " [{\"candidates\":[{}", Start::Undecided),
-        (BodyFormat::Json, "[{\"candidates\":[{\"content\":{}}]}\r\n", Start::Good),
+        (BodyFormat::Json, "[{\"candidates\":[{\"content\":{}}]}\r\n", Start::Opened),
+        (BodyFormat::Json, "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\r\n", Start::Good),
         (BodyFormat::Json, "[{\"usageMetadata\":{}},\n{\"error\":{\"code\":503}}", bad(&["503"])),
         (BodyFormat::Json, "[{\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}]", bad(&["503", "UNAVAILABLE"])),
+        (BodyFormat::Json, "[[{\"error\":{\"code\":503}}]", bad(&["503"])),
         (BodyFormat::Json, "[17", Start::Undecided),
         (BodyFormat::Json, "[oops", Start::Undecided),
         (BodyFormat::Lines, "{\"message\":{}}", Start::Undecided),
@@ -133,6 +155,11 @@ fn frame(kind: (&str, &str), name: &str, payload: &str) -> Vec<u8> {
     [&lengths.concat()[..], &[0; 4], &headers, payload.as_bytes(), &[0; 4]].concat()
 }
 
+/// A chunk of `invoke-with-response-stream`.
+fn chunk(event: &str) -> Vec<u8> {
+    frame(("event", ":event-type"), "chunk", &format!("{{\"bytes\":\"{}\"}}", STANDARD.encode(event)))
+}
+
 #[test]
 fn frames_of_aws_are_judged_by_their_names() {
     let start = frame(("event", ":event-type"), "messageStart", "{\"role\":\"assistant\"}");
@@ -143,6 +170,8 @@ fn frames_of_aws_are_judged_by_their_names() {
         (&[&start, &delta], Start::Good),
         (&[&start, &failed], bad(&["throttlingException"])),
         (&[&failed], bad(&["throttlingException"])),
+        (&[&chunk("{\"type\":\"message_start\"}")], Start::Opened),
+        (&[&chunk("{\"type\":\"content_block_delta\"}")], Start::Good),
     ] {
         let bytes = frames.iter().flat_map(|frame| frame.iter().copied()).collect::<Vec<_>>();
         assert_eq!(judge(BodyFormat::Frames, &bytes, false), expected);

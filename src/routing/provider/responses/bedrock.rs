@@ -1,6 +1,6 @@
 //! Amazon Bedrock.
 
-use super::Fault::{Endpoint, Filter, Length, Operation, Overloaded, Quota, Request, Target};
+use super::Fault::{Endpoint, Filter, Length, Operation, Overloaded, Quota, Region, Request, Target};
 use super::{Known, Responses, both, code, says};
 
 const COMMON: &str = "https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html";
@@ -26,7 +26,10 @@ pub(super) const OWN: &[Known] = &[
     says("invalid_payment_instrument", Endpoint, SEEN),
     both("AccessDeniedException", "invalid api key", Endpoint, SEEN),
     says("make sure your api key is valid", Endpoint, SEEN),
-    says("use case details have not been submitted", Endpoint, SEEN),
+    says("use case details have not been submitted", Target, SEEN),
+    says("your account is not authorized to invoke this api operation", Operation, SEEN),
+    both("ValidationException", "operation not allowed", Target, SEEN),
+    says("unsupported countries, regions, or territories", Region, SEEN),
     says("access to the model", Target, TROUBLES),
     says("access to this model", Target, SEEN),
     says("model access is denied", Target, SEEN),
@@ -57,6 +60,7 @@ pub(super) const OWN: &[Known] = &[
     says("input tokens exceeded", Length, SEEN),
     says("too large for model", Length, SEEN),
     both("ValidationException", "expected maxlength:", Length, SEEN),
+    code("content_filter", Filter, CONVERSE),
     code("guardrail_intervened", Filter, CONVERSE),
     code("content_filtered", Filter, CONVERSE),
 ];
@@ -79,6 +83,5 @@ pub(in super::super) const BEDROCK: Responses = Responses {
         "initial-response",
         "message_start",
         "content_block_start",
-        "ping",
     ],
 };

@@ -7,13 +7,14 @@ use super::{Known, Responses, code, says};
 const REFERENCE: &str = "https://docs.mistral.ai/api/";
 const SEEN: &str = "responses of the API, as users report them";
 
-const OWN: &[Known] = &[
+pub(super) const OWN: &[Known] = &[
     code("invalid_model", Target, SEEN),
     code("1500", Target, SEEN),
     code("3051", Length, SEEN),
     says("too large for model with", Length, SEEN),
     says("exceeds the model's maximum context length", Length, SEEN),
     code("3505", Quota, SEEN),
+    code("rate_limited", Quota, SEEN),
     code("service_tier_capacity_exceeded", Quota, SEEN),
     says("no active subscription", Endpoint, SEEN),
     says("inactive subscription", Endpoint, SEEN),

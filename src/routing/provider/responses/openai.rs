@@ -1,18 +1,31 @@
 //! OpenAI, and Microsoft's two services that speak its API.
 
 use super::Fault::{Endpoint, Filter, Length, Operation, Overloaded, Quota, Region, Request, Target};
-use super::compatible::{HOSTED, SERVERS};
+use super::hosted::HOSTED;
+use super::servers::SERVERS;
 use super::{Fault, Known, Responses, both, code, says};
 
 const ERRORS: &str = "https://platform.openai.com/docs/guides/error-codes";
 const REFERENCE: &str = "https://platform.openai.com/docs/api-reference/responses/object";
 const AZURE_ERRORS: &str = "https://learn.microsoft.com/azure/ai-foundry/openai/reference";
 const AZURE_FILTER: &str = "https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter";
+const AZURE_NETWORK: &str = "https://learn.microsoft.com/azure/ai-services/cognitive-services-virtual-networks";
 const SEEN: &str = "responses of the API, as users report them";
 
 /// OpenAI's own errors.
 pub(super) const OWN: &[Known] = &[
     says("request too large", Length, SEEN),
+    says("configured limit of", Length, SEEN),
+    // What the request refers to is not there: an item, a response, a container, a prompt.
+    says(" with id '", Request, SEEN),
+    says("no such file object", Request, SEEN),
+    says("insufficient permissions for this operation", Operation, SEEN),
+    says("you are not allowed to generate embeddings", Operation, SEEN),
+    says("flagged as potentially violating", Filter, SEEN),
+    code("cyber_policy", Filter, SEEN),
+    code("bio_policy", Filter, SEEN),
+    code("misalignment_policy_violation", Filter, SEEN),
+    says("billing hard limit has been reached", Endpoint, SEEN),
     code("insufficient_quota", Endpoint, ERRORS),
     code("billing_hard_limit_reached", Endpoint, ERRORS),
     code("credit_balance_exhausted", Endpoint, ERRORS),
@@ -60,6 +73,10 @@ const MICROSOFT: &[Known] = &[
     code("SubscriptionDisabled", Endpoint, SEEN),
     code("invalid_subscription_key", Endpoint, SEEN),
     code("tokens_limit_reached", Length, SEEN),
+    code("contentFilter", Filter, SEEN),
+    says("denied due to virtual network/firewall rules", Endpoint, AZURE_NETWORK),
+    says("public access is disabled", Endpoint, AZURE_NETWORK),
+    says("lacks the required data action", Operation, SEEN),
     says("server responded with status 429", Quota, SEEN),
     says("currently experiencing high demand", Overloaded, SEEN),
     says("invalid subscription key or wrong api endpoint", Endpoint, SEEN),
@@ -89,8 +106,15 @@ pub(super) const WITHOUT_STATUS: &[(&str, Fault)] = &[
     ("image_content_policy_violation", Filter),
 ];
 
-/// Source: the streaming events of OpenAI's Responses API. Chat completions begin with a chunk that has no content.
-pub(super) const OPENINGS: &[&str] = &["response.created", "response.queued", "response.in_progress", "keepalive"];
+/// Source: the streaming events of OpenAI's Responses API, where an item and a part are empty when they are added. Chat
+/// completions begin with a chunk that has no content.
+pub(super) const OPENINGS: &[&str] = &[
+    "response.created",
+    "response.queued",
+    "response.in_progress",
+    "response.output_item.added",
+    "response.content_part.added",
+];
 
 pub(in super::super) const OPENAI: Responses =
     Responses { known: &[OWN], without_status: WITHOUT_STATUS, openings: OPENINGS };
