@@ -62,8 +62,10 @@ pub enum Outcome {
         /// The wait that the response asks for, if it does.
         asked: Option<Duration>,
     },
-    /// The target is not there: nobody listens, or the provider does not know the model.
+    /// The target is not there: nobody listens.
     Absent,
+    /// The provider does not know the model, at least not for the operation.
+    UnknownModel,
     /// The request could not be sent, through no fault of the target's.
     Unsent,
     /// May be the target's fault or the request's.
@@ -126,7 +128,7 @@ impl Outcome {
     fn of_fault(fault: Fault, asked: Option<Duration>) -> Self {
         match fault {
             Fault::Endpoint => Self::EndpointFault { asked },
-            Fault::Target => Self::Absent,
+            Fault::Target => Self::UnknownModel,
             Fault::Quota => Self::RateLimited { asked },
             Fault::Overloaded => Self::Failed { asked },
             Fault::Operation => Self::Unsupported,
@@ -159,6 +161,13 @@ impl Outcome {
     #[must_use]
     pub fn is_failure(&self) -> bool {
         !self.is_served() && !self.is_neutral()
+    }
+
+    /// Returns whether it speaks against the target itself, whatever the operation.
+    #[must_use]
+    pub fn is_targets(&self) -> bool {
+        let is_anothers = matches!(self, Self::Unsupported | Self::EndpointFault { .. } | Self::Unsent);
+        (self.is_failure() && !is_anothers) || matches!(self, Self::ServedLast { .. })
     }
 
     /// Returns whether it says nothing about the target, and the response is returned unless the policy says otherwise.
@@ -197,7 +206,7 @@ impl Outcome {
             Self::Unsupported => "unsupported",
             Self::EndpointFault { .. } => "endpoint_fault",
             Self::RateLimited { .. } => "rate_limited",
-            Self::Absent => "absent",
+            Self::Absent | Self::UnknownModel => "absent",
             Self::Unsent => "unsent",
             Self::Failed { .. } => "failed",
         }
@@ -253,7 +262,7 @@ mod tests {
             (429, "insufficient_quota", "", Outcome::EndpointFault { asked: None }),
             (429, "rate_limit_exceeded", "", limited),
             (429, "rate_limit_exceeded", "request too large for gpt-4o", Outcome::TooLong),
-            (404, "model_not_found", "", Outcome::Absent),
+            (404, "model_not_found", "", Outcome::UnknownModel),
             (400, "context_length_exceeded", "", Outcome::TooLong),
             (400, "invalid_type", "", Outcome::RequestFault),
             (400, "content_policy_violation", "", Outcome::Filtered),

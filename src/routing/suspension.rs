@@ -11,6 +11,7 @@ mod breaks;
 mod cause;
 mod dispatch;
 mod operations;
+mod unknown_model;
 
 pub use crate::gate::Availability;
 use crate::gate::{Gate, Pass, SuspensionLength, Trigger};
@@ -20,6 +21,7 @@ pub use cause::Cause;
 use cause::LastCause;
 pub use dispatch::{Dispatch, PendingFailure};
 use operations::{OperationPass, Operations};
+use unknown_model::OnlyFor;
 
 /// The state of an endpoint: whether it accepts its credential.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct TargetState {
     /// The endpoint's state: a target of a suspended endpoint is suspended.
     pub endpoint: Arc<EndpointState>,
     gate: Gate,
+    only_for: OnlyFor,
     operations: Operations,
     breaks: Breaks,
     cause: LastCause,
@@ -72,6 +75,7 @@ impl TargetState {
             model,
             endpoint,
             gate: Gate::default(),
+            only_for: OnlyFor::default(),
             operations: Operations::default(),
             breaks: Breaks::default(),
             cause: LastCause::default(),
@@ -104,7 +108,10 @@ impl TargetState {
         if self.endpoint.gate.is_open() && self.gate.is_open() && self.operations.is_empty() {
             return Availability::Ready;
         }
-        let target = self.availability(now);
+        let target = match self.is_closed_for_another(operation) {
+            true => self.endpoint.gate.availability(now),
+            false => self.availability(now),
+        };
         self.operations.availability(operation, now).map_or(target, |own| target.or_worse(own))
     }
 
@@ -120,7 +127,11 @@ impl TargetState {
             return Err(availability);
         }
         let endpoint_pass = self.endpoint.gate.enter(now, lease)?;
-        let passes = self.gate.enter(now, lease).and_then(|pass| match self.operations.enter(operation, now, lease) {
+        let entered = match self.is_closed_for_another(operation) {
+            true => Ok(Pass::BYSTANDER),
+            false => self.gate.enter(now, lease),
+        };
+        let passes = entered.and_then(|pass| match self.operations.enter(operation, now, lease) {
             Ok(operation_pass) => Ok((pass, operation_pass)),
             Err(availability) => {
                 self.gate.release(pass);
@@ -137,6 +148,11 @@ impl TargetState {
                 Err(availability)
             }
         }
+    }
+
+    /// Returns whether the target is suspended because a request of another operation found its model unknown.
+    fn is_closed_for_another(&self, operation: &str) -> bool {
+        !self.gate.is_open() && self.only_for.is_another(operation)
     }
 
     /// Takes the target although it is suspended, for a request that has nowhere else to go.
@@ -167,6 +183,7 @@ impl TargetState {
 
     /// Suspends the target by hand for a duration, after which it is probed as after any suspension.
     pub fn suspend(&self, duration: Duration, reason: &str, now: Instant) {
+        self.only_for.widen();
         self.gate.close(duration, now);
         let (model, endpoint, suspended_ms) = (self.model.as_str(), &*self.endpoint.name, millis(duration));
         warn!(model, endpoint, suspended_ms, reason, "target suspended by hand");
@@ -188,9 +205,18 @@ impl TargetState {
 
     fn failed(&self, pass: Pass, trigger: Trigger, length: SuspensionLength, now: Instant) {
         if let Some(suspended) = self.gate.failed(pass, trigger, length, now) {
+            self.only_for.widen();
             self.counters.suspensions.fetch_add(1, Ordering::Relaxed);
             let suspended_ms = millis(suspended);
             warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
+        }
+    }
+
+    /// Suspends a target for the operation for which its model is unknown.
+    fn unknown_model(&self, pass: Pass, operation: &str, length: SuspensionLength, now: Instant) {
+        self.failed(pass, Trigger::AtOnce, length, now);
+        if !pass.is_bystander() {
+            self.only_for.narrow(operation);
         }
     }
 

@@ -132,11 +132,13 @@ async fn check(vendor: &Vendor) {
                 if row.meaning == Meaning::Operation {
                     rig.clear();
                     rig.send(vendor.ask(api, 2, false)).await;
-                    let hits = (rig.provider("east").hits(), found.ready);
-                    assert_eq!(hits, (1, [true; 2]), "another operation is served there: {row}");
+                    let another = rig.provider("east").hits();
                     rig.clear();
                     rig.send(vendor.ask(api, usize::from(*streamed), *streamed)).await;
-                    assert_eq!(rig.provider("east").hits(), 0, "the operation is not tried again: {row}");
+                    let hits = [another, rig.provider("east").hits()];
+                    if hits != [1, 0] {
+                        wrong.push(format!("{row}: another operation and the same one were asked {hits:?} times"));
+                    }
                 }
                 reset(&rig).await;
             }

@@ -53,7 +53,7 @@ pub(super) fn state_of(facts: &BodyFacts<'_>, policy: &Policy) -> Option<&'stati
     let found = facts.nested_of(provider.nested_state.iter().map(|row| (row.within, row.key, row.part)));
     let found = found
         .map(|index| &provider.nested_state[index])
-        .map(|nested| if nested.key == "type" { nested.part } else { nested.key });
+        .map(|nested| if matches!(nested.key, "type" | "id") { nested.part } else { nested.key });
     found.filter(|_| policy.stateful.is_some() || !policy.targets.share_an_endpoint())
 }
 

@@ -75,6 +75,9 @@ impl Dispatch {
             return None;
         }
         let length = outcome.asked().map_or(SuspensionLength::Growing(suspend), SuspensionLength::Asked);
+        if self.pass.is_bystander() && outcome.is_targets() {
+            target.only_for.widen();
+        }
         match outcome {
             Outcome::EndpointFault { .. } => target.endpoint.failed(self.endpoint_pass, length, now),
             // As a request that comes now would be: the probe that this may have been has opened the gate.
@@ -83,6 +86,10 @@ impl Dispatch {
             Outcome::Absent => {
                 target.endpoint.probe_failed(self.endpoint_pass, length, now);
                 target.failed(self.pass, Trigger::AtOnce, length, now);
+            }
+            Outcome::UnknownModel => {
+                target.endpoint.probe_failed(self.endpoint_pass, length, now);
+                target.unknown_model(self.pass, operation, length, now);
             }
             Outcome::Failed { .. } => {
                 target.endpoint.probe_failed(self.endpoint_pass, length, now);

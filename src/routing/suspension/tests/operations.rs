@@ -36,6 +36,56 @@ fn an_operation_that_a_target_lacks_says_nothing_of_its_others() {
     assert!(life.target.suspended_operations(life.now).is_empty());
 }
 
+/// Takes the target for this operation and settles with this outcome.
+fn meet(life: &Life, operation: &str, outcome: &Outcome) {
+    let dispatch = life.target.take(operation, life.now, LEASE).expect("available");
+    dispatch.settle(operation, outcome, None, &life.limits, life.now);
+}
+
+fn is_available(life: &Life, operation: &str) -> bool {
+    let is_available = life.target.availability_for(operation, life.now).is_available();
+    let taken = life.target.take(operation, life.now, LEASE);
+    assert_eq!(taken.is_ok(), is_available, "{operation}");
+    is_available
+}
+
+#[test]
+fn a_model_that_one_operation_found_unknown_may_be_known_to_another() {
+    let mut life = Life::new();
+    meet(&life, "/audio/speech", &Outcome::UnknownModel);
+    assert_eq!(life.availability(), "suspended 30", "as operators see it");
+    assert!(!is_available(&life, "/audio/speech") && is_available(&life, OPERATION));
+    meet(&life, OPERATION, &Outcome::Served);
+    meet(&life, OPERATION, &Outcome::Unsupported);
+    assert!(!is_available(&life, "/audio/speech") && is_available(&life, OPERATION));
+
+    // Its own probe decides.
+    life.pass(30);
+    assert!(is_available(&life, OPERATION));
+    meet(&life, "/audio/speech", &Outcome::Served);
+    assert_eq!(life.availability(), "ready");
+}
+
+#[test]
+fn what_fails_for_another_operation_too_is_suspended_for_all() {
+    for outcome in [
+        Outcome::UnknownModel,
+        Outcome::Failed { asked: None },
+        Outcome::RateLimited { asked: None },
+        Outcome::ServedLast { reset: None },
+    ] {
+        let mut life = Life::new();
+        meet(&life, "/audio/speech", &Outcome::UnknownModel);
+        meet(&life, OPERATION, &outcome);
+        assert!(!is_available(&life, OPERATION) && !is_available(&life, "/embeddings"), "{outcome:?}");
+        life.pass(30);
+        meet(&life, OPERATION, &Outcome::Served);
+        assert_eq!(life.availability(), "ready", "{outcome:?}");
+        meet(&life, OPERATION, &Outcome::RateLimited { asked: None });
+        assert!(!is_available(&life, "/embeddings"), "another suspension is for all");
+    }
+}
+
 #[test]
 fn the_last_cause_is_kept_until_the_next() {
     let life = Life::new();
