@@ -168,10 +168,7 @@ impl<'a> BodyFacts<'a> {
     /// Returns the index of the first of these that is there: a top-level member, within it at any depth a member with
     /// this key, and in its text this part (of a string, or of a list with one). A search for the bytes comes first, one
     /// for all that follow each other within the same member, and nearly always ends it.
-    pub fn nested_of<'k>(
-        &self,
-        wanted: impl Iterator<Item = (&'k str, &'k str, &'k str)> + Clone,
-    ) -> Option<usize> {
+    pub fn nested_of<'k>(&self, wanted: impl Iterator<Item = (&'k str, &'k str, &'k str)> + Clone) -> Option<usize> {
         let object = self.object()?;
         let mut searched: Option<(&str, &[u8], u32)> = None;
         wanted.clone().enumerate().find_map(|(index, (within, key, part))| {

@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn what_has_been_flushed_is_decoded_before_the_end() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(b"hello").and_then(|()| gzip.flush()).expect("memory");
+        let mut zstd = zstd::stream::Encoder::new(Vec::new(), 3).expect("memory");
+        zstd.write_all(b"hello").and_then(|()| zstd.flush()).expect("memory");
+        for (coding, begun) in [(Coding::Gzip, gzip.get_ref()), (Coding::Zstd, zstd.get_ref())] {
+            assert_eq!(coding.decode_start(begun, 100), b"hello", "{coding:?}");
+            assert_eq!(coding.decode(begun, 100), Err(CodingError::Broken), "{coding:?}");
+        }
+    }
+
+    #[test]
     fn a_bomb_is_stopped_at_its_bound() {
         let bomb = gzip(&vec![0; 50 << 20]);
         assert!(bomb.len() < 60_000);

@@ -95,7 +95,8 @@ pub(super) fn marked<'k>(value: &[u8], marks: impl Iterator<Item = Option<&'k st
     if underscored.clone().next().is_some() {
         for at in memchr::memchr_iter(b'_', value) {
             let is_here = |offset: usize, mark| at.checked_sub(offset).is_some_and(|at| value[at..].starts_with(mark));
-            found |= underscored.clone().filter(|&(_, mark, offset)| is_here(offset, mark)).fold(0, |all, it| all | it.0);
+            found |=
+                underscored.clone().filter(|&(_, mark, offset)| is_here(offset, mark)).fold(0, |all, it| all | it.0);
         }
     }
     found
@@ -150,7 +151,8 @@ mod tests {
         let wanted = [("input", "type", "message"), ("input", "type", "item_reference")];
         assert_eq!(reference.nested_of(wanted.into_iter()), Some(1));
         let several = BodyFacts::read(br#"{"tools":[{"container":"c"}],"input":[{"id":"rs_1"}]}"#).expect("a body");
-        let wanted = [("input", "file_id", ""), ("input", "id", "ig_"), ("input", "id", "rs_"), ("tools", "container", "")];
+        let wanted =
+            [("input", "file_id", ""), ("input", "id", "ig_"), ("input", "id", "rs_"), ("tools", "container", "")];
         assert_eq!(several.nested_of(wanted.into_iter()), Some(2));
         assert_eq!(several.nested_of(wanted[3..].iter().copied()), Some(0));
     }

@@ -162,7 +162,11 @@ impl Router {
 
     fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
         if head.wants_upgrade {
-            return Admission::Refuse(Refusal::Upgrade);
+            return match self.snapshot().apis.find(&head.method, &head.authority, head.path_only()) {
+                // Of another application behind the same listener.
+                Match::NoApi(Unmatched::Continue) => Admission::Continue,
+                _ => Admission::Refuse(Refusal::Upgrade),
+            };
         }
         match head.stream_id.as_deref().and_then(|id| self.attempts.take(id, now)) {
             Some(NextAttempt::Attempt(attempt)) => return Admission::Further(attempt),
@@ -195,7 +199,7 @@ impl Router {
                 }
                 head.shape = shape;
                 if head.method == Method::OPTIONS
-                    && let Some(methods) = other_paths::methods_at(&apis, operation)
+                    && let Some(methods) = other_paths::methods_at(&apis, environment, operation)
                 {
                     return Admission::Reply(Reply::options(&methods));
                 }

@@ -284,6 +284,18 @@ async fn what_refers_to_an_account_inside_its_body_is_bound_to_it() {
         ("/v1/responses", json!({ "input": [{ "type": "item_reference", "id": "msg_1" }] }), "item_reference"),
         ("/v1/responses", json!({ "input": [{ "content": [{ "type": "input_file", "file_id": "f" }] }] }), "file_id"),
         ("/v1/chat/completions", json!({ "messages": [{ "content": [{ "file": { "file_id": "f" } }] }] }), "file_id"),
+        ("/v1/chat/completions", json!({ "messages": [{ "audio": { "id": "audio_1" } }] }), "audio_"),
+        ("/v1/responses", json!({ "input": [{ "type": "reasoning", "id": "rs_1", "summary": [] }] }), "rs_"),
+        ("/v1/responses", json!({ "input": [{ "type": "image_generation_call", "id": "ig_1" }] }), "ig_"),
+        ("/v1/responses", json!({ "input": [{ "container_id": "cntr_1" }] }), "container_id"),
+        ("/v1/responses", json!({ "input": "a", "prompt": { "id": "pmpt_1" } }), "pmpt_"),
+        ("/v1/responses", json!({ "input": "a", "tools": [{ "vector_store_ids": ["vs_1"] }] }), "vector_store_ids"),
+        ("/v1/responses", json!({ "input": "a", "tools": [{ "container": "cntr_1" }] }), "container"),
+        (
+            "/v1/responses",
+            json!({ "input": "a", "tools": [{ "container": { "type": "auto", "file_ids": ["file-1"] } }] }),
+            "file_ids",
+        ),
     ];
     let several = rig(Topology::Failover).await;
     let kept = production(&TWO_IN_TURN.replace("      targets:", "      stateful_endpoint: west\n      targets:"));
@@ -312,6 +324,16 @@ async fn preflights_and_upgrades_get_a_proper_answer() {
         let answer = rig.send(preflight.header("access-control-request-method", "POST")).await;
         assert_eq!((answer.status, answer.header("allow")), (204, "POST, OPTIONS"));
         assert_eq!(answer.header("access-control-allow-origin"), "", "granting is for Envoy's cors filter");
+        for (path, allowed) in [
+            ("/v1/models", "GET, OPTIONS"),
+            ("/v1/models/gpt-4o", "GET, OPTIONS"),
+            ("/v1/files/file-1", "DELETE, GET, PATCH, POST, OPTIONS"),
+            ("/v1/responses/resp_1", "DELETE, GET, PATCH, POST, OPTIONS"),
+        ] {
+            let answer = rig.send(get(path).method(Method::OPTIONS)).await;
+            assert_eq!((answer.status, answer.header("allow")), (204, allowed), "{path}");
+        }
+        assert_eq!(rig.hits(), [0, 0], "a preflight has no credential, and gets none");
         check_error(&rig.send(get("/v1/nothing").method(Method::OPTIONS)).await, 404, "unknown_operation");
         let upgrade = get("/v1/realtime").header("upgrade", "websocket").header("connection", "upgrade");
         let upgrade =

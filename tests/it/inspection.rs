@@ -1,5 +1,6 @@
 //! The start of an answer: errors under a 200, errors whose body says more, and answers that pass untouched.
 
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
@@ -189,6 +190,63 @@ async fn heartbeats_do_not_end_the_hold() {
 async fn heartbeats_alone_are_a_stall() {
     let pieces = [(200, ": hi\n\n"), (1_000, ": hi\n\n"), (1_000, ": hi\n\n"), (1_000, ": hi\n\n"), (30_000, "")];
     assert_eq!(served_after(&pieces, "text/event-stream", "2s").await, ("west".to_owned(), vec![1, 1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_of_every_form_do_neither() {
+    let beats = [
+        (100, ":\r\n\r\n"),
+        (300, "event: ping\r\ndata: {\"type\":\"ping\"}\r\n\r\n"),
+        (300, "data: {}\r\r"),
+        (300, "event: keep-alive\n\n"),
+        (300, "retry: 10\nid: 3\n\n"),
+    ];
+    let error = [(300, "data: {\"error\":{\"code\":502}}\n"), (300, "\n")];
+    let pieces: Vec<_> = beats.into_iter().chain(error).collect();
+    assert_eq!(served_after(&pieces, "text/event-stream", "20s").await, ("west".to_owned(), vec![1, 1]));
+    let pieces: Vec<_> = beats.into_iter().chain(beats).chain([(30_000, "")]).collect();
+    assert_eq!(served_after(&pieces, "text/event-stream", "2s").await, ("west".to_owned(), vec![1, 1]));
+    let content = [(300, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n")];
+    let pieces: Vec<_> = beats.into_iter().chain(content).collect();
+    assert_eq!(served_after(&pieces, "text/event-stream", "20s").await, ("east".to_owned(), vec![1, 0]));
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(body).and_then(|()| encoder.finish()).unwrap()
+}
+
+/// An error of an account without money: as what it may come, and whether it can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_errors_body_is_read_whatever_it_is_called_and_within_bounds() {
+    let error = br#"{"error":{"message":"m","code":"insufficient_quota"}}"#;
+    let bomb = [&error[..], &vec![b' '; 50 << 20]].concat();
+    let whole = gzip(error);
+    for (content_type, coding, body, is_read) in [
+        ("text/plain", "", error.to_vec(), true),
+        ("", "", error.to_vec(), true),
+        ("text/event-stream", "", [b"data: ", &error[..], b"\n\n"].concat(), true),
+        ("application/vnd.api+json", "", error.to_vec(), true),
+        ("application/json", "", [b"\xef\xbb\xbf", &error[..]].concat(), true),
+        ("application/json", "GZIP", whole.clone(), true),
+        ("application/json", "gzip", whole[..whole.len() - 8].to_vec(), true),
+        ("application/json", "gzip", gzip(&bomb), true),
+        ("application/json", "gzip", whole[..20].to_vec(), false),
+        ("application/json", "gzip", error.to_vec(), false),
+        ("application/json", "compress", error.to_vec(), false),
+        ("application/json", "gzip, br", error.to_vec(), false),
+    ] {
+        let rig = rig("").await;
+        let headers = [("content-type", content_type), ("content-encoding", coding)];
+        let headers = headers.iter().filter(|(_, value)| !value.is_empty());
+        let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        rig.provider("east").answer(Script::Raw { status: 400, headers, body: body.into() });
+        let answer = rig.send(chat("any")).await;
+        let expected = if is_read { (200, [1, 1], 1) } else { (400, [1, 0], 0) };
+        let suspended = rig.router.events("endpoint suspended").len();
+        assert_eq!((answer.status, [rig.hits()[0], rig.hits()[1]], suspended), expected, "{content_type} {coding}");
+        rig.check_clean().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

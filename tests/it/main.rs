@@ -31,6 +31,7 @@ mod intelligent; // Requests sorted by an LLM, and every way in which that can f
 mod json_suite; // Bodies: accepted or refused as another parser does, edited in one place only.
 mod kubernetes; // The manifests say what the router and Envoy take.
 mod mutual_tls; // The router on another host.
+mod one_client; // What one client asks for keeps no target from the others.
 mod operator; // What an operator asks on the command line, and how much of it the log keeps.
 mod outage; // Outages at scale: the failover policy, several routers, a dead router, the retry budget.
 mod outlets; // No outlet tells a prompt or a credential.

@@ -185,7 +185,10 @@ mod tests {
                 r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"user","parts":[{"function_response":{}},{"inlineData":{}}]}]}"#,
                 Some("a"),
             ),
-            (r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"function","parts":[{"text":"t"}]}]}"#, Some("a")),
+            (
+                r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"function","parts":[{"text":"t"}]}]}"#,
+                Some("a"),
+            ),
             (
                 r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[{"functionCall":{}}]},{"role":"user","parts":[{"functionResponse":{}}]}]}"#,
                 Some("a"),

@@ -284,6 +284,16 @@ fn a_request_of_nobodys_goes_on_with_its_credentials_but_without_private_headers
 }
 
 #[test]
+fn an_upgrade_is_refused_where_it_would_be_ours() {
+    for (path, is_refused) in [("/other", false), ("/v1/realtime", true), ("/v1/chat/completions", true)] {
+        let mut stream = Stream::new(&router(&format!("unmatched: continue\n{POLICY}")));
+        let head = RequestHead { method: Method::GET, path: path.into(), wants_upgrade: true, ..head() };
+        let answer = stream.on(request(head));
+        assert_eq!(matches!(answer.0, Action::Reply(reply) if reply.status == 426), is_refused, "{path}");
+    }
+}
+
+#[test]
 fn a_stream_may_begin_in_any_phase() {
     let router = router(POLICY);
     for (event, phase) in [

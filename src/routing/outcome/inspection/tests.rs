@@ -52,7 +52,10 @@ fn the_first_event_with_content_decides() {
         ("data: {\"choices\":[],\"usage\":{\"total\":1}}\n\n", Start::Good),
         ("data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}]}\n\n", Start::Opened),
         ("data: {\"candidates\":[{\"content\":{\"parts\":[]},\"finishReason\":\"STOP\"}]}\n\n", Start::Good),
-        ("data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\"}}\n\n", bad(&["refusal", "content_filter"])),
+        (
+            "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\"}}\n\n",
+            bad(&["refusal", "content_filter"]),
+        ),
         ("data: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"content_block_delta\"}\n\n", Start::Good),
         (
             "data: {\"type\":\"response.created\"}\n\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\"}}}\n\n",

@@ -77,11 +77,5 @@ pub(in super::super) const BEDROCK: Responses = Responses {
         ("validationException", Request),
         ("ValidationException", Request),
     ],
-    openings: &[
-        "messageStart",
-        "contentBlockStart",
-        "initial-response",
-        "message_start",
-        "content_block_start",
-    ],
+    openings: &["messageStart", "contentBlockStart", "initial-response", "message_start", "content_block_start"],
 };
