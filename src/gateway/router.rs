@@ -88,6 +88,8 @@ pub struct Route {
     policy: Arc<Policy>,
     /// The index of the API's operation; `None` for a path that exists only at one account.
     operation: Option<usize>,
+    /// The operation's name with the version that the client asks for, where the vendor has several.
+    versioned: Option<Arc<str>>,
 }
 
 /// The admission of a request, decided by its headers.
@@ -186,7 +188,7 @@ impl Router {
                 match api.policy(environment) {
                     Some(policy) => {
                         let route = Route::new(&snapshot, api, environment, policy);
-                        Admission::First(Route { operation: Some(operation), ..route })
+                        Admission::First(Route { operation: Some(operation), ..route }.versioned(&head.path))
                     }
                     None => Admission::Refuse(Refusal::NoTargets { api: api.name.to_string(), environment }),
                 }
@@ -346,7 +348,7 @@ fn without_query(path: &str) -> &str {
 impl Route {
     fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment, policy: &Arc<Policy>) -> Self {
         let (snapshot, api, policy) = (Arc::clone(snapshot), Arc::clone(api), Arc::clone(policy));
-        Self { snapshot, api, environment, policy, operation: None }
+        Self { snapshot, api, environment, policy, operation: None, versioned: None }
     }
 
     /// Returns the name of the cluster that serves an endpoint.
@@ -370,7 +372,8 @@ impl Route {
     /// Returns the name of the operation, under which its failures are kept apart from those of others.
     #[must_use]
     pub fn operation_name(&self) -> &str {
-        self.operation().map_or("", |operation| operation.path.as_str())
+        let plain = || self.operation().map_or("", |operation| operation.path.as_str());
+        self.versioned.as_deref().unwrap_or_else(plain)
     }
 
     /// Returns the version of the policy that the request uses.

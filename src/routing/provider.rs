@@ -27,6 +27,8 @@ pub struct ProviderType {
     pub client_headers: &'static [&'static str],
     /// Query parameters of that kind.
     pub client_parameters: &'static [&'static str],
+    /// The query parameter in which a client names the version of the API that it wants; empty where there is none.
+    pub version_parameter: &'static str,
     /// The prefix of a model's name where a body repeats the model of the path.
     pub body_prefix: &'static str,
     /// Top-level members of a body whose own objects repeat it as well.

@@ -6,6 +6,7 @@
 #[path = "../rig.rs"]
 mod rig;
 
+mod account_state; // What exists only at one account, inside bodies of every dialect.
 mod admin; // Who may use the admin listener, and the page on it.
 mod architecture; // The rules that the source keeps.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.

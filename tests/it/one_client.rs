@@ -68,6 +68,14 @@ fn cases() -> Vec<Case<'static>> {
             json!({ "object": "error", "message": "The model `one` does not exist.", "type": "NotFoundError", "code": 404 }),
         ),
         ("mistral", "/v1", embeddings, chat, 400, mistral),
+        (
+            "azure_openai",
+            "/openai",
+            "/deployments/one/chat/completions?api-version=1900-01-01",
+            "/deployments/one/chat/completions?api-version=2024-10-21",
+            404,
+            json!({ "error": { "code": "404", "message": "Resource not found" } }),
+        ),
         ("anthropic", "/v1", "/messages/count_tokens", "/messages", 404, anthropic),
         ("gemini", "/v1beta", "/models/one:embedContent", "/models/one:generateContent", 404, gemini),
         (
@@ -88,7 +96,7 @@ async fn an_operation_that_no_target_has_closes_none_of_the_others() {
         let is_other = other.to_owned();
         let refused = Script::json(status, &body);
         let served = Script::json(200, &json!({ "choices": [] }));
-        let decide = Script::by(move |request| match request.path.split('?').next().unwrap().ends_with(&is_other) {
+        let decide = Script::by(move |request| match request.path.ends_with(&is_other) {
             true => refused.clone(),
             false => served.clone(),
         });

@@ -37,6 +37,20 @@ impl Route {
         }
     }
 
+    /// Returns the same with the version of the API that the request asks for, where the vendor has several: a client may
+    /// ask for one that has no such operation, which says nothing of the others.
+    pub(super) fn versioned(mut self, path: &str) -> Self {
+        let parameter = self.policy().targets.provider().version_parameter;
+        let query = path.split_once('?').filter(|_| !parameter.is_empty()).map(|(_, query)| query);
+        let mut pairs = query.into_iter().flat_map(|query| query.split('&'));
+        if let Some(version) = pairs.find_map(|pair| pair.strip_prefix(parameter)?.strip_prefix('=')) {
+            let is_one = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            let version = if version.len() <= 32 && version.bytes().all(is_one) { version } else { "?" };
+            self.versioned = Some(format!("{}?{parameter}={version}", self.operation_name()).into());
+        }
+        self
+    }
+
     /// Returns the path at the endpoint: the endpoint's own, then the client's below the base path, byte for byte
     /// except for the model where that is there, and for query parameters that carry a credential.
     #[must_use]

@@ -4,7 +4,7 @@
 /// Words of messages about a part of the request that is wrong, in lower case. Vendors repeat that part in them, often
 /// without quotes: nothing in such a message is believed to be the vendor's. Sources: pydantic (Anthropic, vLLM,
 /// Mistral, LiteLLM), OpenAI, Amazon Bedrock, Gemini, serde (TGI), Go's `encoding/json` (Ollama), JSON Schema.
-const REPEATING: [&str; 27] = [
+const REPEATING: [&str; 28] = [
     "extra inputs are not permitted",
     "field required",
     "input should be",
@@ -25,6 +25,7 @@ const REPEATING: [&str; 27] = [
     "invalid type",
     "additional properties",
     "unexpected keyword",
+    "unexpected value",
     "unexpected property",
     "cannot unmarshal",
     "failed to deserialize",

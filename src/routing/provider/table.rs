@@ -87,6 +87,7 @@ const OPENAI: ProviderType = ProviderType {
     auth: DefaultAuth::Bearer,
     client_headers: &["authorization"],
     client_parameters: &[],
+    version_parameter: "",
     body_prefix: "",
     body_members: &[],
     stateful: OPENAI_STATEFUL,
@@ -140,6 +141,7 @@ const AZURE_OPENAI: ProviderType = ProviderType {
     roots: &["/openai/v1", "/openai"],
     auth: DefaultAuth::Header("api-key"),
     client_headers: &["api-key", "authorization"],
+    version_parameter: "api-version",
     responses: &responses::AZURE,
     ..OPENAI
 };
@@ -214,6 +216,7 @@ const GEMINI: ProviderType = ProviderType {
     auth: DefaultAuth::Header("x-goog-api-key"),
     client_headers: &["x-goog-api-key", "authorization", "x-goog-user-project"],
     client_parameters: &["key"],
+    version_parameter: "",
     body_prefix: "models/",
     body_members: &["requests", "generateContentRequest"],
     stateful: &[

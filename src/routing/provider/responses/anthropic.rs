@@ -18,6 +18,8 @@ pub(super) const OWN: &[Known] = &[
     says("organization has been disabled", Endpoint, SEEN),
     says("this credential is only authorized for use with", Endpoint, SEEN),
     says("not allowed for this organization", Endpoint, SEEN),
+    says("your account has been disabled", Endpoint, SEEN),
+    says("out of extra usage", Endpoint, SEEN),
     says("your account does not have access to claude", Endpoint, SEEN),
     code("enforced_spend_limit_reached", Endpoint, LIMITS),
     code("authentication_error", Endpoint, ERRORS),

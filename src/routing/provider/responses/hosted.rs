@@ -1,6 +1,6 @@
 //! Services that speak OpenAI's API.
 
-use super::Fault::{Endpoint, Filter, Length, Operation, Overloaded, Quota, Request, Target};
+use super::Fault::{Endpoint, Filter, Length, Operation, Overloaded, Quota, Region, Request, Target};
 use super::{Known, both, code, says};
 
 const PORTKEY: &str = "portkey: src/handlers";
@@ -97,6 +97,7 @@ pub(super) const HOSTED: &[Known] = &[
     code("capacity_exceeded", Overloaded, GROQ),
     says("no endpoints found", Target, OPENROUTER),
     says("no allowed providers are available", Target, OPENROUTER),
+    says("not available in your region", Region, OPENROUTER),
     says("is not a valid model id", Target, OPENROUTER),
     says("key limit exceeded", Endpoint, OPENROUTER),
     both("403", "flagged", Filter, OPENROUTER),

@@ -76,6 +76,7 @@ const MICROSOFT: &[Known] = &[
     code("contentFilter", Filter, SEEN),
     says("denied due to virtual network/firewall rules", Endpoint, AZURE_NETWORK),
     says("public access is disabled", Endpoint, AZURE_NETWORK),
+    says("has been retired", Target, SEEN),
     says("lacks the required data action", Operation, SEEN),
     says("server responded with status 429", Quota, SEEN),
     says("currently experiencing high demand", Overloaded, SEEN),
