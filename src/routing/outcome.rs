@@ -206,7 +206,8 @@ impl Outcome {
             Self::Unsupported => "unsupported",
             Self::EndpointFault { .. } => "endpoint_fault",
             Self::RateLimited { .. } => "rate_limited",
-            Self::Absent | Self::UnknownModel => "absent",
+            Self::Absent => "absent",
+            Self::UnknownModel => "absent",
             Self::Unsent => "unsent",
             Self::Failed { .. } => "failed",
         }

@@ -239,6 +239,12 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory")
 }
 
+fn deflate(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compressed_body_is_decoded_edited_and_sent_plain() {
     for topology in BOTH {
@@ -246,6 +252,12 @@ async fn a_compressed_body_is_decoded_edited_and_sent_plain() {
         let text = br#"{"model":"any", "messages":[]}"#;
         for (coding, body) in [
             ("gzip", gzip(text)),
+            ("GZIP", gzip(text)),
+            ("x-gzip", gzip(text)),
+            ("gzip, identity", gzip(text)),
+            ("gzip", [gzip(&text[..9]), gzip(&text[9..])].concat()),
+            ("deflate", deflate(text)),
+            ("br", [&[0xd0, 0x01, 0x10], &text[..], &[3]].concat()),
             ("zstd", zstd::encode_all(&text[..], 3).unwrap()),
             ("", text.to_vec()),
             ("identity", text.to_vec()),

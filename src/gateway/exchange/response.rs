@@ -152,10 +152,12 @@ impl Exchange {
         (Action::Nothing, Next::More)
     }
 
-    /// Decides when the start of a response is late: an error's status decides, a stream that has begun passes, and a
-    /// success that stalls is a failure.
+    /// Decides when the start of a response is late: an error's status decides, with what has arrived of its body, a
+    /// stream that has begun passes, and a success that stalls is a failure.
     pub(super) fn on_late_response(&mut self, mut inspection: Box<Inspection>, now: Instant) -> (Action, Next) {
-        if inspection.answer.status < 400 && !inspection.judge(false, true) {
+        if inspection.answer.status >= 400 {
+            inspection.read_error();
+        } else if !inspection.judge(false, true) {
             inspection.outcome = Outcome::Failed { asked: None };
             inspection.facts = ErrorFacts::of_code(STALLED);
         }

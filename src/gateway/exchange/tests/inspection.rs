@@ -94,6 +94,10 @@ fn a_success_that_stalls_is_a_failure_and_an_error_that_stalls_is_what_it_was() 
     let mut stream = Stream::new(&inspecting());
     held(&mut stream, 400, BodyFormat::Json);
     assert!(!asks_again(stream.on(Event::Late)));
+    let mut stream = Stream::new(&inspecting());
+    held(&mut stream, 400, BodyFormat::Json);
+    chunk(&mut stream, r#"{"error":{"code":"insufficient_quota"}}"#, false);
+    assert!(asks_again(stream.on(Event::Late)), "all of it has arrived, and the connection is still open");
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub(super) const OWN: &[Known] = &[
     both("forbidden", "request not allowed", Region, SEEN),
     both("not_found_error", "file not found:", Request, FILES),
     both("not_found_error", "container", Request, FILES),
+    both("not_found_error", "skill", Request, FILES),
     both("not_found_error", "model:", Target, ERRORS),
     both("not_found_error", "model ", Target, SEEN),
     both("not_found_error", "is not available. please use", Target, SEEN),

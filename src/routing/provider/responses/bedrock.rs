@@ -40,7 +40,11 @@ pub(super) const OWN: &[Known] = &[
     says("could not resolve the foundation model", Target, SEEN),
     both("ResourceNotFoundException", "model", Target, CONVERSE),
     code("UnknownOperationException", Operation, COMMON),
-    says("model doesn't support", Operation, SEEN),
+    // Not what a model does not support of a request: tools, system messages, documents.
+    says("model doesn't support counting tokens", Operation, SEEN),
+    says("model doesn't support on-demand throughput", Target, SEEN),
+    says("is unsupported for streaming", Operation, SEEN),
+    says("doesn't support response streaming", Operation, SEEN),
     says("this action doesn't support the model", Operation, SEEN),
     says("operation is not recognized by the service", Operation, SEEN),
     both("ThrottlingException", "service-wide limitations", Overloaded, SEEN),

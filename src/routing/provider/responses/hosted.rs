@@ -95,6 +95,8 @@ pub(super) const HOSTED: &[Known] = &[
     code("organization_restricted", Endpoint, GROQ),
     says("reduce the length of the messages", Length, GROQ),
     code("capacity_exceeded", Overloaded, GROQ),
+    // Of those that take pictures, or tools, or certain parameters.
+    says("no endpoints found that", Request, OPENROUTER),
     says("no endpoints found", Target, OPENROUTER),
     says("no allowed providers are available", Target, OPENROUTER),
     says("not available in your region", Region, OPENROUTER),
@@ -190,7 +192,7 @@ pub(super) const HOSTED: &[Known] = &[
     code("3023", Endpoint, CLOUDFLARE),
     code("3041", Target, CLOUDFLARE),
     code("3042", Target, CLOUDFLARE),
-    code("5005", Operation, CLOUDFLARE),
+    code("5005", Request, CLOUDFLARE),
     code("5016", Target, CLOUDFLARE),
     code("5018", Target, CLOUDFLARE),
     code("token_quota_reached", Endpoint, WATSONX),

@@ -19,6 +19,11 @@ pub(super) const OWN: &[Known] = &[
     // What the request refers to is not there: an item, a response, a container, a prompt.
     says(" with id '", Request, SEEN),
     says("no such file object", Request, SEEN),
+    says("vector store", Request, SEEN),
+    says("container is expired", Request, SEEN),
+    // One that the client named.
+    says("mcp server", Request, SEEN),
+    code("external_connector_error", Request, SEEN),
     says("insufficient permissions for this operation", Operation, SEEN),
     says("you are not allowed to generate embeddings", Operation, SEEN),
     says("flagged as potentially violating", Filter, SEEN),
