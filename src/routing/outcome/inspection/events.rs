@@ -19,7 +19,12 @@ pub(super) fn server_sent(seen: &[u8], ended: bool) -> Elements {
                 block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start));
             values.collect::<Vec<_>>().join("\n")
         };
-        let (name, data) = (field("event"), field("data"));
+        let (mut name, mut data) = (field("event"), field("data"));
+        // llama.cpp has errors in a field of their own.
+        let error = field("error");
+        if !error.is_empty() {
+            (name, data) = ("error".to_owned(), error);
+        }
         if data.trim() == "[DONE]" {
             elements.is_over = true;
             break;

@@ -10,7 +10,7 @@ use crate::routing::outcome::error::ErrorFacts;
 const HEARTBEATS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
 
 /// Members of a response that is one, whatever else it has.
-const CONTENTS: [&str; 6] = ["choices", "candidates", "output", "content", "data", "result"];
+const CONTENTS: [&str; 8] = ["choices", "candidates", "output", "content", "data", "result", "results", "embeddings"];
 
 /// Returns whether an event only keeps the connection alive: its name, its type or its text says so, or it has nothing.
 pub(super) fn is_heartbeat(name: &str, value: Option<&Value>) -> bool {
@@ -72,20 +72,34 @@ fn is_error(value: &Value) -> bool {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let choice = value.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&Value::Null);
     let base = value.get("base_resp").and_then(|base| base.get("status_code")).and_then(Value::as_i64);
-    let is_bare = !CONTENTS.iter().any(|key| states(value, key));
-    let has_error = value.get("error").is_some_and(|error| error.is_object() || error.is_array());
     states(value, "error")
-        || (is_bare && has_error)
+        || (!CONTENTS.iter().any(|key| states(value, key)) && is_bare_error(value))
         || states(choice, "error")
         || value.get("x_groq").is_some_and(|groq| states(groq, "error"))
-        // Baidu and Cloudflare, and what follows GraphQL.
-        || (is_bare && (states(value, "error_code") || states(value, "errors")))
         || matches!(text("type"), "error" | "response.failed")
         || text("object") == "error"
         || (text("object") == "response" && text("status") == "failed")
         || choice.get("finish_reason").and_then(Value::as_str) == Some("error")
         || base.is_some_and(|status| status != 0)
         || value.get("success") == Some(&Value::Bool(false))
+}
+
+/// Returns whether a JSON text without content is an error: of Baidu, Cloudflare, DashScope or AWS, of what follows
+/// GraphQL, or with an error that states nothing.
+fn is_bare_error(value: &Value) -> bool {
+    let states = |key: &str| value.get(key).is_some_and(is_stated);
+    let has_message = ["message", "msg", "error_msg"].iter().any(|key| value.get(key).is_some_and(Value::is_string));
+    let is_success = |code: &Value| match code {
+        Value::String(text) => matches!(&*text.to_ascii_lowercase(), "ok" | "success" | "200"),
+        code => code.as_u64().is_some_and(|code| (200..300).contains(&code)),
+    };
+    let has_code = value.get("code").is_some_and(|code| is_stated(code) && !is_success(code));
+    let has_error = value.get("error").is_some_and(|error| error.is_object() || error.is_array());
+    let is_failed = value.get("status").and_then(Value::as_str).is_some_and(|it| matches!(it, "error" | "failed"));
+    has_error
+        || is_failed
+        || (has_code && has_message)
+        || ["error_code", "errors", "errorMessage"].into_iter().any(states)
 }
 
 fn is_stated(value: &Value) -> bool {

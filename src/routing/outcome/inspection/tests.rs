@@ -112,6 +112,11 @@ fn a_json_response_is_judged_once_it_is_whole() {
         ("{\"choices\":[{}],\"error\":{}}", false, Start::Good),
         ("{\"error\":{}}", false, bad(&[])),
         ("{\"error_code\":17}", false, bad(&["17"])),
+        ("{\"code\":\"InvalidApiKey\",\"message\":\"m\",\"request_id\":\"r\"}", false, bad(&["InvalidApiKey"])),
+        ("{\"code\":200,\"message\":\"m\"}", false, Start::Good),
+        ("{\"code\":\"c\",\"message\":\"m\",\"data\":[1]}", false, Start::Good),
+        ("{\"status\":\"error\",\"message\":\"m\"}", false, bad(&["error"])),
+        ("{\"input_tokens\":5}", false, Start::Good),
         ("{\"error_code\":0}", false, Start::Good),
         ("{\"errors\":[{\"code\":\"c\"}]}", false, bad(&["c"])),
         ("{\"errors\":[{\"code\":\"c\"}],\"data\":{\"a\":1}}", false, Start::Good),
@@ -182,6 +187,24 @@ fn frames_of_aws_are_judged_by_their_names() {
         assert!(matches!(cut, Start::Undecided | Start::Opened), "the last frame is incomplete");
     }
     assert_eq!(judge(BodyFormat::Frames, &[0xff; 64], false), Start::Good, "it cannot be cut into frames");
+}
+
+#[test]
+fn what_has_been_decided_stays_so() {
+    for text in [
+        "\u{feff}: c\r\n\r\nevent: ping\r\ndata: {}\r\n\r\ndata: {\"error\":{\"code\":502}}\r\n\r\ndata: [DONE]\r\n\r\n",
+        "error: {\"code\":500}\n\ndata: {\"id\":1}\n\n",
+        "{\"é\":\"é\",\"error\":{\"code\":1}} {\"a\":2}",
+        "data: {\"choices\":[]}\r\rdata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\r\r",
+        " [ {\"candidates\":[]} ,\n {\"error\":{}} ]",
+        "{\"message\":{}}\n{\"error\":\"e\"}\n",
+    ] {
+        for format in [BodyFormat::Events, BodyFormat::Json, BodyFormat::Lines] {
+            let verdicts = (0..=text.len()).map(|length| judge(format, &text.as_bytes()[..length], false));
+            let decided: Vec<_> = verdicts.filter(|start| !matches!(start, Start::Undecided | Start::Opened)).collect();
+            assert!(decided.windows(2).all(|pair| pair[0] == pair[1]), "{format:?} {text}: {decided:?}");
+        }
+    }
 }
 
 #[test]
