@@ -89,14 +89,18 @@ pub(super) fn mark<'k>(key: &'k str, part: &'k str) -> &'k str {
 /// (`make bench-instructions`).
 pub(super) fn marked<'k>(value: &[u8], marks: impl Iterator<Item = Option<&'k str>> + Clone) -> u32 {
     let marks = marks.enumerate().filter_map(|(index, mark)| Some((1_u32 << index, mark?.as_bytes())));
-    let underscored = marks.clone().filter_map(|(bit, mark)| Some((bit, mark, memchr::memchr(b'_', mark)?)));
-    let others = marks.filter(|(_, mark)| !mark.contains(&b'_'));
+    let others = marks.clone().filter(|(_, mark)| !mark.contains(&b'_'));
     let mut found = others.filter(|(_, mark)| memchr::memmem::find(value, mark).is_some()).map(|(bit, _)| bit).sum();
-    if underscored.clone().next().is_some() {
-        for at in memchr::memchr_iter(b'_', value) {
-            let is_here = |offset: usize, mark| at.checked_sub(offset).is_some_and(|at| value[at..].starts_with(mark));
-            found |=
-                underscored.clone().filter(|&(_, mark, offset)| is_here(offset, mark)).fold(0, |all, it| all | it.0);
+    let mut underscores = memchr::memchr_iter(b'_', value).peekable();
+    if underscores.peek().is_none() {
+        return found;
+    }
+    let underscored = marks.filter_map(|(bit, mark)| Some((bit, mark, memchr::memchr(b'_', mark)?)));
+    let underscored: Vec<_> = underscored.collect();
+    for at in underscores {
+        for &(bit, mark, offset) in &underscored {
+            let begin = at.checked_sub(offset);
+            found |= if begin.is_some_and(|begin| value[begin..].starts_with(mark)) { bit } else { 0 };
         }
     }
     found

@@ -41,8 +41,11 @@ impl Route {
     /// ask for one that has no such operation, which says nothing of the others.
     pub(super) fn versioned(mut self, path: &str) -> Self {
         let parameter = self.policy().targets.provider().version_parameter;
-        let query = path.split_once('?').filter(|_| !parameter.is_empty()).map(|(_, query)| query);
-        let mut pairs = query.into_iter().flat_map(|query| query.split('&'));
+        if parameter.is_empty() {
+            return self;
+        }
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        let mut pairs = query.split('&');
         if let Some(version) = pairs.find_map(|pair| pair.strip_prefix(parameter)?.strip_prefix('=')) {
             let is_one = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
             let version = if version.len() <= 32 && version.bytes().all(is_one) { version } else { "?" };
