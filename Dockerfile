@@ -22,6 +22,8 @@ COPY build.rs ./
 COPY proto proto
 COPY envoy/attach.yaml envoy/failover.yaml envoy/
 COPY src src
+ARG REVISION=unknown
+ENV MODEL_ROUTER_REVISION=${REVISION}
 # Newer than what was built of the stand-ins, which Cargo would take for them otherwise.
 RUN touch build.rs src/main.rs src/lib.rs \
     && cargo build --release --locked --bins \

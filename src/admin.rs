@@ -15,5 +15,5 @@ pub mod proto {
 }
 
 pub use access::{Access, Token, token_in};
-pub use http::{Watched, routes};
+pub use http::{Watched, metrics_routes, routes};
 pub use service::AdminService;

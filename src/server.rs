@@ -39,6 +39,8 @@ pub struct Listeners {
     pub envoy: Listener,
     /// Serves operators.
     pub admin: Listener,
+    /// Serves metrics and probes alone, if there is one.
+    pub metrics: Option<Listener>,
 }
 
 /// Bounds of the service.
@@ -74,14 +76,20 @@ pub async fn serve(
     let watched = Watched { gateway: Arc::clone(&gateway), policy: Arc::clone(&policy), stopping: stopped.clone() };
     let service = AdminService::new(gateway, policy);
     let grpc = GrpcRoutes::new(health_service).add_service(reflection()?).add_service(service.clone().server());
+    let metrics_routes = admin::metrics_routes(watched.clone(), access.hosts.clone());
     let admin_routes = admin::routes(watched, service, grpc.into_axum_router(), access);
-    let admin_routes =
-        Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE)).add_routes(admin_routes.into());
 
     let serving = async {
+        let metrics = async {
+            match listeners.metrics {
+                Some(listener) => threads::serve_here(http(metrics_routes), listener, stopped.clone()).await,
+                None => Ok(()),
+            }
+        };
         tokio::try_join!(
             threads::serve(ext_proc, listeners.envoy, bounds, stopped.clone()),
-            threads::serve_here(admin_routes, listeners.admin, stopped.clone())
+            threads::serve_here(http(admin_routes), listeners.admin, stopped.clone()),
+            metrics
         )
     };
     let draining = async {
@@ -95,6 +103,11 @@ pub async fn serve(
         served = serving => served.map(|_| ()),
         () = draining => Ok(()),
     }
+}
+
+/// Returns a server of HTTP/1.1 and HTTP/2.
+fn http(routes: axum::Router) -> tonic::transport::server::Router {
+    Server::builder().accept_http1(true).http2_keepalive_interval(Some(KEEPALIVE)).add_routes(routes.into())
 }
 
 fn reflection()

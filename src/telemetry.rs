@@ -6,6 +6,7 @@ mod lines;
 mod live;
 mod log;
 mod metrics;
+mod process;
 mod recent;
 mod traces;
 

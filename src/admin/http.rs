@@ -1,4 +1,5 @@
-//! The admin listener's routes: gRPC, the page, metrics for Prometheus, liveness and readiness.
+//! The admin listener's routes: gRPC, the page, metrics for Prometheus, liveness and readiness; and those of a listener
+//! for metrics alone.
 
 use std::sync::Arc;
 
@@ -34,16 +35,30 @@ pub struct Watched {
 /// Returns all of it, for those who may use it. `grpc` has the services.
 pub fn routes(watched: Watched, service: AdminService, grpc: Routes, access: Access) -> Routes {
     let access = Arc::new(access);
-    let read_only =
-        page::routes(service).merge(Routes::new().route("/metrics", get(metrics)).with_state(watched.clone()));
-    let read_only = read_only.layer(middleware::from_fn_with_state(Arc::clone(&access), access::with_own_host));
+    let page = with_own_host(page::routes(service), Arc::clone(&access));
+    metrics_and_probes(watched, Arc::clone(&access))
+        .merge(page)
+        .merge(http2_only(grpc))
+        .layer(middleware::from_fn_with_state(access, access::with_token))
+}
+
+/// Returns what a scraper and probes ask for, and nothing else: no page, no decision, no service.
+pub fn metrics_routes(watched: Watched, hosts: Vec<String>) -> Routes {
+    let nothing = async || (StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n");
+    metrics_and_probes(watched, Arc::new(Access { hosts, token: None })).fallback(nothing)
+}
+
+fn metrics_and_probes(watched: Watched, access: Arc<Access>) -> Routes {
+    let metrics = Routes::new().route("/metrics", get(metrics)).with_state(watched.clone());
     Routes::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(watched)
-        .merge(read_only)
-        .merge(http2_only(grpc))
-        .layer(middleware::from_fn_with_state(access, access::with_token))
+        .merge(with_own_host(metrics, access))
+}
+
+fn with_own_host(routes: Routes, access: Arc<Access>) -> Routes {
+    routes.layer(middleware::from_fn_with_state(access, access::with_own_host))
 }
 
 /// Refuses HTTP/1.1 to what can change something. Browsers speak nothing else without TLS, so no web page reaches it,

@@ -1,9 +1,10 @@
 //! `model-router serve`.
 
+mod socket_file;
+
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use opentelemetry_otlp::SpanExporter;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::field::display;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use self::socket_file::SocketFile;
 use super::{fail, positive_duration};
 use crate::address::ListenAddress;
 use crate::admin::{Access, Token};
@@ -44,6 +47,11 @@ pub(super) struct Arguments {
     /// Where `status` and health checks connect: ADDRESS:PORT or unix:PATH
     #[arg(long, env = "MODEL_ROUTER_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:18001")]
     admin_listen: ListenAddress,
+    /// A listener for metrics and probes alone, without a token: ADDRESS:PORT or unix:PATH
+    ///
+    /// It serves `/metrics`, `/healthz` and `/readyz` in plaintext, and nothing else.
+    #[arg(long, env = "MODEL_ROUTER_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<ListenAddress>,
     /// The certificate that --listen shows to Envoy, with its chain (PEM; read again when it changes)
     #[arg(long, env = "MODEL_ROUTER_TLS_CERTIFICATE", value_name = "FILE", requires_all = ["tls_key", "tls_client_ca"])]
     tls_certificate: Option<PathBuf>,
@@ -191,15 +199,15 @@ fn check_exposure(arguments: &Arguments) -> Result<(), String> {
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
     let OpenPolicy { source, router, registry, files, clusters } = arguments.open_policy().await?;
-    let Bound { listeners, addresses: [listen, admin_listen], tls, access } = arguments.bind_listeners().await?;
+    let Bound { listeners, addresses, tls, access } = arguments.bind_listeners().await?;
     let stop = stop_signal()?;
     let collector = arguments.collector()?;
     let (status, gateway) = (source.status(), arguments.gateway(Arc::clone(&router)));
-    info!(%listen, %admin_listen, policy = status.name(), sha256 = router.snapshot().hash, "serving");
+    addresses.log(status.name(), &router.snapshot().hash);
     tokio::spawn(reload::prime_until_done(Arc::clone(&router), registry));
     tokio::spawn(source.follow(router, files, arguments.reload_interval, clusters));
     arguments.follow_secrets(tls, &access);
-    let sockets = [SocketFile::of(&arguments.listen), SocketFile::of(&arguments.admin_listen)];
+    let sockets = arguments.socket_files();
     let exporter = collector.map(|collector| gateway.telemetry.export().to(collector));
     server::serve(listeners, access, gateway, status, arguments.bounds(), stop)
         .await
@@ -207,7 +215,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     if let Some(exporter) = exporter {
         exporter.stop(FLUSH_TIMEOUT).await;
     }
-    sockets.into_iter().flatten().for_each(SocketFile::remove);
+    sockets.into_iter().for_each(SocketFile::remove);
     info!("stopped");
     Ok(())
 }
@@ -225,11 +233,25 @@ struct OpenPolicy {
 /// The listeners, and who may use them.
 struct Bound {
     listeners: Listeners,
-    /// Envoy's and the operators' address, as they were bound.
-    addresses: [ListenAddress; 2],
+    addresses: Addresses,
     /// The certificates in use, which are followed.
     tls: Vec<Arc<Tls>>,
     access: Access,
+}
+
+/// The addresses of the listeners, as they were bound.
+struct Addresses {
+    listen: ListenAddress,
+    admin_listen: ListenAddress,
+    metrics_listen: Option<ListenAddress>,
+}
+
+impl Addresses {
+    fn log(&self, policy: &str, sha256: &str) {
+        let Self { listen, admin_listen, metrics_listen } = self;
+        let metrics_listen = metrics_listen.as_ref().map(display);
+        info!(%listen, %admin_listen, metrics_listen, policy, sha256, "serving");
+    }
 }
 
 impl Arguments {
@@ -258,8 +280,18 @@ impl Arguments {
         let (envoy, listen) = bind("--listen", &self.listen, tls.as_ref()).await?;
         let (admin_tls, access) = (self.admin_tls()?, self.access()?);
         let (admin, admin_listen) = bind("--admin-listen", &self.admin_listen, admin_tls.as_ref()).await?;
+        let (metrics, metrics_listen) = match &self.metrics_listen {
+            None => (None, None),
+            Some(address) => bind("--metrics-listen", address, None).await.map(|(it, at)| (Some(it), Some(at)))?,
+        };
         let tls = tls.into_iter().chain(admin_tls).collect();
-        Ok(Bound { listeners: Listeners { envoy, admin }, addresses: [listen, admin_listen], tls, access })
+        let addresses = Addresses { listen, admin_listen, metrics_listen };
+        Ok(Bound { listeners: Listeners { envoy, admin, metrics }, addresses, tls, access })
+    }
+
+    fn socket_files(&self) -> Vec<SocketFile> {
+        let addresses = [&self.listen, &self.admin_listen].into_iter().chain(&self.metrics_listen);
+        addresses.filter_map(SocketFile::of).collect()
     }
 
     /// Follows the files of certificates and of the admin token for as long as the service runs.
@@ -346,31 +378,6 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-/// A socket that this process has made.
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn of(address: &ListenAddress) -> Option<Self> {
-        let ListenAddress::Unix(path) = address else { return None };
-        identity(path).map(|identity| Self { path: path.clone(), identity })
-    }
-
-    /// Unless another router has put its own in the place: it may have started while this one drained.
-    fn remove(self) {
-        if identity(&self.path) == Some(self.identity) {
-            // Already removed: nothing to do.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Starts the log.

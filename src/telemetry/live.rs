@@ -16,6 +16,12 @@ use crate::routing::api::Environment;
 use crate::routing::snapshot::Snapshot;
 use crate::routing::suspension::TargetState;
 
+/// The revision that a build was given, as the Dockerfile does.
+const REVISION: &str = match option_env!("MODEL_ROUTER_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
 /// The state that the metrics of the moment are read from.
 #[derive(Debug)]
 pub struct Live {
@@ -171,9 +177,9 @@ impl Live {
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         let build = gauge(1);
-        let help = "The router's version";
-        let mut family = encoder.encode_descriptor("build", help, None, build.metric_type())?;
-        build.encode(family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
+        let help = "The router's version, and the revision that it was built from";
+        let mut family = encoder.encode_descriptor("build_info", help, None, build.metric_type())?;
+        build.encode(family.encode_family(&[("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)])?)
     }
 }
 

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Live;
+use super::process::Process;
 use crate::classifier::ServiceKind;
 use crate::model_name::ModelName;
 use crate::routing::decision::Decision;
@@ -260,9 +261,12 @@ impl Metrics {
         let mut text = String::new();
         let mut moment = Registry::with_prefix("model_router");
         moment.register_collector(Box::new(live));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Process));
         // Writing to a string does not fail.
         let _ = encode_registry(&mut text, &self.registry)
             .and_then(|()| encode_registry(&mut text, &moment))
+            .and_then(|()| encode_registry(&mut text, &process))
             .and_then(|()| encode_eof(&mut text));
         text
     }

@@ -109,6 +109,45 @@ async fn with_a_token_only_health_is_told_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_listener_for_metrics_serves_them_and_probes_and_nothing_else() {
+    let (_directory, token) = token_file();
+    let mut router = router(&["--metrics-listen", "127.0.0.1:0", "--admin-token-file", &token]).await;
+    let serving = router.logged("its address", |line| line.contains("metrics_listen")).await;
+    let serving: Value = serde_json::from_str(&serving).unwrap();
+    let metrics = serving["fields"]["metrics_listen"].as_str().and_then(|text| text.parse().ok()).unwrap();
+    let scraped = send(metrics, get("/metrics")).await;
+    assert_eq!(scraped.status, 200, "without the token");
+    assert!(scraped.header("content-type").starts_with("application/openmetrics-text"));
+    let text = scraped.text();
+    let build = format!("model_router_build_info{{version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    let lines = [&build, "process_cpu_seconds_total ", "process_resident_memory_bytes ", "process_open_fds "];
+    for line in lines.into_iter().chain(["process_max_fds ", "process_start_time_seconds ", "# EOF"]) {
+        assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
+    }
+    assert_eq!(send(metrics, get("/metrics").host("evil.example.com")).await.status, 421);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(send(metrics, get(path).host("pod.example.com")).await.status, 200, "{path}");
+    }
+    for path in PAGE.into_iter().chain(["/metrics/", "/model_router.admin.v1.Admin/GetStatus"]) {
+        assert_eq!(send(metrics, get(path)).await.status, 404, "{path}");
+    }
+    let status = cli(&["status", "--admin", &metrics.to_string(), "--admin-token-file", &token]);
+    assert!(!status.status.success(), "no gRPC: {status:?}");
+    assert!(router.stop().await.success());
+}
+
+#[test]
+fn a_listener_for_metrics_that_cannot_be_bound_ends_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = directory.path().join("policy.yaml");
+    fs::write(&policy, production(LONELY).replace("{{east}}", "http://127.0.0.1:1")).unwrap();
+    let (policy, nowhere) = (policy.display().to_string(), format!("unix:{}/no/such.sock", directory.path().display()));
+    let start = ["serve", "--policy", &policy, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let refused = cli(&[&start[..], &["--metrics-listen", &nowhere]].concat());
+    assert!(!refused.status.success() && text(&refused.stderr).contains("--metrics-listen"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_machines_need_tls_and_the_token() {
     let (directory, token) = token_file();
     let authority = Authority::new("ours");

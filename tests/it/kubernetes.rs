@@ -38,7 +38,13 @@ fn below(text: &str, key: &str) -> String {
 /// The arguments of every container that runs the router.
 fn arguments(text: &str) -> Vec<Vec<String>> {
     let inline = text.split("args: [").skip(1).filter_map(|rest| rest.split_once(']')).map(|(list, _)| list.to_owned());
-    let list = below(text, "args:").replace("- ", "").replace('\n', ",");
+    let list = below(text, "args:");
+    let list = list
+        .lines()
+        .map(|line| line.split(" #").next().unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join(",")
+        .replace("- ", "");
     let split = |list: String| -> Vec<String> {
         let items = list.split(',').map(|item| item.trim().trim_matches('"').to_owned());
         items.filter(|item| !item.is_empty()).collect()
@@ -83,6 +89,7 @@ async fn the_sidecar_serves_as_its_manifest_says() {
     let all = arguments(&text);
     let [envoy_config, serve] = &all[..] else { panic!("two containers") };
     let here = |argument: &String| argument.replace("/run/model-router", &run).replace("0.0.0.0:10000", "127.0.0.1:0");
+    let here = |argument: &String| here(argument).replace("0.0.0.0:9464", "127.0.0.1:0");
     let output = Command::new(binary()).args(envoy_config.iter().map(here)).args(["--admin", "127.0.0.1:0"]).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -102,6 +109,27 @@ async fn the_sidecar_serves_as_its_manifest_says() {
         assert_eq!(provider.last().header("authorization"), format!("Bearer {key}"));
     }
     drop(router);
+}
+
+#[test]
+fn what_is_scraped_and_probed_is_the_listener_for_metrics() {
+    let monitor = manifest("podmonitor");
+    assert!(
+        monitor.contains("\n    - port: metrics\n") && monitor.contains("replacement: model-router }"),
+        "{monitor}"
+    );
+    let alerts = fs::read_to_string(root().join("envoy/alerts.yaml")).unwrap();
+    assert!(alerts.contains("up{job=\"model-router\"}"), "the job of the alert rules");
+    for (name, app) in [("sidecar", "llm-gateway"), ("shared", "model-router")] {
+        let text = manifest(name);
+        assert!(text.contains("{ name: metrics, containerPort: 9464 }"), "{name}");
+        assert_eq!(text.matches("httpGet: { path: /readyz, port: metrics }").count(), 2, "{name}");
+        assert_eq!(text.matches("httpGet: { path: /healthz, port: metrics }").count(), 1, "{name}");
+        assert!(text.contains(&format!("labels: {{ app.kubernetes.io/name: {app} }}\n    spec:")), "{name}");
+        assert!(below(&monitor, "matchExpressions:").contains(app), "{name}");
+        let listen = |all: &String| all == "--metrics-listen=0.0.0.0:9464" || all == "0.0.0.0:9464";
+        assert_eq!(arguments(&text).concat().iter().filter(|all| listen(all)).count(), 1, "{name}");
+    }
 }
 
 /// The cluster of Envoy's that stands in a comment of `shared.yaml`, and the filter's addition.
