@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::fail;
 use crate::address::ListenAddress;
-use crate::envoy::config::{self, ADMIN, CA_FILE, LISTEN, Output, Settings, Topology};
+use crate::envoy::config::{self, ADMIN, CA_FILE, LISTEN, Merged, Output, Settings, Target, Topology};
 use crate::policy_file::{self, Secrets};
 use crate::routing::registry::Registry;
 use crate::routing::snapshot::Snapshot;
@@ -53,6 +53,19 @@ pub(super) struct Arguments {
     /// configuration is the same for every policy, and none is read.
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["output", "clusters_file"])]
     into: Option<PathBuf>,
+    /// Print this Envoy file with everything that `--output fragment` prints in its place, and what was inserted, as a
+    /// diff, on stderr
+    ///
+    /// Nothing of the file is changed or removed, and what is there already is left alone. A file in which there is no
+    /// plain place for a block is refused.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "into"])]
+    merge: Option<PathBuf>,
+    /// For --merge: the listener that gets the route, where several face clients
+    #[arg(long, value_name = "NAME", requires = "merge")]
+    listener: Option<String>,
+    /// For --merge: a virtual host that gets the route, where the policy's hosts do not tell; several: again
+    #[arg(long, value_name = "NAME", requires = "merge")]
+    virtual_host: Vec<String>,
     /// The authorities that providers' certificates are checked against (PEM), where Envoy runs
     #[arg(long, value_name = "PATH", default_value = CA_FILE)]
     ca_file: PathBuf,
@@ -70,6 +83,9 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
         Ok(compiled) => compiled,
         Err(problems) => return fail(format!("the policy can't be used\n{}", problems.explained())),
     };
+    if let Some(file) = arguments.merge.clone() {
+        return arguments.merge_into(&file, &compiled.snapshot);
+    }
     match arguments.write(&compiled.snapshot) {
         Ok(text) => print!("{text}"),
         Err(conflicts) => return fail(format!("Envoy can't be configured for this policy\n{conflicts}")),
@@ -81,8 +97,8 @@ impl Arguments {
     /// Refuses a flag that has no effect.
     fn check(&self) -> Result<(), String> {
         let given = [
-            ("--listen", self.listen.is_some(), self.output == Output::Bootstrap),
-            ("--admin", self.admin.is_some(), self.output == Output::Bootstrap),
+            ("--listen", self.listen.is_some(), self.output == Output::Bootstrap && self.merge.is_none()),
+            ("--admin", self.admin.is_some(), self.output == Output::Bootstrap && self.merge.is_none()),
             ("--clusters-file", self.clusters_file.is_some(), self.output != Output::Clusters),
         ];
         match given.into_iter().find(|(_, given, used)| *given && !used) {
@@ -110,6 +126,30 @@ impl Arguments {
         match config::write_into(directory, self.settings()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => fail(format!("--into: {problem}")),
+        }
+    }
+
+    /// Prints the diff before the file: who redirects only stdout still sees it.
+    #[allow(clippy::print_stdout, clippy::print_stderr)] // The file is the result; the diff is about it.
+    fn merge_into(self, file: &Path, snapshot: &Snapshot) -> ExitCode {
+        let name = file.display().to_string();
+        let existing = match std::fs::read_to_string(file) {
+            Ok(existing) => existing,
+            Err(error) => return fail(format!("--merge {name}: {error}")),
+        };
+        let (listener, virtual_hosts) = (self.listener.clone(), self.virtual_host.clone());
+        let target = Target { file: name.clone(), listener, virtual_hosts };
+        match config::merge(&existing, &target, snapshot, &self.settings()) {
+            Ok(Merged { text, diff, place }) => {
+                if diff.is_empty() {
+                    eprintln!("nothing to add to {name}: {place} has the route already");
+                } else {
+                    eprint!("--- {name}\n+++ {name}: {place}\n{diff}");
+                }
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(problem) => fail(problem),
         }
     }
 

@@ -21,8 +21,10 @@ Exit status: 0 if the policy can be used, 1 if it can't, if the router does not 
 would change there, 2 for wrong arguments";
 pub(super) const ENVOY_CONFIG: &str = "\
 Example: model-router envoy-config --policy policy.yaml > envoy.yaml
+         model-router envoy-config --policy policy.yaml --merge envoy.yaml > merged.yaml
 
-Exit status: 0, or 1 if the policy can't be used or Envoy can't be configured for it, 2 for wrong arguments";
+Exit status: 0, or 1 if the policy can't be used, Envoy can't be configured for it or a file can't be merged into, 2 for
+wrong arguments";
 pub(super) const EVALUATE: &str = "\
 Example: model-router evaluate --policy policy.yaml --api chat --cases cases.jsonl --min-accuracy 0.9
 

@@ -7,6 +7,7 @@
 mod clusters;
 mod file;
 mod fragment;
+mod merge;
 mod route;
 mod template;
 mod text;
@@ -20,6 +21,7 @@ use clap::ValueEnum;
 use crate::address::ListenAddress;
 use crate::routing::snapshot::Snapshot;
 pub use file::ClustersFile;
+pub use merge::{Merged, Target, merge};
 
 /// The trusted authorities on Debian.
 pub const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";

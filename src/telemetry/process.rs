@@ -23,7 +23,8 @@ impl Collector for Process {
             let metric = ConstCounter::new(seconds);
             metric.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, metric.metric_type())?)?;
         }
-        let gauges: [(&str, &str, fn() -> Option<f64>); 5] = [
+        type Read = fn() -> Option<f64>;
+        let gauges: [(&str, &str, Read); 5] = [
             ("process_resident_memory_bytes", "Bytes of memory in use", || memory("VmRSS:")),
             ("process_virtual_memory_bytes", "Bytes of address space in use", || memory("VmSize:")),
             ("process_open_fds", "Open file descriptors", open_descriptors),

@@ -3,6 +3,7 @@
 mod attached; // On a listener that serves other things.
 mod followed; // Clusters that the router keeps up to date.
 mod host;
+mod merged; // What `--merge` makes of files that exist.
 mod socket; // What the host's websocket upstream does.
 mod tls; // Certificates of providers.
 
@@ -59,6 +60,8 @@ fn envoy_accepts_every_output_for_every_example() {
             check_valid(&what, &printed(policy, &["--topology", topology]));
             let fragment = printed(policy, &["--topology", topology, "--output", "fragment"]);
             check_valid(&format!("{what} fragment"), &host::with(&fragment, host::NOBODY));
+            let merged = merged::merged(policy, &host::without(host::NOBODY), &["--topology", topology]);
+            check_valid(&format!("{what} merged"), &merged);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The blocks of a whole configuration that one without them needs, each below the keys that show its place.
 
 use super::template::{COPY, END};
-use super::text::indentation;
+use super::text::{indentation, indented, unindented};
 
 const HEAD: &str = "\
 # What to add to an Envoy that exists. Each block between `-- COPY` and `-- end of COPY --` is to be copied; its first line
@@ -28,6 +28,45 @@ pub(super) fn of(whole: &str) -> String {
         (shown, at) = (above, end);
     }
     with_aliases(&text, &lines)
+}
+
+/// A block to copy, its lines without indentation.
+pub(super) struct Block {
+    /// The rest of its first line: where it belongs.
+    pub(super) place: String,
+    pub(super) text: String,
+}
+
+/// Returns the blocks one by one, and no anchors in them: each is complete by itself.
+pub(super) fn blocks(whole: &str) -> Vec<Block> {
+    let lines: Vec<&str> = whole.lines().collect();
+    let (mut blocks, mut at) = (Vec::new(), 0);
+    while let Some(begin) = (at..lines.len()).find(|&line| lines[line].trim_start().starts_with(COPY)) {
+        let end = (begin..lines.len()).find(|&line| is_end(lines[line])).expect("a block that begins ends");
+        let place = lines[begin].trim_start().trim_start_matches(COPY).trim_start_matches([',', ' ']).to_owned();
+        let text = without_anchors(&lines[begin + 1..end], &lines);
+        blocks.push(Block { place, text: unindented(&text) });
+        at = end;
+    }
+    blocks
+}
+
+fn without_anchors(block: &[&str], whole: &[&str]) -> String {
+    let mut text = String::new();
+    for line in block {
+        let Some((key, name)) = alias(line) else {
+            let is_anchor =
+                |(_, name): &(&str, &str)| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let key = line.split_once(": &").filter(is_anchor).map(|(key, _)| format!("{key}:"));
+            push(&mut text, key.as_deref().unwrap_or(line));
+            continue;
+        };
+        push(&mut text, &format!("{key}:"));
+        let definition: Vec<_> = anchored(whole, name).collect();
+        let definition = unindented(&without_anchors(&definition, whole));
+        text.push_str(&indented(&definition, Column::of(line).key + 2));
+    }
+    text
 }
 
 fn push(text: &mut String, line: &str) {
@@ -113,7 +152,20 @@ mod tests {
 
     #[test]
     fn a_block_stands_below_the_keys_that_hold_it() {
-        let whole = "
+        let whole = WHOLE;
+        let expected = EXPECTED;
+        assert_eq!(of(whole).strip_prefix(HEAD), Some(expected));
+    }
+
+    #[test]
+    fn each_block_is_complete_by_itself() {
+        let blocks = blocks(WHOLE);
+        let texts: Vec<_> = blocks.iter().map(|block| (&*block.place, &*block.text)).collect();
+        let first = "- x: 1\n  y:\n    e: 2\n";
+        assert_eq!(texts, [("here: first --", first), ("top: second --", "f: 1\n")]);
+    }
+
+    const WHOLE: &str = "
 a:
   b:
   - name: one
@@ -132,7 +184,7 @@ a:
 f: 1
 # -- end of COPY --
 ";
-        let expected = "
+    const EXPECTED: &str = "
 a: # yours
   b: # yours
   - name: two # yours
@@ -147,6 +199,4 @@ a: # yours
 f: 1
 # -- end of COPY --
 ";
-        assert_eq!(of(whole).strip_prefix(HEAD), Some(expected));
-    }
 }

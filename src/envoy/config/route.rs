@@ -23,7 +23,8 @@ pub(super) fn narrow(whole: &str, apis: &Apis) -> String {
     let (route, after) = rest.split_at(rest.find(END).expect("a block ends") + END.len());
     let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1);
     let (head, settings) = route.split_once(EVERYTHING).expect("a test looks for it");
-    let hosts = hosts(apis).map_or(String::new(), |hosts| format!("# The policy is for these hosts: {hosts}\n"));
+    let for_hosts = |hosts: Vec<_>| format!("# The policy is for these hosts: {}\n", hosts.join(", "));
+    let hosts = hosts(apis).map_or(String::new(), for_hosts);
     let narrow = format!("{hosts}- match: {{ {} }} # the base paths of the policy\n", matcher(apis));
     let mut text = format!("{before}{head}{}{settings}", indented(&narrow, column).trim_start());
     if settings.contains("cluster_header:") {
@@ -36,7 +37,7 @@ pub(super) fn narrow(whole: &str, apis: &Apis) -> String {
 }
 
 /// Returns the hosts of the policy; `None` if an API is for any host.
-fn hosts(apis: &Apis) -> Option<String> {
+pub(super) fn hosts(apis: &Apis) -> Option<Vec<String>> {
     let mut hosts = Vec::new();
     for api in apis.iter() {
         if api.hosts.is_empty() {
@@ -46,7 +47,7 @@ fn hosts(apis: &Apis) -> Option<String> {
     }
     hosts.sort();
     hosts.dedup();
-    Some(hosts.join(", "))
+    Some(hosts)
 }
 
 fn host(pattern: &HostPattern) -> String {

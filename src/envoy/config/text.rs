@@ -22,6 +22,13 @@ pub(super) fn indented(text: &str, spaces: usize) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
+/// Returns the lines that are not empty, without their common indentation.
+pub(super) fn unindented(text: &str) -> String {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let column = lines().map(indentation).min().unwrap_or(0);
+    lines().map(|line| format!("{}\n", &line[column..])).collect()
+}
+
 /// Returns how many spaces a line begins with.
 pub(super) fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()

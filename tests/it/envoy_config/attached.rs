@@ -6,6 +6,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::merged::merged;
 use super::socket::{self, Echo};
 use super::{host, printed};
 use crate::check::{check_error, production, status_of};
@@ -72,7 +73,22 @@ async fn other() -> Provider {
     other
 }
 
+/// How the blocks came into the file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// A person copied them.
+    Fragment,
+    /// `envoy-config --merge` did.
+    Merge,
+}
+
+const WAYS: [Way; 2] = [Way::Fragment, Way::Merge];
+
 async fn attached(topology: &str) -> Attached {
+    attached_by(Way::Fragment, topology).await
+}
+
+async fn attached_by(way: Way, topology: &str) -> Attached {
     let (east, west, other) = (Provider::named("east").await, Provider::named("west").await, other().await);
     let echo = Echo::start().await;
     let policy = [&east, &west].iter().fold(production(TWO_IN_TURN), |text, provider| {
@@ -80,10 +96,16 @@ async fn attached(topology: &str) -> Attached {
     });
     let router = Router::start(&policy).await;
     let address = router.address().to_string();
-    let arguments = ["--topology", topology, "--output", "fragment", "--router", &address];
-    let fragment = printed(&router.policy_file(), &arguments);
+    let arguments = ["--topology", topology, "--router", &address];
     let upstreams = host::Upstreams { other: other.addr().port(), socket: echo.port };
-    let envoy = Envoy::run(&host::with(&fragment, upstreams)).await;
+    let text = match way {
+        Way::Fragment => {
+            let arguments = [&arguments[..], &["--output", "fragment"]].concat();
+            host::with(&printed(&router.policy_file(), &arguments), upstreams)
+        }
+        Way::Merge => merged(&router.policy_file(), &host::without(upstreams), &arguments),
+    };
+    let envoy = Envoy::run(&text).await;
     Attached { envoy, router, east, west, other, echo }
 }
 
@@ -116,8 +138,8 @@ async fn ask(rig: &Attached) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fragment_changes_no_byte_of_what_the_listener_served_before() {
-    for topology in super::TOPOLOGIES {
-        let rig = attached(topology).await;
+    for (topology, way) in super::TOPOLOGIES.into_iter().flat_map(|topology| WAYS.map(|way| (topology, way))) {
+        let rig = attached_by(way, topology).await;
         let upstreams = host::Upstreams { other: rig.other.addr().port(), socket: rig.echo.port };
         let before = Envoy::run(&host::without(upstreams)).await;
         let (without, with) = (seen(before.addr(), &rig).await, seen(rig.envoy.addr(), &rig).await);
@@ -137,8 +159,8 @@ async fn a_fragment_changes_no_byte_of_what_the_listener_served_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_works_through_an_attached_fragment() {
-    for topology in super::TOPOLOGIES {
-        let rig = attached(topology).await;
+    for (topology, way) in super::TOPOLOGIES.into_iter().flat_map(|topology| WAYS.map(|way| (topology, way))) {
+        let rig = attached_by(way, topology).await;
         for _ in 0..4 {
             let answer = ask(&rig).await;
             assert_eq!((answer.status, answer.header("x-shop")), (200, "yes"));
@@ -170,8 +192,8 @@ async fn failover_works_through_an_attached_fragment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_steers_nothing_through_an_attached_fragment() {
-    for topology in super::TOPOLOGIES {
-        let mut rig = attached(topology).await;
+    for (topology, way) in super::TOPOLOGIES.into_iter().flat_map(|topology| WAYS.map(|way| (topology, way))) {
+        let mut rig = attached_by(way, topology).await;
         rig.east.answer(Script::status(400));
         rig.west.answer(Script::status(400));
         let steering = [("x-envoy-retry-on", "retriable-4xx,retriable-status-codes"), ("x-envoy-max-retries", "5")];
