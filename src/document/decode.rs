@@ -18,7 +18,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::problem::Report;
-use super::words::{any_of, instead, nearest, shown};
+use super::words::{any_of, instead, nearest, shown, variable_of};
 use super::yaml::{Entry, Meaning, Node, Scalar, Value};
 use access::{Elements, Fields, Named as NamedAccess, Variant};
 pub use at::{At, Named};
@@ -94,6 +94,12 @@ impl<'a> Decoder<'a> {
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
         }
+    }
+
+    /// Returns the form for an environment variable, if the value refers to one as other tools do.
+    fn variable(&self, variants: &[&str]) -> Option<String> {
+        let variable = variable_of(&self.scalar()?.text)?.filter(|_| variants.contains(&"env"))?;
+        Some(format!("write `{{ env: {variable} }}`"))
     }
 
     fn scalar(&self) -> Option<&'a Scalar> {
@@ -281,7 +287,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
             }
             _ => match name.strip_prefix(SECRET) {
                 Some(forms) if !forms.is_empty() => decoder.wrong(forms),
-                _ => decoder.wrong(choice(variants)),
+                _ => decoder.wrong_with(choice(variants), self.variable(variants)),
             },
         }
     }

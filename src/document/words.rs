@@ -26,6 +26,25 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("upstreams", "targets"),
 ];
 
+/// Returns the environment variable that a text refers to in the way of some other tool; `None` if it is no such
+/// reference. A name that looks like a key, which has lower-case letters, is not returned.
+pub(crate) fn variable_of(text: &str) -> Option<Option<&str>> {
+    let text = text.trim();
+    let between = |start: &str, end: &str| text.strip_prefix(start)?.strip_suffix(end);
+    let braces = between("${", "}").or_else(|| between("{{", "}}")).or_else(|| between("$(", ")"));
+    let prefixed = ["os.environ/", "env:", "env.", "env/"].iter().find_map(|prefix| text.strip_prefix(prefix));
+    let dollar = text.strip_prefix('$').filter(|name| is_variable(name));
+    let inner = braces.or(prefixed).or(dollar).or_else(|| between("%", "%").filter(|name| is_variable(name)))?;
+    let words = inner.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    Some(words.into_iter().find(|word| is_variable(word)))
+}
+
+/// Returns whether a text is written as the names of environment variables are.
+pub(crate) fn is_variable(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(legal)
+}
+
 /// Returns the value in backticks, on one line and not without end.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).flat_map(escaped).collect();

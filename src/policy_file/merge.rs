@@ -90,6 +90,9 @@ fn missing(present: [bool; 3], roots: &[Node], report: &mut Report) {
         [key] => format!("key {} is missing", shown(key)),
         _ => format!("keys {} are missing", all_of(keys)),
     };
-    let help = if roots.len() == 1 { None } else { Some("one of the files has to have it".to_owned()) };
-    report.error_with(place, message, help);
+    let help = match roots.len() {
+        1 => "if the file is a part of a policy, give the other files too, or check it with `--part`",
+        _ => "one of the files has to have it",
+    };
+    report.error_with(place, message, Some(help.to_owned()));
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::raw::ApiKey;
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
-use crate::document::words::shown;
+use crate::document::words::{shown, variable_of};
 use crate::secret::Secret;
 
 /// A longer key file holds something else.
@@ -63,8 +63,8 @@ impl Secrets {
                 files.push(full);
                 (path.place, found)
             }
-            ApiKey::Value(value) if value.get().is_some_and(|key| reference(key.expose()).is_some()) => {
-                let variable = value.get().and_then(|key| reference(key.expose())).flatten();
+            ApiKey::Value(value) if value.get().is_some_and(|key| variable_of(key.expose()).is_some()) => {
+                let variable = value.get().and_then(|key| variable_of(key.expose())).flatten();
                 Self::report_reference(value.place, variable, report);
                 return None;
             }
@@ -196,25 +196,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     super::files::regular(path)?.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Returns the environment variable that a text refers to in the way of some other tool; `None` if it is no such
-/// reference. A name that looks like a key, which has lower-case letters, is not returned.
-fn reference(text: &str) -> Option<Option<&str>> {
-    let text = text.trim();
-    let between = |start: &str, end: &str| text.strip_prefix(start)?.strip_suffix(end);
-    let braces = between("${", "}").or_else(|| between("{{", "}}")).or_else(|| between("$(", ")"));
-    let prefixed = ["os.environ/", "env:", "env.", "env/"].iter().find_map(|prefix| text.strip_prefix(prefix));
-    let dollar = text.strip_prefix('$').filter(|name| is_variable(name));
-    let inner = braces.or(prefixed).or(dollar).or_else(|| between("%", "%").filter(|name| is_variable(name)))?;
-    let words = inner.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-    Some(words.into_iter().find(|word| is_variable(word)))
-}
-
-/// Returns whether a text is written as the names of environment variables are.
-fn is_variable(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(legal)
 }
 
 fn checked(key: String) -> Result<String, Trouble> {

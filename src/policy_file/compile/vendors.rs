@@ -18,7 +18,6 @@ const BASE_PATHS: &[(&str, &str)] = &[
     ("api.fireworks.ai", "/inference/v1"),
     ("api.groq.com", "/openai/v1"),
     ("api.hunyuan.cloud.tencent.com", "/v1"),
-    ("api.hyperbolic.xyz", "/v1"),
     ("api.minimax.io", "/v1"),
     ("api.minimaxi.com", "/v1"),
     ("api.mistral.ai", "/v1"),
@@ -30,9 +29,9 @@ const BASE_PATHS: &[(&str, &str)] = &[
     ("api.siliconflow.cn", "/v1"),
     ("api.siliconflow.com", "/v1"),
     ("api.stepfun.com", "/v1"),
-    ("api.studio.nebius.com", "/v1"),
     ("api.together.ai", "/v1"),
     ("api.together.xyz", "/v1"),
+    ("api.tokenfactory.nebius.com", "/v1"),
     ("api.venice.ai", "/api/v1"),
     ("api.x.ai", "/v1"),
     ("api.z.ai", "/api/paas/v4"),
@@ -46,7 +45,6 @@ const BASE_PATHS: &[(&str, &str)] = &[
     ("open.bigmodel.cn", "/api/paas/v4"),
     ("openrouter.ai", "/api/v1"),
     ("qianfan.baidubce.com", "/v2"),
-    ("router.huggingface.co", "/v1"),
 ];
 
 /// Returns the URL that an endpoint was probably meant to have, if its host is a vendor's and its path lacks what that
