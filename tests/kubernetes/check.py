@@ -8,7 +8,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-OLDEST = "1.30"  # what the manifests need
+VERSIONS = ("1.30", kubernetes_validate.latest_version())  # the oldest that the manifests are for, and the newest
 MONITORS = json.loads((pathlib.Path(__file__).parent / "monitors.json").read_text())
 
 
@@ -36,7 +36,7 @@ def check(name, text, version):
 
 def main():
     files = [(name, pathlib.Path(name).read_text()) for name in sys.argv[1:]] or [("stdin", sys.stdin.read())]
-    for version in (OLDEST, kubernetes_validate.latest_version()):
+    for version in VERSIONS:
         count = sum(check(name, text, version) for name, text in files)
         print(f"{count} objects of {len(files)} files fit Kubernetes {version}")
     if not count:

@@ -6,7 +6,7 @@ use super::base_url::BaseUrl;
 use crate::routing::provider::{ProviderType, Shape};
 
 /// Hosts of OpenAI's API and of APIs like it, each with the path below which its operations are. Source: the base URL
-/// in each vendor's own documentation.
+/// in the vendors' documentation, or as their users report it.
 const BASE_PATHS: &[(&str, &str)] = &[
     ("ai-gateway.vercel.sh", "/v1"),
     ("api.ai21.com", "/studio/v1"),

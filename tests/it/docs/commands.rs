@@ -9,7 +9,8 @@ use super::{pages, shell};
 use crate::rig::envoy::root;
 
 /// Folders of the repository; a path that begins with one of them is there.
-const FOLDERS: [&str; 9] = ["envoy/", "docs/", "tests/", "src/", "examples/", "benches/", "proto/", ".ci/", "fuzz/"];
+const FOLDERS: [&str; 10] =
+    ["envoy/", "deploy/", "docs/", "tests/", "src/", "examples/", "benches/", "proto/", ".ci/", "fuzz/"];
 
 #[derive(Default)]
 struct Counts {
