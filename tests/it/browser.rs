@@ -46,7 +46,7 @@ async fn the_page_shows_a_failing_night() {
     });
     let url = format!("http://{}/", rig.router.admin());
     let mut dom = String::new();
-    for (name, size) in [("page", "1200,1000"), ("page-phone", "390,1000")] {
+    for (name, size) in [("page", "1200,1000"), ("page-phone", "390,1800")] {
         let (url, chromium, picture) = (url.clone(), chromium.clone(), pictures.join(format!("{name}.png")));
         let opened = move || opened(&chromium, &url, size, &picture);
         dom = tokio::task::spawn_blocking(opened).await.unwrap();
@@ -56,12 +56,13 @@ async fn the_page_shows_a_failing_night() {
         "suspended, ",
         " left",
         "gpt-4o-mini",
-        "@ east",
+        "@&nbsp;east",
         "gpt-4o@east: suspended for",
         "was refused",
         "wset",
         "policy version 1",
         "live",
+        "&nbsp;µs",
     ] {
         assert!(dom.contains(shown), "{shown} is not in {dom}");
     }

@@ -41,6 +41,12 @@ function duration(seconds) {
   return minutes ? `${minutes} min ${rest} s` : `${rest} s`;
 }
 
+// Milliseconds in the unit in which they are a number to read: 18 µs, 1.4 ms, 230 ms.
+function milliseconds(value) {
+  if (value > 0 && value < 1) return `${Math.round(value * 1000)}\u00a0µs`;
+  return `${value < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value)}\u00a0ms`;
+}
+
 function state(of) {
   const [text, className] = STATES[of.state] ?? [of.state, ""];
   const passed = (Date.now() - latest.at) / 1000;
@@ -54,7 +60,7 @@ function why(target) {
   const { last_failure: failure, suspended_operations: lacking } = target;
   const lines = lacking.map((operation) => `without ${operation}`);
   if (failure && target.state !== "ready") {
-    lines.unshift(`${failure.status || ""} ${failure.code} ${new Date(failure.at).toLocaleTimeString()}`);
+    lines.unshift(`${failure.status || ""} ${failure.code} ${clock(failure.at)}`);
   }
   lines.forEach((text) => shown.append(element("div", { text, className: "soft" })));
   return shown;
@@ -62,7 +68,7 @@ function why(target) {
 
 function showTargets({ targets, classifiers }) {
   fill("targets", targets.map((target) => element("tr", {},
-    element("td", { text: target.model }, element("span", { text: ` @ ${target.endpoint}`, className: "soft" })),
+    element("td", { text: target.model }, element("span", { text: ` @\u00a0${target.endpoint}`, className: "soft" })),
     why(target), cell(target.dispatched, "number"), cell(target.served, "number wide"),
     cell(target.failed, target.failed ? "number bad" : "number"), cell(target.used_by.join(", "), "wide soft"))),
   "The policy has no target.");
@@ -77,15 +83,15 @@ function answer(decision) {
   if (!decision.outcome) return cell("waiting", "wait");
   const on = decision.goes_on ? ", next" : "";
   const what = decision.status ? `${decision.status} ${decision.outcome}` : "none: the client left or the provider broke off";
-  const text = `${what} in ${Math.round(decision.took_ms)} ms${on}`;
-  const took = `, router ${decision.worked_ms.toFixed(1)} ms`;
+  const text = `${what} in ${milliseconds(decision.took_ms)}${on}`;
+  const took = `, router ${milliseconds(decision.worked_ms)}`;
   return element("td", { text, className: decision.status && decision.status < 400 ? "good" : "bad" }, element("span", { text: took, className: "soft" }));
 }
 
 function showDecisions({ decisions }) {
   fill("decisions", decisions.map((decision) => element("tr", {},
     element("td", {}, element("time", { text: clock(decision.at), title: decision.at })),
-    element("td", { text: decision.model || "(as asked)" }, element("span", { text: ` @ ${decision.endpoint}`, className: "soft" })),
+    element("td", { text: decision.model || "(as asked)" }, element("span", { text: ` @\u00a0${decision.endpoint}`, className: "soft" })),
     cell(decision.attempt > 1 ? `attempt ${decision.attempt}; ${decision.reason}` : decision.reason),
     answer(decision), cell(decision.requested, "wide"), cell(`${decision.api}/${decision.environment}`, "wide soft"),
     cell(decision.request_id.slice(0, 8), "wide soft", decision.request_id))),
@@ -123,6 +129,12 @@ function shares() {
   return { models, intervals };
 }
 
+// The shares of everything that the router has counted, for a page that was opened when nobody asks.
+function soFar(models) {
+  const made = models.map((model) => samples.at(-1).counts.get(model) ?? 0);
+  return { made, sum: made.reduce((a, b) => a + b, 0) };
+}
+
 function svg(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -130,8 +142,10 @@ function svg(name, attributes) {
 }
 
 function showChart() {
-  const { models, intervals } = shares();
-  const width = 600 / Math.max(intervals.length, 30);
+  let { models, intervals } = shares();
+  const isQuiet = intervals.every(({ sum }) => sum === 0);
+  if (isQuiet) intervals = [soFar(models)];
+  const width = isQuiet ? 600 : 600 / Math.max(intervals.length, 30);
   const bars = intervals.flatMap(({ made, sum }, at) => {
     let top = 120;
     return made.map((count, index) => {
@@ -149,7 +163,7 @@ function showChart() {
     const share = all ? `${Math.round((100 * totals[index]) / all)} %` : "none yet";
     return element("li", {}, mark, `${model} `, element("span", { text: share, className: "soft" }));
   }));
-  byId("span").textContent = `since ${clock(samples[0].at)}`;
+  byId("span").textContent = isQuiet ? "since the router's start" : `since ${clock(samples[0].at)}`;
 }
 
 async function poll() {
