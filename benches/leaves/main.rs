@@ -1,5 +1,7 @@
 //! How long the leaves take: `cargo bench --bench leaves`, with a part of a name to choose.
 
+#[path = "meaning.rs"]
+mod semantic;
 mod work;
 
 use std::hint::black_box;
@@ -189,36 +191,37 @@ fn contention(criterion: &mut Criterion) {
 
 /// Which route a prompt fits: its vector by a static model, beside the crate whose form of models that is, and its
 /// scores.
+#[allow(clippy::print_stdout)] // What is left out, and the memory, are results too.
 fn meaning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("meaning");
-    let prompt = work::prompt();
-    match work::model() {
+    let prompt = semantic::prompt();
+    match semantic::model() {
         Some(model) => {
             group.bench_function("vector of a prompt of 200 tokens", |bencher| {
                 bencher.iter(|| model.embed(black_box(&prompt)).is_ok());
             });
-            let theirs = model2vec_rs::model::StaticModel::from_pretrained(work::MODEL, None, None, None);
+            let theirs = model2vec_rs::model::StaticModel::from_pretrained(semantic::MODEL, None, None, None);
             let theirs = theirs.expect("the same model");
             group.bench_function("vector of a prompt of 200 tokens, model2vec-rs", |bencher| {
                 bencher.iter(|| theirs.encode_single(black_box(&prompt)));
             });
-            let index = work::index(150, 10, model.dimensions());
+            let index = semantic::index(150, 10, model.dimensions());
             group.bench_function("decision of a prompt of 200 tokens, 150 routes x 10 utterances", |bencher| {
                 bencher.iter(|| model.embed(black_box(&prompt)).map(|vector| index.scores(&vector).matched()));
             });
         }
-        None => println!("meaning: left out, because there is no model under {}: make model", work::MODEL),
+        None => println!("meaning: left out, because there is no model under {}: make model", semantic::MODEL),
     }
     for routes in [150, 1_000] {
-        let (index, vector) = (work::index(routes, 10, 384), work::vector(384, 7));
+        let (index, vector) = (semantic::index(routes, 10, 384), semantic::vector(384, 7));
         group.bench_function(BenchmarkId::new("scores, routes x 10 utterances x 384", routes), |bencher| {
             bencher.iter(|| index.scores(black_box(&vector)).matched());
         });
     }
     group.finish();
-    let before = work::resident_kib();
-    let index = work::index(1_000, 10, 384);
-    println!("memory of 10 000 vectors of 384 numbers and 1 000 centroids: {} KiB", work::resident_kib() - before);
+    let before = semantic::resident_kib();
+    let index = semantic::index(1_000, 10, 384);
+    println!("memory of 10 000 vectors of 384 numbers and 1 000 centroids: {} KiB", semantic::resident_kib() - before);
     drop(index);
 }
 

@@ -18,11 +18,7 @@ fn check(policy: &str) -> Output {
     let file = directory.path().join("policy.yaml");
     let policy = policy.replace("{{east}}", "http://127.0.0.1:9").replace("{{west}}", "http://127.0.0.1:9");
     fs::write(&file, policy).unwrap();
-    Command::new(crate::rig::router::binary())
-        .args(["check"])
-        .arg(&file)
-        .output()
-        .map_or_else(|error| panic!("{error}"), |output| output)
+    Command::new(crate::rig::router::binary()).arg("check").arg(&file).output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
