@@ -155,16 +155,12 @@ fn best_threshold(cases: &[Labelled<'_>]) -> Option<f32> {
     best_threshold_among(cases, None)
 }
 
-/// Returns the threshold that gives the most cases what they expect, where those of some route and those of none weigh
-/// the same in all; of cases that are nearest to one route, or of all.
+/// Returns the threshold that gives the most cases what they expect; of cases that are nearest to one route, or of all.
 fn best_threshold_among(cases: &[Labelled<'_>], route: Option<usize>) -> Option<f32> {
-    let fitting = cases.iter().filter(|case| case.expected.is_some()).count();
-    let weight_right = ratio(1, fitting).unwrap_or_default();
-    let weight_none = ratio(1, cases.len() - fitting).unwrap_or_default();
     let gain = |case: &Labelled<'_>| match case.expected {
-        Some(expected) if expected == case.scores.best => -weight_right,
-        Some(_) => 0.0,
-        None => weight_none,
+        Some(expected) if expected == case.scores.best => -1,
+        Some(_) => 0,
+        None => 1,
     };
     let mut scored: Vec<_> = cases
         .iter()
@@ -173,7 +169,7 @@ fn best_threshold_among(cases: &[Labelled<'_>], route: Option<usize>) -> Option<
         .collect();
     scored.sort_by(|left, right| left.0.total_cmp(&right.0));
     // The threshold lies between two scores: what is below it is refused.
-    let (mut sum, mut best) = (0.0, (0.0, 0.0_f32));
+    let (mut sum, mut best) = (0, (0, 0.0_f32));
     for (position, (score, gain)) in scored.iter().enumerate() {
         sum += gain;
         let next = scored.get(position + 1).map_or(1.0, |next| next.0);
