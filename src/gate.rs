@@ -62,10 +62,6 @@ impl Pass {
     /// The right of a request that a closed gate does not concern: its answer neither opens nor closes it.
     pub(crate) const BYSTANDER: Self = Self { epoch: u64::MAX, probe: None };
 
-    pub(crate) fn is_bystander(self) -> bool {
-        self.epoch == Self::BYSTANDER.epoch
-    }
-
     pub(crate) fn is_probe(self) -> bool {
         self.probe.is_some()
     }

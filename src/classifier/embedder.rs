@@ -138,9 +138,12 @@ impl Embedder {
     }
 
     /// Returns the vector of a text without waiting; `None` if a call is needed.
-    pub(super) fn at_once(&self, text: &str) -> Option<Vector> {
+    ///
+    /// # Errors
+    /// The model fails: why.
+    pub(super) fn at_once(&self, text: &str) -> Option<Result<Vector, String>> {
         match &self.source {
-            Source::Static(model) => Some(model.embed(text).unwrap_or_else(|_| Vector::zero(model.dimensions()))),
+            Source::Static(model) => Some(model.embed(text)),
             Source::Remote(_) | Source::Assumed => None,
         }
     }
@@ -164,7 +167,8 @@ impl Embedder {
     /// Asks for the vector of a prompt, which must have this many dimensions.
     pub(super) async fn embed(&self, text: &str, dimensions: usize, breaker: Breaker) -> Result<Vector, Failure> {
         let Source::Remote(remote) = &self.source else {
-            return self.at_once(text).ok_or_else(|| Failure::Error("the model is not there".to_owned()));
+            let missing = || Err("the model is not there".to_owned());
+            return self.at_once(text).unwrap_or_else(missing).map_err(Failure::Error);
         };
         let deadline = remote.service.deadline(Instant::now());
         let mut vectors = remote.embed(&[text], Some(dimensions), (deadline, breaker)).await?;
@@ -208,6 +212,10 @@ impl Embedder {
 }
 
 fn local(model: &StaticModel, texts: &[&str]) -> Result<Vec<Vector>, String> {
-    let embed = |text: &&str| model.embed(text).map_err(|why| format!("the utterance `{text}`: {why}"));
+    let embed = |text: &&str| match model.embed(text) {
+        Ok(vector) if vector.is_zero() => Err(format!("the model knows no word of the utterance `{text}`")),
+        Ok(vector) => Ok(vector),
+        Err(why) => Err(format!("the utterance `{text}`: {why}")),
+    };
     texts.iter().map(embed).collect()
 }

@@ -45,7 +45,10 @@ pub(super) fn ask(routes: &Arc<Routes>, content: &str, scope: &str) -> Classify 
         return Classify::Known(Classification::at_once(Verdict::Priming));
     };
     let shown = embedder.shown(content);
-    let scored = embedder.at_once(&shown).map(|vector| Arc::new(index.scores(&vector)));
+    let scored = match embedder.at_once(&shown).transpose() {
+        Ok(vector) => vector.map(|vector| Arc::new(index.scores(&vector))),
+        Err(why) => return Classify::Known(classification(routes, Err(&Failure::Error(why)), false, began)),
+    };
     if let Some(scores) = scored.as_ref().filter(|scores| !is_close(routes, scores)) {
         return Classify::Known(classification(routes, Ok(scores), false, began));
     }

@@ -47,6 +47,12 @@ impl Vector {
         Self(vec![0; dimensions].into())
     }
 
+    /// Returns whether it is that of a text that means nothing.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.0.iter().all(|number| *number == 0)
+    }
+
     /// Returns a vector that was kept in fixed point; `None` if the numbers are none.
     #[must_use]
     pub fn from_fixed(numbers: Arc<[i16]>) -> Option<Self> {

@@ -35,7 +35,7 @@ impl Vectors {
     /// Creates a store that is kept in a file, with what the file holds. One that is not there yet holds nothing.
     ///
     /// # Errors
-    /// The file cannot be read, or is none of ours.
+    /// The file cannot be read, or was not written by this program.
     pub fn open(file: PathBuf) -> Result<Self, CacheError> {
         let known = file::read(&file)?;
         Ok(Self { known: Mutex::new(known), file: Some(file) })

@@ -48,13 +48,13 @@ pub(crate) fn read(text: &str) -> Result<Part, String> {
         match reader.event()? {
             (Event::StreamEnd, _) => return root.ok_or_else(|| "1:1: the file is empty".to_owned()),
             (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
-            (_, span) if root.is_some() => return Err(told(&span.start, "a second document starts here")),
+            (_, span) if root.is_some() => return Err(problem_at(&span.start, "a second document starts here")),
             (event, span) => root = Some(reader.part(event, span, 0)?),
         }
     }
 }
 
-fn told(at: &Marker, problem: &str) -> String {
+fn problem_at(at: &Marker, problem: &str) -> String {
     format!("{}:{}: {problem}", at.line(), at.col() + 1)
 }
 
@@ -68,18 +68,18 @@ impl<'a> Reader<'a> {
     fn event(&mut self) -> Result<(Event<'a>, Span), String> {
         match self.parser.next_event() {
             None => Ok((Event::StreamEnd, Span::default())),
-            Some(event) => event.map_err(|error| told(error.marker(), error.info())),
+            Some(event) => event.map_err(|error| problem_at(error.marker(), error.info())),
         }
     }
 
     fn part(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Part, String> {
         if depth > DEPTH {
-            return Err(told(&span.start, "lists and maps are nested too deep"));
+            return Err(problem_at(&span.start, "lists and maps are nested too deep"));
         }
         let (anchor, content, (end, is_flow)) = match event {
             Event::Alias(anchor) => {
                 let part = self.anchors.get(&anchor).cloned();
-                let part = part.ok_or_else(|| told(&span.start, "an alias is inside of what it repeats"))?;
+                let part = part.ok_or_else(|| problem_at(&span.start, "an alias is inside of what it repeats"))?;
                 let here = self.placed(part.content, &span.start, (self.end(&span), part.is_flow));
                 return Ok(Part { is_shared: true, ..here });
             }
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
                 let (entries, end) = self.entries(depth)?;
                 (anchor, Content::Map(entries), end)
             }
-            _ => return Err(told(&span.start, "the file ends in the middle of a value")),
+            _ => return Err(problem_at(&span.start, "the file ends in the middle of a value")),
         };
         let part = Part { is_shared: anchor > 0, ..self.placed(content, &span.start, (end, is_flow)) };
         if anchor > 0 {

@@ -204,18 +204,23 @@ impl TargetState {
     }
 
     fn failed(&self, pass: Pass, trigger: Trigger, length: SuspensionLength, now: Instant) {
-        if let Some(suspended) = self.gate.failed(pass, trigger, length, now) {
-            self.only_for.widen();
-            self.counters.suspensions.fetch_add(1, Ordering::Relaxed);
-            let suspended_ms = millis(suspended);
-            warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
-        }
+        self.is_suspended_by(pass, trigger, length, now);
     }
 
-    /// Suspends a target for the operation for which its model is unknown.
+    /// Records a failure, and returns whether it suspended the target.
+    fn is_suspended_by(&self, pass: Pass, trigger: Trigger, length: SuspensionLength, now: Instant) -> bool {
+        let Some(suspended) = self.gate.failed(pass, trigger, length, now) else { return false };
+        self.only_for.widen();
+        self.counters.suspensions.fetch_add(1, Ordering::Relaxed);
+        let suspended_ms = millis(suspended);
+        warn!(model = self.model.as_str(), endpoint = &*self.endpoint.name, suspended_ms, "target suspended");
+        true
+    }
+
+    /// Suspends a target for the operation for which its model is unknown. A suspension that had another reason stays
+    /// one for all operations.
     fn unknown_model(&self, pass: Pass, operation: &str, length: SuspensionLength, now: Instant) {
-        self.failed(pass, Trigger::AtOnce, length, now);
-        if !pass.is_bystander() {
+        if self.is_suspended_by(pass, Trigger::AtOnce, length, now) {
             self.only_for.narrow(operation);
         }
     }

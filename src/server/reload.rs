@@ -24,7 +24,7 @@ const LOW_PRIORITY: i32 = 10;
 
 /// The pauses before a policy is tried again.
 const MIN_PAUSE: Duration = Duration::from_millis(500);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// The source of a policy: its files, and the secrets that they refer to.
 #[derive(Debug)]

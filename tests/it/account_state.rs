@@ -3,25 +3,13 @@
 
 use serde_json::{Value, json};
 
+use crate::check::in_turn;
 use crate::rig::Rig;
 use crate::rig::ask::post;
-use crate::rig::envoy::Topology;
 use crate::rig::script::Script;
 
 async fn rig(kind: &str, url: &str) -> Rig {
-    let policy = format!(
-        "providers: {{ p: {{ type: {kind}, models: [one] }} }}
-endpoints:
-  east: {{ provider: p, url: '{{{{east}}}}{url}', api_key: {{ value: key-east }} }}
-  west: {{ provider: p, url: '{{{{west}}}}{url}', api_key: {{ value: key-west }} }}
-apis:
-  - name: all
-    base_path: /all
-    production:
-      round_robin: {{ targets: [ {{ model: one, endpoint: east }}, {{ model: one, endpoint: west }} ] }}
-"
-    );
-    let rig = Rig::start(Topology::Failover, &policy, &["east", "west"]).await;
+    let rig = in_turn(kind, url).await;
     rig.providers().for_each(|provider| provider.answer(Script::json(200, &json!({ "ok": true }))));
     rig
 }

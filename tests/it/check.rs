@@ -7,7 +7,9 @@ use model_router::admin::proto::{GetStatusRequest, GetStatusResponse, ListTarget
 use serde_json::Value;
 use tonic::transport::Channel;
 
+use crate::rig::Rig;
 use crate::rig::client::Answer;
+use crate::rig::envoy::Topology;
 use crate::rig::load::Tally;
 use crate::rig::router::Router;
 
@@ -83,4 +85,24 @@ pub(crate) async fn status_of(router: &Router, model: &str, endpoint: &str) -> &
         State::Probing => "probing",
         State::Priming => "priming",
     }
+}
+
+/// One model at two endpoints in turn, below `/all`, in the failover topology. `url` is what follows the endpoints'
+/// address.
+pub(crate) async fn in_turn(kind: &str, url: &str) -> Rig {
+    let policy = format!(
+        "providers: {{ p: {{ type: {kind}, models: [one] }} }}
+endpoints:
+  east: {{ provider: p, url: '{{{{east}}}}{url}', api_key: {{ value: key-east }} }}
+  west: {{ provider: p, url: '{{{{west}}}}{url}', api_key: {{ value: key-west }} }}
+apis:
+  - name: all
+    base_path: /all
+    production:
+      round_robin:
+        retry_budget_percent: 1000
+        targets: [ {{ model: one, endpoint: east }}, {{ model: one, endpoint: west }} ]
+"
+    );
+    Rig::start(Topology::Failover, &policy, &["east", "west"]).await
 }

@@ -1,6 +1,6 @@
 //! Requests sorted by an LLM: what it says decides, and whatever goes wrong with it is nobody's loss.
 
-pub(crate) mod failures;
+mod failures;
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::rig::script::Script;
 use crate::rig::{Rig, eventually};
 use model_router::admin::proto::{Classifier, ListClassifiersRequest};
 
-const PROVIDERS: &str = r#"
+pub(crate) const PROVIDERS: &str = r#"
 providers:
   openai: { type: openai, models: [gpt-4o, gpt-4o-mini, o1-mini] }
 endpoints:

@@ -2,29 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::check::in_turn as rig;
 use crate::rig::ask::{Ask, post};
-use crate::rig::envoy::Topology;
 use crate::rig::script::Script;
-
-/// Two endpoints in turn.
-async fn rig(kind: &str, url: &str) -> Rig {
-    let policy = format!(
-        "providers: {{ p: {{ type: {kind}, models: [one] }} }}
-endpoints:
-  east: {{ provider: p, url: '{{{{east}}}}{url}', api_key: {{ value: key-east }} }}
-  west: {{ provider: p, url: '{{{{west}}}}{url}', api_key: {{ value: key-west }} }}
-apis:
-  - name: all
-    base_path: /all
-    production:
-      round_robin:
-        retry_budget_percent: 1000
-        targets: [ {{ model: one, endpoint: east }}, {{ model: one, endpoint: west }} ]
-"
-    );
-    Rig::start(Topology::Failover, &policy, &["east", "west"]).await
-}
 
 fn ask(path: &str) -> Ask {
     post(&format!("/all{path}")).json(&json!({ "model": "one", "messages": [] }))

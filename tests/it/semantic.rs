@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::check::admin;
+use crate::intelligent::PROVIDERS;
 use crate::rig::ask::{chat, get};
 use crate::rig::client::{Answer, send};
 use crate::rig::envoy::{Topology, root};
@@ -19,14 +20,6 @@ use crate::rig::router::Settings;
 use crate::rig::script::Script;
 use crate::rig::{Rig, eventually};
 use model_router::admin::proto::{Classifier, ListClassifiersRequest, State};
-
-const PROVIDERS: &str = r#"
-providers:
-  openai: { type: openai, models: [gpt-4o, gpt-4o-mini, o1-mini] }
-endpoints:
-  east: { provider: openai, url: "{{east}}/v1", api_key: { value: east-key } }
-  west: { provider: openai, url: "{{west}}/v1", api_key: { value: west-key } }
-"#;
 
 const ROUTES: &str = "
         routes:

@@ -93,10 +93,10 @@ impl StaticModel {
         self.table.dimensions
     }
 
-    /// Returns the vector of a text.
+    /// Returns the vector of a text, which is like no other if none of its words means anything to the model.
     ///
     /// # Errors
-    /// None of its words means anything to the model.
+    /// The tokenizer fails.
     pub fn embed(&self, text: &str) -> Result<Vector, String> {
         let mut sum = vec![0.0; self.table.dimensions];
         self.words.tokens(text, |token| {
@@ -104,11 +104,11 @@ impl StaticModel {
                 self.table.add(token as usize, &mut sum);
             }
         })?;
-        Vector::of(&sum).map_err(|_| "it has no word that the model knows".to_owned())
+        Ok(Vector::of(&sum).unwrap_or_else(|_| Vector::zero(self.table.dimensions)))
     }
 }
 
-/// Reads a tokenizer, and which token stands for what it does not know.
+/// Reads a tokenizer, and finds the token that it uses for unknown words.
 fn tokenizer(bytes: &[u8]) -> Result<(Words, Option<u32>), String> {
     let loaded = catch_unwind(|| Tokenizer::from_bytes(bytes)).unwrap_or_else(|_| Err("it is malformed".into()));
     let mut tokenizer = loaded.map_err(|error| format!("expected a Hugging Face tokenizer: {error}"))?;

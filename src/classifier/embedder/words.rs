@@ -44,10 +44,10 @@ impl Words {
             self.encode(text)?.into_iter().for_each(token);
             return Ok(());
         }
-        let mut unknown: Vec<(&str, Box<[u32]>)> = Vec::new();
+        let mut unknown: HashMap<&str, Box<[u32]>> = HashMap::new();
         let known = self.known.read().expect("no panic while the words are held");
         for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let seen = known.get(word).or_else(|| unknown.iter().find(|(it, _)| *it == word).map(|(_, ids)| ids));
+            let seen = known.get(word).or_else(|| unknown.get(word));
             if let Some(ids) = seen {
                 ids.iter().copied().for_each(&mut token);
                 continue;
@@ -55,7 +55,7 @@ impl Words {
             let ids = self.encode(word)?;
             ids.iter().copied().for_each(&mut token);
             if word.len() <= MAX_WORD_BYTES {
-                unknown.push((word, ids.into()));
+                unknown.insert(word, ids.into());
             }
         }
         drop(known);
@@ -63,7 +63,7 @@ impl Words {
         Ok(())
     }
 
-    fn remember(&self, words: Vec<(&str, Box<[u32]>)>) {
+    fn remember(&self, words: HashMap<&str, Box<[u32]>>) {
         if words.is_empty() {
             return;
         }

@@ -75,7 +75,9 @@ impl Dispatch {
             return None;
         }
         let length = outcome.asked().map_or(SuspensionLength::Growing(suspend), SuspensionLength::Asked);
-        if self.pass.is_bystander() && outcome.is_targets() {
+        // A suspension for one operation becomes one for all, even where this attempt began before it.
+        let is_known = *outcome == Outcome::UnknownModel && !target.only_for.is_another(operation);
+        if outcome.is_targets() && !is_known {
             target.only_for.widen();
         }
         match outcome {

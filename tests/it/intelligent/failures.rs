@@ -105,7 +105,7 @@ fn in_time(rig: &Rig, n: usize) {
 }
 
 /// A server that answers one byte every 100 ms.
-pub(crate) async fn dripping() -> SocketAddr {
+async fn dripping() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
     tokio::spawn(async move {

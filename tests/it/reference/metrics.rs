@@ -42,7 +42,7 @@ const OTHER_LABELS: &str = "
 
 - `policy`: the kind of policy, or `stateful_endpoint`.
 - `code`: the [refusal's](errors.md).
-- `verdict`: the [result of a classification](../intelligent-routing.md#what-comes-of-a-classification).
+- `verdict`: the [result of a classification](../intelligent-routing.md#results-of-a-classification).
 - `result`: `exported`, `failed` or `dropped`.
 ";
 

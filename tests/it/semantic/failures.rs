@@ -1,9 +1,8 @@
 //! Every way in which an embedder can fail has a name, and costs no more than its timeout.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
-use crate::intelligent::failures::dripping;
 use crate::rig::load::load;
 
 /// What the shapes below may take; the breaker stays out of it.
@@ -73,20 +72,16 @@ async fn every_shape_of_an_embedders_reply_has_its_documented_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_embedder_that_drips_or_is_not_there_costs_no_more_than_its_timeout() {
-    let drip = format!("http://{}/v1/embeddings", dripping().await);
-    for (url, classification) in [(drip.as_str(), "timeout"), ("http://127.0.0.1:9/v1/embeddings", "error")] {
-        let rig = rig(Topology::Attach, MORE).await;
-        // Its vectors belong to the URL, so this policy cannot be primed: it is tried as the first one.
-        let first = policy(MORE, THRESHOLD, ROUTES).replace("{{vectors}}/v1/embeddings", url);
-        let settings = Settings::default();
-        let other = Rig::start_with(Topology::Attach, &first, &["east", "west", "vectors"], settings).await;
-        let began = Instant::now();
-        let answer = other.send(chat("any").say(CODING)).await;
-        assert_eq!(served(&answer), ("gpt-4o".to_owned(), "priming"), "{url} {classification}");
-        assert!(began.elapsed() < Duration::from_secs(2));
-        drop(rig);
-    }
+async fn an_embedder_that_drips_or_is_gone_costs_no_more_than_its_timeout() {
+    let rig = rig(Topology::Attach, MORE).await;
+    rig.provider("vectors").answer(Script::pieces("application/json", &[(100, " "); 100]));
+    assert_eq!(served(&rig.send(chat("any").say(CODING)).await), ("gpt-4o".to_owned(), "timeout"));
+    rig.provider("vectors").down().await;
+    assert_eq!(served(&rig.send(chat("any").say(CODING)).await), ("gpt-4o".to_owned(), "error"));
+    in_time(&rig);
+    rig.provider("vectors").up();
+    rig.provider("vectors").answer(embedder());
+    assert_eq!(served(&rig.send(chat("any").say(CODING)).await), ("gpt-4o-mini".to_owned(), "matched"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

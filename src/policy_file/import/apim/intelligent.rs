@@ -1,7 +1,7 @@
 //! Intelligent routing: rules, a default and the gateway's classifier.
 
 use super::Context;
-use super::policies::{bounds, target};
+use super::policies::{bounds, section, target};
 use crate::document::problem::Report;
 use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::honoured;
@@ -16,9 +16,8 @@ pub(super) fn policy(
     context: &mut Context<'_, '_>,
     report: &mut Report,
 ) -> Option<Node> {
-    honoured(config, &["contentPath", "path", "production", "sandbox"], "this policy", &[], report);
-    let section = config.get(environment).filter(|section| !section.entries().is_empty())?;
-    honoured(section, &["defaultModel", "routingrules", "routingRules"], "this policy", &[], report);
+    let keys: (&[_], &[_]) = (&["contentPath", "path"], &["defaultModel", "routingrules", "routingRules"]);
+    let section = section(config, environment, keys, report)?;
     let Some(classifier) = context.classifier else {
         let help = "add the deployment.toml that has `[apim.ai.llm_provider]`".to_owned();
         if !report.has_errors() {

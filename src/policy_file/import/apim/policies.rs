@@ -91,6 +91,20 @@ pub(super) fn policy(
     }
 }
 
+/// Returns what a policy has for one environment, if it has anything; keys beside these are reported.
+pub(super) fn section<'c>(
+    config: &'c Node,
+    environment: &str,
+    (outer, inner): (&[&str], &[&str]),
+    report: &mut Report,
+) -> Option<&'c Node> {
+    let outer: Vec<_> = outer.iter().copied().chain(["production", "sandbox"]).collect();
+    honoured(config, &outer, "this policy", &[], report);
+    let section = config.get(environment).filter(|section| !section.entries().is_empty())?;
+    honoured(section, inner, "this policy", &[], report);
+    Some(section)
+}
+
 /// Returns a target; mistakes are reported.
 pub(super) fn target(
     node: &Node,

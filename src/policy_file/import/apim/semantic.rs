@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Context;
-use super::policies::{bounds, target};
+use super::policies::{bounds, section, target};
 use crate::classifier::fold;
 use crate::document::problem::Report;
 use crate::document::words::shown;
@@ -24,9 +24,8 @@ pub(super) fn policy(
     context: &mut Context<'_, '_>,
     report: &mut Report,
 ) -> Option<Node> {
-    honoured(config, &["path", "contentPath", "production", "sandbox"], "this policy", &[], report);
-    let section = config.get(environment).filter(|section| !section.entries().is_empty())?;
-    honoured(section, &["defaultModel", "routes"], "this policy", &[], report);
+    let keys: (&[_], &[_]) = (&["path", "contentPath"], &["defaultModel", "routes"]);
+    let section = section(config, environment, keys, report)?;
     let Some(embedder) = context.embedder else {
         let help = "add the deployment.toml that has `[apim.ai.embedding_provider]`".to_owned();
         if !report.has_errors() {

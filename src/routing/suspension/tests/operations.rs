@@ -87,6 +87,24 @@ fn what_fails_for_another_operation_too_is_suspended_for_all() {
 }
 
 #[test]
+fn an_attempt_from_before_a_suspension_never_opens_it_to_other_operations() {
+    let life = Life::new();
+    let early = life.target.take("/audio/speech", life.now, LEASE).expect("available");
+    meet(&life, OPERATION, &Outcome::RateLimited { asked: None });
+    early.settle("/audio/speech", &Outcome::UnknownModel, None, &life.limits, life.now);
+    assert!(!is_available(&life, OPERATION) && !is_available(&life, "/embeddings"), "the quota is used up for all");
+
+    let life = Life::new();
+    let early = life.target.take(OPERATION, life.now, LEASE).expect("available");
+    let again = life.target.take("/audio/speech", life.now, LEASE).expect("available");
+    meet(&life, "/audio/speech", &Outcome::UnknownModel);
+    again.settle("/audio/speech", &Outcome::UnknownModel, None, &life.limits, life.now);
+    assert!(is_available(&life, OPERATION), "the same was found twice");
+    early.settle(OPERATION, &Outcome::RateLimited { asked: None }, None, &life.limits, life.now);
+    assert!(!is_available(&life, OPERATION) && !is_available(&life, "/embeddings"));
+}
+
+#[test]
 fn the_last_cause_is_kept_until_the_next() {
     let life = Life::new();
     let at = |seconds| std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
