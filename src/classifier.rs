@@ -22,7 +22,7 @@ mod verdict;
 
 pub use answer::fold;
 pub use embedder::{Embedder, EmbedderState, FILES, RemoteDeclaration, StaticModel};
-pub use index::{Index, RouteScore, Scores, Stray, Threshold};
+pub use index::{Index, RouteScore, Scores, Stray, Survey, Threshold};
 pub use llm::{AnswerForm, Classifier, ClassifierState, Declaration};
 pub use priming::{prime, prime_at_once};
 pub use prompt::{NONE, RULES_MARK, Rules, WORDING, bounded, user_message};

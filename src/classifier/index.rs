@@ -84,6 +84,15 @@ impl Scores {
     }
 }
 
+/// How well the routes of an index are kept apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// The utterances that are more like another route than like their own.
+    pub strays: Vec<Stray>,
+    /// The share of all pairs of an utterance and a route that is not its own in which the threshold lets it through.
+    pub let_through: f32,
+}
+
 /// An utterance that is more like another route than like its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stray {
@@ -148,7 +157,7 @@ impl Index {
         auto_threshold(self.routes.iter().map(|route| &self.vectors[route.utterances.clone()]), share)
     }
 
-    /// Returns the number of comparisons that [`strays`](Self::strays) makes.
+    /// Returns the number of comparisons that [`survey`](Self::survey) makes.
     #[must_use]
     pub fn comparisons(&self) -> usize {
         self.vectors.len() * (self.vectors.len() + self.routes.len())
@@ -175,24 +184,33 @@ impl Index {
         RouteScore { nearest: cosines.fold(-1.0, f32::max), centroid: route.centroid.cosine(prompt) }
     }
 
-    /// Returns the utterances that are more like another route than like their own. One that is alone in its route has
-    /// no score of its own.
+    /// Compares every utterance with the routes that are not its own.
     #[must_use]
-    pub fn strays(&self) -> Vec<Stray> {
-        let mut found = Vec::new();
+    pub fn survey(&self) -> Survey {
+        let (mut strays, mut pairs, mut let_through) = (Vec::new(), 0_usize, 0_usize);
         for (route, indexed) in self.routes.iter().enumerate() {
-            let own = &self.vectors[indexed.utterances.clone()];
-            for (utterance, own_score) in without_itself(own).into_iter().enumerate() {
+            let vectors = &self.vectors[indexed.utterances.clone()];
+            let own = without_itself(vectors);
+            for (utterance, vector) in vectors.iter().enumerate() {
                 let others = self.routes.iter().enumerate().filter(|(other, _)| *other != route);
-                let scores = others.map(|(other, indexed)| (other, self.score(indexed, &own[utterance]).score()));
-                let Some((nearer, score)) = scores.max_by(|left, right| left.1.total_cmp(&right.1)) else { continue };
-                if score > own_score {
-                    found.push(Stray { route, utterance, own: own_score, nearer, score });
+                let scores: Vec<_> = others.map(|(other, it)| (other, self.score(it, vector).score())).collect();
+                pairs += scores.len();
+                let_through += scores.iter().filter(|(other, score)| *score >= self.routes[*other].threshold).count();
+                let best = scores.into_iter().max_by(|left, right| left.1.total_cmp(&right.1));
+                // One that is alone in its route has no score of its own.
+                let (Some((nearer, score)), Some(&own)) = (best, own.get(utterance)) else { continue };
+                if score > own {
+                    strays.push(Stray { route, utterance, own, nearer, score });
                 }
             }
         }
-        found
+        Survey { strays, let_through: share(let_through, pairs) }
     }
+}
+
+#[allow(clippy::cast_precision_loss)] // counts of utterances and routes
+fn share(part: usize, of: usize) -> f32 {
+    if of == 0 { 0.0 } else { part as f32 / of as f32 }
 }
 
 /// Why there is no index.
@@ -305,7 +323,13 @@ mod tests {
         let east = vec![vector([1.0, 0.0]), vector([1.0, 0.1]), vector([0.0, 1.0])];
         let north = vec![vector([0.1, 1.0]), vector([-0.1, 1.0])];
         let index = Index::new(vec![(east, None), (north, None)], Threshold::Fixed(0.5)).expect("an index");
-        let strays: Vec<_> = index.strays().iter().map(|it| (it.route, it.utterance, it.nearer)).collect();
+        let survey = index.survey();
+        let strays: Vec<_> = survey.strays.iter().map(|it| (it.route, it.utterance, it.nearer)).collect();
         assert_eq!(strays, [(0, 2, 1)]);
+        assert_eq!(
+            survey.let_through,
+            3.0 / 5.0,
+            "the stray at north, and both of north at east, which has one of theirs"
+        );
     }
 }

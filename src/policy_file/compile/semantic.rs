@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::failover::without_weight;
 use super::policies::{PolicyCompiler, Pool};
 use super::sorted::{check_distinct, content};
-use crate::classifier::{Embedder, Route, Routes, Sorter, Threshold, Unsure, WORDING, prime_at_once};
+use crate::classifier::{Embedder, Route, Routes, Sorter, Survey, Threshold, Unsure, WORDING, prime_at_once};
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
@@ -23,6 +23,8 @@ const QUANTILE: f32 = 0.09;
 const MARGIN: f32 = 0.05;
 /// More comparisons of utterances with routes take too long for a warning.
 const MAX_COMPARISONS: usize = 8_000_000;
+/// A threshold that lets more utterances through where they do not belong keeps nothing out.
+const LAX: f32 = 0.25;
 /// The most utterances that a warning names.
 const MAX_STRAYS: usize = 10;
 
@@ -102,7 +104,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         match prime_at_once(routes, self.registry.vectors()) {
             Ok(_) if routes.index().is_some_and(|index| index.comparisons() <= MAX_COMPARISONS) => {
                 if self.tables.thorough {
-                    warn_of_strays(routes, raw, self.report);
+                    warn_of_overlap(routes, raw, self.report);
                 }
             }
             Ok(_) => {}
@@ -179,10 +181,21 @@ fn check_repetition(routes: &[At<raw::Route>], report: &mut Report) {
     }
 }
 
-/// Warns of utterances that are more like another route than like their own.
-fn warn_of_strays(routes: &Routes, raw: &raw::SemanticRoutes, report: &mut Report) {
+/// Warns of utterances that are more like another route than like their own, and of a threshold that lets nearly
+/// everything through.
+fn warn_of_overlap(routes: &Routes, raw: &raw::SemanticRoutes, report: &mut Report) {
     let Some(index) = routes.index() else { return };
-    let strays = index.strays();
+    let Survey { strays, let_through } = index.survey();
+    if let_through > LAX {
+        let message = format!(
+            "the threshold {:.2} lets utterances through at {:.0} % of the routes that are not theirs, and so hardly \
+             sends a request to the default",
+            index.threshold(),
+            let_through * 100.0
+        );
+        let help = "give each route five to ten utterances that belong together, or name a `threshold`".to_owned();
+        report.warning(raw.threshold.as_ref().map_or(raw.routes.place, |at| at.place), message, help);
+    }
     for stray in strays.iter().take(MAX_STRAYS) {
         let route = raw.routes.get().and_then(|all| all.get(stray.route)?.get());
         let Some(at) = route.and_then(|route| route.utterances.get()?.get(stray.utterance)) else { continue };

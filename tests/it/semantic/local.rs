@@ -96,6 +96,17 @@ fn a_directory_that_is_no_model_is_refused_with_the_file_and_what_is_expected() 
 }
 
 #[test]
+fn check_warns_of_a_threshold_that_keeps_nothing_out() {
+    let lax =
+        local(&model()).replace("        embedder: vectors\n", "        embedder: vectors\n        threshold: 0.0\n");
+    for (policy, is_lax) in [(lax, true), (local(&model()), false)] {
+        let output = check(&policy);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.contains("hardly sends a request to the default"), is_lax, "{text}");
+    }
+}
+
+#[test]
 fn check_warns_of_utterances_that_do_harm() {
     let odd = local(&model())
         .replace("a recipe for tomato soup", "write a python function that sorts a list, cooking")
