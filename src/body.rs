@@ -21,6 +21,9 @@ const MAX_DEPTH: usize = 127;
 /// A byte-order mark, which some clients put before JSON and no provider takes.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The member of a body that says what a stream has beside its content. Source: OpenAI's API reference.
+pub const STREAM_OPTIONS: &str = "stream_options";
+
 /// The longest message about a body.
 const MAX_MESSAGE_CHARS: usize = 200;
 
@@ -204,6 +207,21 @@ impl<'a> BodyFacts<'a> {
     #[must_use]
     pub fn with_model(&self, model: &str) -> Vec<u8> {
         self.edited(&ModelEdit::set(model), &BodyEdits::default()).to_vec()
+    }
+
+    /// Returns the stream options that ask for usage, with all that the client wrote there itself; `None` if it says
+    /// something about usage already, or if there is no place for them.
+    #[must_use]
+    pub fn stream_options_with_usage(&self) -> Option<String> {
+        const USAGE: &str = r#""include_usage":true"#;
+        let options = match self.object()?.value(STREAM_OPTIONS) {
+            None | Some("null") => return Some(format!("{{{USAGE}}}")),
+            Some(options) => options,
+        };
+        let members = Members::parse(options.as_bytes()).ok()?;
+        let end = options.rfind('}')?;
+        let comma = if members.all.is_empty() { "" } else { "," };
+        members.value("include_usage").is_none().then(|| format!("{}{comma}{USAGE}}}", &options[..end]))
     }
 
     /// Returns the same body with this model and, if it is JSON, these edits.

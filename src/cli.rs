@@ -17,6 +17,7 @@ mod serve;
 mod status;
 mod suspension;
 mod targets;
+mod usage;
 mod watch;
 
 use std::process::ExitCode;
@@ -69,6 +70,9 @@ enum Command {
     /// Show a running router's last decisions, and why each was made
     #[command(after_help = help::DECISIONS)]
     Decisions(decisions::Arguments),
+    /// Show what a running router's responses used: tokens, and what they cost by the policy's prices
+    #[command(after_help = help::USAGE)]
+    Usage(usage::Arguments),
     /// Take an endpoint, or one model of it, out of a running router for a while
     #[command(after_help = help::SUSPEND)]
     Suspend(suspension::Suspend),
@@ -103,6 +107,7 @@ impl Cli {
             Command::Status(arguments) => status::run(&arguments),
             Command::Targets(arguments) => targets::run(&arguments),
             Command::Decisions(arguments) => decisions::run(&arguments),
+            Command::Usage(arguments) => usage::run(&arguments),
             Command::Suspend(arguments) => suspension::suspend(arguments),
             Command::Resume(arguments) => suspension::resume(arguments),
             Command::Completions(arguments) => completions::run(&arguments),

@@ -6,12 +6,14 @@ pub mod exchange;
 pub mod record;
 pub mod refusal;
 pub mod router;
+pub mod usage;
 
 use std::sync::Arc;
 
 use crate::telemetry::Telemetry;
 use capacity::Capacity;
 use router::Router;
+use usage::Readers;
 
 /// What all exchanges share.
 #[derive(Debug)]
@@ -22,4 +24,6 @@ pub struct Gateway {
     pub telemetry: Arc<Telemetry>,
     /// Bounds what exchanges hold.
     pub capacity: Arc<Capacity>,
+    /// Counts the responses whose usage is being read.
+    pub readers: Readers,
 }

@@ -10,3 +10,4 @@ pub mod provider;
 pub mod registry;
 pub mod snapshot;
 pub mod suspension;
+pub mod usage;

@@ -70,9 +70,10 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<Processor>().await;
     let processor = Processor::new(Arc::clone(&gateway));
-    let others = GrpcRoutes::new(health_service.clone()).add_service(AccessLog::server(Arc::clone(&gateway)));
-    let ext_proc = EnvoyService::new(processor, others);
     let (stopping, stopped) = watch::channel(false);
+    let access_log = AccessLog::server(Arc::clone(&gateway), stopped.clone());
+    let others = GrpcRoutes::new(health_service.clone()).add_service(access_log);
+    let ext_proc = EnvoyService::new(processor, others);
     let watched = Watched { gateway: Arc::clone(&gateway), policy: Arc::clone(&policy), stopping: stopped.clone() };
     let service = AdminService::new(gateway, policy);
     let grpc = GrpcRoutes::new(health_service).add_service(reflection()?).add_service(service.clone().server());

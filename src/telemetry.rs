@@ -1,7 +1,9 @@
 //! Telemetry: what the router reports of its work, in the log, in metrics, as spans and as recent decisions. Never a
 //! prompt, never a credential.
 
+mod awaiting;
 mod json;
+mod ledger;
 mod lines;
 mod live;
 mod log;
@@ -9,16 +11,21 @@ mod metrics;
 mod process;
 mod recent;
 mod traces;
+mod usage;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
 use crate::model_name::ModelName;
-use crate::routing::decision::{Decision, NO_ANSWER, bounded};
+use crate::routing::decision::{AttemptResult, Decision, NO_ANSWER, Used, bounded};
 use crate::routing::outcome::Outcome;
+use awaiting::Awaiting;
 pub use json::Json;
+use ledger::Ledger;
+pub use ledger::{Account, Sum};
 pub use lines::{LastLines, Lines};
 pub use live::Live;
 use log::Log;
@@ -41,6 +48,23 @@ pub struct RefusedRequest<'a> {
     pub code: &'static str,
 }
 
+/// Whose response one is that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseLabels<'a> {
+    /// Envoy's id of the request.
+    pub request_id: Option<&'a str>,
+    /// The API.
+    pub api: &'a str,
+    /// The environment.
+    pub environment: &'static str,
+    /// The endpoint.
+    pub endpoint: &'a str,
+    /// The model; none where the request kept its own.
+    pub model: Option<&'a str>,
+    /// The attempt's number.
+    pub attempt: u32,
+}
+
 /// What has been recorded since the router started.
 #[derive(Debug, Default)]
 pub struct Telemetry {
@@ -48,6 +72,8 @@ pub struct Telemetry {
     metrics: Metrics,
     recent: Recent,
     traces: Traces,
+    awaiting: Awaiting,
+    ledger: Ledger,
 }
 
 impl Telemetry {
@@ -70,14 +96,61 @@ impl Telemetry {
     pub fn answered(&self, decision: &Arc<Decision>, status: u16, outcome: &Outcome, took: Duration) {
         self.log.answered(decision, status, outcome, took);
         self.metrics.answered(decision, outcome.label(), took);
-        self.traces.ended(decision, Some((status, outcome)), took, &self.metrics.spans);
+        let awaits_usage = outcome.is_served() && self.awaiting.is_on();
+        self.traces.ended(decision, Some((status, outcome)), took, awaits_usage, &self.metrics.spans);
     }
 
-    /// An attempt ended without a response: the client left, or the provider broke off.
-    pub fn unanswered(&self, decision: &Arc<Decision>, took: Duration) {
-        decision.unanswered(took);
+    /// A response passes to the client, and its usage may be read.
+    pub fn awaits_usage(&self, decision: &Arc<Decision>) {
+        self.awaiting.push(decision);
+    }
+
+    /// Returns the decision of a response that is about to be read, if it is still known.
+    pub fn observed(&self, request_id: Option<&str>, attempt: u32) -> Option<Arc<Decision>> {
+        let request_id = request_id?;
+        let is_meant = |decision: &Decision| awaiting::is_of(decision, request_id, attempt);
+        let recent = || self.recent.newest(is_meant, 1).pop();
+        let decision = self.awaiting.take(request_id, attempt).or_else(recent)?;
+        decision.observed.store(true, Ordering::Relaxed);
+        Some(decision)
+    }
+
+    /// Returns the result of a request's attempt, if it is still known.
+    #[must_use]
+    pub fn result_of(&self, request_id: &str, attempt: u32) -> Option<AttemptResult> {
+        let decision = self.recent.newest(|decision| awaiting::is_of(decision, request_id, attempt), 1).pop()?;
+        decision.answer.get().copied()
+    }
+
+    /// A response is over, and what it used is known.
+    pub fn used(&self, labels: &ResponseLabels<'_>, decision: Option<&Arc<Decision>>, used: Used) {
+        self.metrics.usage.used(labels, &used);
+        self.log.used(labels, decision.map(|decision| &**decision), &used);
+        let account = Account {
+            api: labels.api.into(),
+            environment: labels.environment,
+            model: labels.model.unwrap_or_default().into(),
+            endpoint: labels.endpoint.into(),
+        };
+        self.ledger.add(account, &used, SystemTime::now());
+        if let Some(decision) = decision {
+            // There is one response to an attempt, so nothing is there yet.
+            let _ = decision.used.set(used);
+        }
+    }
+
+    /// Returns what was used in the last minutes, by account.
+    #[must_use]
+    pub fn usage(&self, since: Duration) -> Vec<(Account, Sum)> {
+        self.ledger.since(since, SystemTime::now())
+    }
+
+    /// An attempt ended without a response: the client left, or the provider broke off, and then Envoy may ask for another
+    /// one.
+    pub fn unanswered(&self, decision: &Arc<Decision>, took: Duration, goes_on: bool) {
+        decision.unanswered(took, goes_on);
         self.metrics.ended(decision, NO_ANSWER);
-        self.traces.ended(decision, None, took, &self.metrics.spans);
+        self.traces.ended(decision, None, took, false, &self.metrics.spans);
     }
 
     /// Makes spans of attempts from now on.
@@ -90,9 +163,9 @@ impl Telemetry {
         self.metrics.failed_over(from, model, endpoint, reason);
     }
 
-    /// Records that a response broke off after it had begun.
-    pub fn broke(&self, model: &ModelName, endpoint: &Arc<str>) {
-        warn!(model = model.as_str(), endpoint = &**endpoint, "response broken off");
+    /// Records that a response broke off or failed after it had begun, with the code of what is wrong.
+    pub fn broke(&self, model: &ModelName, endpoint: &Arc<str>, code: &str) {
+        warn!(model = model.as_str(), endpoint = &**endpoint, code, "response broken off");
         self.metrics.broke(model, endpoint);
     }
 

@@ -11,6 +11,7 @@ use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
 use model_router::gateway::exchange::{Action, BodyMode, Event, Exchange, Incoming, ResponseHead};
 use model_router::gateway::router::{RequestHead, Router};
+use model_router::gateway::usage::Readers;
 use model_router::policy_file;
 use model_router::routing::outcome::Origin;
 use model_router::routing::outcome::quota::Quota;
@@ -112,5 +113,10 @@ pub(crate) fn exchange(gateway: &Arc<Gateway>, body: &Bytes) -> Action {
 
 /// A gateway around a router, with bounds that nothing here reaches.
 pub(crate) fn gateway(router: Arc<Router>) -> Arc<Gateway> {
-    Arc::new(Gateway { router, telemetry: Arc::default(), capacity: Capacity::new(64 << 20, 1 << 20, 1 << 30) })
+    Arc::new(Gateway {
+        router,
+        telemetry: Arc::default(),
+        capacity: Capacity::new(64 << 20, 1 << 20, 1 << 30),
+        readers: Readers::default(),
+    })
 }

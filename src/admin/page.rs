@@ -9,8 +9,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::proto::{Classifier, Decision, GetStatusResponse, State, Target};
-use super::service::AdminService;
+use super::proto::{Classifier, Decision, GetStatusResponse, State, Target, Usage};
+use super::service::{AdminService, HOUR};
 use crate::routing::decision::STATEFUL;
 
 /// The number of decisions that the page shows.
@@ -60,6 +60,7 @@ async fn status(Shared(service): Shared<AdminService>) -> impl IntoResponse {
         "refused": last_refused_reload.map(|refused| json!({ "at": instant(refused.at), "report": refused.report })),
         "targets": service.described_targets().into_iter().map(target).collect::<Value>(),
         "classifiers": service.described_classifiers().into_iter().map(classifier).collect::<Value>(),
+        "usage": service.usage(HOUR).into_iter().map(usage).collect::<Value>(),
         "decisions": service.decisions(DECISIONS).into_iter().map(decision).collect::<Value>(),
     });
     (headers("application/json"), state.to_string())
@@ -90,6 +91,22 @@ fn classifier(classifier: Classifier) -> Value {
         "remaining_seconds": classifier.remaining.map(seconds),
         "calls": classifier.calls,
         "verdicts": classifier.verdicts,
+    })
+}
+
+fn usage(usage: Usage) -> Value {
+    let tokens = usage.tokens.unwrap_or_default();
+    json!({
+        "api": usage.api,
+        "environment": usage.environment,
+        "model": usage.model,
+        "endpoint": usage.endpoint,
+        "responses": usage.reported + usage.estimated + usage.incomplete + usage.unread,
+        "not_exact": usage.estimated + usage.incomplete + usage.unread,
+        "input": tokens.input,
+        "cached_input": tokens.cached_input,
+        "output": tokens.output,
+        "costs": usage.costs.into_iter().map(|cost| json!([cost.amount, cost.currency])).collect::<Value>(),
     })
 }
 

@@ -12,9 +12,10 @@ use tracing::subscriber::NoSubscriber;
 use super::proto::admin_server::{Admin, AdminServer};
 use super::proto::{
     self, Classifier, ExplainRequest, ExplainResponse, Failure, GetOutlineRequest, GetOutlineResponse,
-    GetStatusRequest, GetStatusResponse, ListClassifiersRequest, ListClassifiersResponse, ListDecisionsRequest,
-    ListDecisionsResponse, ListTargetsRequest, ListTargetsResponse, Policy, RefusedReload, ResumeRequest,
-    ResumeResponse, State, SuspendRequest, SuspendResponse, SuspendedOperation, Target,
+    GetStatusRequest, GetStatusResponse, GetUsageRequest, GetUsageResponse, ListClassifiersRequest,
+    ListClassifiersResponse, ListDecisionsRequest, ListDecisionsResponse, ListTargetsRequest, ListTargetsResponse,
+    Policy, RefusedReload, ResumeRequest, ResumeResponse, State, SuspendRequest, SuspendResponse, SuspendedOperation,
+    Target, UsedByResponse,
 };
 use crate::classifier::Asked;
 use crate::document::words::instead;
@@ -23,8 +24,10 @@ use crate::gateway::Gateway;
 use crate::policy_file::PolicyStatus;
 use crate::policy_file::outline::outline;
 use crate::routing::api::Environment;
-use crate::routing::decision::Decision;
+use crate::routing::decision::{Decision, Used};
 use crate::routing::suspension::{Availability, TargetState};
+use crate::routing::usage::{Known, Tokens};
+use crate::telemetry::{Account, Sum};
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -80,6 +83,11 @@ impl Admin for AdminService {
         Ok(Response::new(ListDecisionsResponse { decisions, kept }))
     }
 
+    async fn get_usage(&self, request: Request<GetUsageRequest>) -> Result<Response<GetUsageResponse>, Status> {
+        let since = request.into_inner().since.and_then(|since| Duration::try_from(since).ok());
+        Ok(Response::new(GetUsageResponse { usage: self.usage(since.unwrap_or(HOUR)) }))
+    }
+
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         let ExplainRequest { request, environment, no_call } = request.into_inner();
         let request = RawRequest::parse(&request).map_err(Status::invalid_argument)?;
@@ -122,6 +130,9 @@ impl Admin for AdminService {
         Ok(Response::new(ResumeResponse {}))
     }
 }
+
+/// How far back usage goes where nothing is said.
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A suspension by hand is for a while: what is to last belongs in the policy file.
 const MAX_SUSPENSION: Duration = Duration::from_secs(24 * 3600);
@@ -170,6 +181,11 @@ impl AdminService {
             }
         }
         described.into_values().collect()
+    }
+
+    /// Returns what responses used in the last minutes.
+    pub(super) fn usage(&self, since: Duration) -> Vec<proto::Usage> {
+        self.gateway.telemetry.usage(since).iter().map(|(account, sum)| to_usage(account, sum)).collect()
     }
 
     /// Returns the last decisions, newest first.
@@ -255,6 +271,54 @@ fn describe(state: &TargetState, used_by: Vec<String>, now: Instant) -> Target {
     }
 }
 
+fn to_usage(account: &Account, sum: &Sum) -> proto::Usage {
+    let [reported, estimated, incomplete, unread] = sum.responses;
+    let tokens = to_tokens(&sum.tokens, &sum.estimated);
+    let costs = sum.costs.iter().map(|(currency, amount)| to_cost(currency, *amount)).collect();
+    proto::Usage {
+        api: account.api.to_string(),
+        environment: account.environment.to_owned(),
+        model: account.model.to_string(),
+        endpoint: account.endpoint.to_string(),
+        reported,
+        estimated,
+        incomplete,
+        unread,
+        tokens: Some(tokens),
+        costs,
+    }
+}
+
+fn to_tokens(tokens: &Tokens, estimated: &Tokens) -> proto::Tokens {
+    proto::Tokens {
+        input: tokens.input,
+        cached_input: tokens.cached_input,
+        cache_write: tokens.cache_write,
+        output: tokens.output,
+        reasoning: tokens.reasoning,
+        estimated_input: estimated.input,
+        estimated_output: estimated.output,
+    }
+}
+
+fn to_cost(currency: &str, amount: f64) -> proto::Cost {
+    proto::Cost { amount, currency: currency.to_owned() }
+}
+
+fn to_used(used: &Used) -> UsedByResponse {
+    let is_estimated = matches!(used.usage.known, Known::Estimated | Known::Incomplete);
+    let estimated = if is_estimated { used.usage.tokens } else { Tokens::default() };
+    UsedByResponse {
+        known: used.usage.known.name().to_owned(),
+        tokens: Some(to_tokens(&used.usage.tokens, &estimated)),
+        cost: used.cost.as_ref().map(|cost| to_cost(&cost.currency, cost.amount)),
+        first_byte: used.times.map(|(first, _)| to_proto(first)),
+        last_byte: used.times.map(|(_, last)| to_proto(last)),
+        response_model: used.usage.model.as_deref().unwrap_or_default().to_owned(),
+        ended: used.has_ended,
+    }
+}
+
 fn to_message(decision: &Decision) -> proto::Decision {
     let (answer, classification) = (decision.answer.get().copied(), decision.classification.as_ref());
     let closeness = classification.and_then(|it| it.closeness.as_ref());
@@ -290,6 +354,7 @@ fn to_message(decision: &Decision) -> proto::Decision {
         second: second.map(|(route, _)| route.to_string()).unwrap_or_default(),
         second_score: second.map(|(_, score)| *score),
         unsure: unsure.map(|(_, verdict)| (*verdict).to_owned()).unwrap_or_default(),
+        used: decision.used.get().map(to_used),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Content codings: bodies that are compressed, decoded within bounds.
 
+mod stream;
+
 use std::io::{self, Read};
+
+pub use stream::{Stopped, StreamDecoder};
 
 /// zstd's window: 8 MiB, which is what RFC 9659 allows for `content-encoding`.
 const ZSTD_WINDOW_LOG: u32 = 23;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::admin::{self, instant, table};
 use super::channel::Address;
 use super::watch::{Format, Shown, show};
-use crate::admin::proto::{Decision, ListDecisionsRequest, ListDecisionsResponse};
+use crate::admin::proto::{Decision, ListDecisionsRequest, ListDecisionsResponse, UsedByResponse};
 use crate::routing::decision::{NO_ANSWER, STATEFUL};
 
 #[derive(Debug, Args)]
@@ -57,6 +57,7 @@ fn rows(decisions: &[Decision]) -> comfy_table::Table {
         "answer",
         "router",
         "provider",
+        "tokens",
     ]);
     for decision in decisions {
         table.add_row([
@@ -71,6 +72,7 @@ fn rows(decisions: &[Decision]) -> comfy_table::Table {
             answer(decision),
             duration(decision.worked).map(|worked| format!("{:.1} ms", worked.as_secs_f64() * 1e3)).unwrap_or_default(),
             duration(decision.took).map(|took| format!("{} ms", took.as_millis())).unwrap_or_default(),
+            decision.used.as_ref().map(tokens).unwrap_or_default(),
         ]);
     }
     table
@@ -117,6 +119,37 @@ fn to_json(decision: &Decision) -> Value {
         "worked_us": duration(decision.worked).map(|worked| u64::try_from(worked.as_micros()).unwrap_or(u64::MAX)),
         "took_ms": millis(decision.took),
         "goes_on": decision.goes_on,
+        "usage": decision.used.as_ref().map(usage),
+    })
+}
+
+/// Returns the tokens of a response and what they cost: `1000 in, 200 out, 0.0045 USD`.
+fn tokens(used: &UsedByResponse) -> String {
+    let tokens = used.tokens.unwrap_or_default();
+    let cost = used.cost.as_ref().map(|cost| format!(", {:.4} {}", cost.amount, cost.currency)).unwrap_or_default();
+    match &*used.known {
+        "unread" => "not read".to_owned(),
+        "reported" => format!("{} in, {} out{cost}", tokens.input, tokens.output),
+        known => format!("{} in, {} out{cost} ({known})", tokens.input, tokens.output),
+    }
+}
+
+fn usage(used: &UsedByResponse) -> Value {
+    let tokens = used.tokens.unwrap_or_default();
+    let millis = |time| duration(time).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    json!({
+        "known": used.known,
+        "input": tokens.input,
+        "cached_input": tokens.cached_input,
+        "cache_write": tokens.cache_write,
+        "output": tokens.output,
+        "reasoning": tokens.reasoning,
+        "cost": used.cost.as_ref().map(|cost| cost.amount),
+        "currency": used.cost.as_ref().map(|cost| &*cost.currency),
+        "first_byte_ms": millis(used.first_byte),
+        "last_byte_ms": millis(used.last_byte),
+        "response_model": used.response_model,
+        "ended": used.ended,
     })
 }
 

@@ -66,6 +66,9 @@ pub(super) struct Arguments {
     /// For --merge: a virtual host that gets the route, where the policy's hosts do not tell; several: again
     #[arg(long, value_name = "NAME", requires = "merge")]
     virtual_host: Vec<String>,
+    /// Give the router copies of responses, from which it reads the tokens that they used and what they cost
+    #[arg(long)]
+    usage: bool,
     /// The authorities that providers' certificates are checked against (PEM), where Envoy runs
     #[arg(long, value_name = "PATH", default_value = CA_FILE)]
     ca_file: PathBuf,
@@ -161,6 +164,7 @@ impl Arguments {
             admin: self.admin.unwrap_or(ADMIN),
             clusters_file: self.clusters_file,
             ca_file: self.ca_file,
+            usage: self.usage,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 const TASKS: [(&str, &[&str]); 4] = [
     ("Write a policy", &["check", "explain", "evaluate", "import", "schema"]),
     ("Run", &["serve", "envoy-config", "health"]),
-    ("Look at a running router", &["status", "targets", "decisions"]),
+    ("Look at a running router", &["status", "targets", "decisions", "usage"]),
     ("Intervene", &["suspend", "resume"]),
 ];
 
@@ -58,6 +58,10 @@ pub(super) const DECISIONS: &str = "\
 Example: model-router decisions --request 5b2f6f3c-8d0e-4f5e-9a59-3c2b3d1f0c11
 
 Exit status: 0, even if there are none, or 1 if the router does not answer, 2 for wrong arguments";
+pub(super) const USAGE: &str = "\
+Example: model-router usage --by model --since 24h
+
+Exit status: 0, even if there is none, or 1 if the router does not answer, 2 for wrong arguments";
 pub(super) const SUSPEND: &str = "\
 Example: model-router suspend openai-east --for 30m --reason 'maintenance'
 

@@ -65,6 +65,8 @@ pub struct Settings {
     pub clusters_file: Option<PathBuf>,
     /// The authorities that providers' certificates are checked against (PEM), where Envoy runs.
     pub ca_file: PathBuf,
+    /// Whether the router gets copies of responses, from which it reads their usage.
+    pub usage: bool,
 }
 
 /// Why no clusters can be written for a policy, one line for each reason.
@@ -87,6 +89,7 @@ impl Default for Settings {
             admin: ADMIN,
             clusters_file: None,
             ca_file: CA_FILE.into(),
+            usage: true,
         }
     }
 }

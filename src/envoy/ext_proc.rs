@@ -2,6 +2,7 @@
 
 mod counted;
 mod message;
+mod observer;
 mod service;
 mod wire;
 

@@ -280,15 +280,13 @@ impl Exchange {
             }
             _ => return,
         };
-        if let Some(decision) = &attempt.decision {
-            self.gateway.telemetry.unanswered(decision, now.saturating_duration_since(begun));
-        }
-        if let Some(stream_id) = head.stream_id.filter(|_| may_be_lost) {
-            let from = attempt.decision.clone();
-            let next = self.gateway.router.abandon(stream_id, attempt, now);
-            if let (Some(from), Some(next)) = (from, next) {
-                self.gateway.telemetry.failed_over(&from, &next.model, &next.endpoint, BROKEN_OFF);
-            }
+        let (from, took) = (attempt.decision.clone(), now.saturating_duration_since(begun));
+        let stream_id = head.stream_id.filter(|_| may_be_lost);
+        let next = stream_id.and_then(|stream_id| self.gateway.router.abandon(stream_id, attempt, now));
+        let Some(from) = from else { return };
+        self.gateway.telemetry.unanswered(&from, took, next.is_some());
+        if let Some(next) = next {
+            self.gateway.telemetry.failed_over(&from, &next.model, &next.endpoint, BROKEN_OFF);
         }
     }
 

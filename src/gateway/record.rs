@@ -70,6 +70,9 @@ pub(super) fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> 
         policy_version: route.version(),
         waited: Duration::ZERO,
         worked: Duration::ZERO,
+        body_bytes: 0,
+        observed: AtomicBool::new(false),
+        used: OnceLock::new(),
         logged: AtomicBool::new(false),
         answer: OnceLock::new(),
     }

@@ -18,6 +18,7 @@ mod intelligent;
 mod limits;
 mod operations;
 mod policies;
+mod prices;
 mod providers;
 mod semantic;
 mod services;
@@ -42,6 +43,7 @@ use policies::{Tables, Usage};
 pub(super) fn compile(config: &Config, context: &mut Context<'_>, report: &mut Report) -> Apis {
     let mut providers = providers::providers(config.providers.as_ref().and_then(At::get), report);
     providers.complete &= context.extent == Extent::Whole;
+    prices::prices(config.prices.as_ref(), &mut providers, report);
     let endpoints = endpoints::endpoints(config.endpoints.as_ref().and_then(At::get), &providers, context, report);
     let mut classifiers = classifiers::classifiers(config.classifiers.as_ref(), context, report);
     classifiers.complete &= context.extent == Extent::Whole;

@@ -12,13 +12,14 @@ use crate::document::yaml::Node;
 /// Keys that at least one file must have.
 const NEEDED: [&str; 3] = ["providers", "endpoints", "apis"];
 /// Keys that at most one file may have.
-const KEYS: [&str; 7] = ["defaults", "unmatched", "providers", "endpoints", "classifiers", "embedders", "apis"];
+const KEYS: [&str; 8] =
+    ["defaults", "unmatched", "providers", "endpoints", "classifiers", "embedders", "prices", "apis"];
 
 /// Puts files together; there is at least one. `roots` are their trees.
 pub(super) fn merge(files: Vec<Config>, roots: &[Node], extent: Extent, report: &mut Report) -> Config {
     let (mut defaults, mut unmatched) = (None, None);
     let (mut providers, mut endpoints, mut classifiers) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut embedders, mut apis) = (Vec::new(), Vec::new());
+    let (mut embedders, mut prices, mut apis) = (Vec::new(), Vec::new(), Vec::new());
     for file in files {
         once(&mut defaults, file.defaults, "defaults", report);
         once(&mut unmatched, file.unmatched, "unmatched", report);
@@ -26,6 +27,7 @@ pub(super) fn merge(files: Vec<Config>, roots: &[Node], extent: Extent, report: 
         endpoints.extend(file.endpoints);
         classifiers.extend(file.classifiers);
         embedders.extend(file.embedders);
+        prices.extend(file.prices);
         apis.extend(file.apis);
     }
     let present = [!providers.is_empty(), !endpoints.is_empty(), !apis.is_empty()];
@@ -36,6 +38,7 @@ pub(super) fn merge(files: Vec<Config>, roots: &[Node], extent: Extent, report: 
         endpoints: names(endpoints, "endpoint", report),
         classifiers: names(classifiers, "classifier", report),
         embedders: names(embedders, "embedder", report),
+        prices: names(prices, "a list of prices", report),
         apis: joined(apis, |lists| lists.into_iter().flatten().collect()),
     };
     if extent == Extent::Whole {

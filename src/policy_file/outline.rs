@@ -123,6 +123,7 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     }
     add("all_suspended", format!("{:?}", policy.all_suspended));
     add("inspect_first_event", policy.inspect_first_event.to_string());
+    add("stream_usage", if policy.requests_usage { "request" } else { "estimated" }.into());
     add("stateful_endpoint", policy.stateful.as_ref().map_or("none".into(), |it| it.endpoint.name.to_string()));
 }
 

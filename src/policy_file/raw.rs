@@ -4,6 +4,7 @@
 //! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
 
 mod policy;
+mod price;
 mod semantic;
 mod service;
 mod value;
@@ -16,8 +17,9 @@ use crate::routing::provider::ProviderType;
 use crate::secret::Secret;
 pub use policy::{
     AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation, Rule, Rules,
-    Shared, Turns,
+    Shared, StreamUsage, Turns,
 };
+pub use price::{Amount, Price};
 pub use semantic::{Route, Semantic, SemanticRoutes, Share, Threshold, Unsure};
 pub use service::{AnswerForm, Classifier, ClassifierKeys, Embedder, EmbedderKeys, Service};
 pub(super) use service::{STATIC, embedder_types};
@@ -42,7 +44,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
         ],
         "in a policy, beside `targets`, or in `defaults`",
     ),
-    (&["stateful_endpoint"], "in a policy, beside `targets`"),
+    (&["stateful_endpoint", "stream_usage"], "in a policy, beside `targets`"),
     (&["weight", "body", "family"], "in a target, beside `model`"),
     (&["models", "type", "shape"], "in a provider"),
     (&["api_key", "auth", "url", "cluster", "environment"], "in an endpoint"),
@@ -51,7 +53,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
     (&["routes", "embedder", "threshold", "quantile", "unsure"], "in a `semantic` policy"),
     (&["utterances"], "in a route of a `semantic` policy"),
     (
-        &["defaults", "unmatched", "providers", "endpoints", "classifiers", "embedders", "apis"],
+        &["defaults", "unmatched", "providers", "endpoints", "classifiers", "embedders", "prices", "apis"],
         "at the top of the file",
     ),
 ];
@@ -72,6 +74,8 @@ pub struct Config {
     pub classifiers: Option<At<Named<Classifier>>>,
     /// What turns texts into vectors for `semantic` policies, by names that these use.
     pub embedders: Option<At<Named<Embedder>>>,
+    /// What models' tokens cost, by provider and model.
+    pub prices: Option<At<Named<Named<Price>>>>,
     /// The APIs that clients see.
     pub apis: Option<At<Vec<At<Api>>>>,
 }

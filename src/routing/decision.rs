@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use crate::classifier::ServiceKind;
 use crate::model_name::ModelName;
 use crate::routing::outcome::Outcome;
+use crate::routing::usage::{Cost, Usage};
 pub use metadata::Metadata;
 pub use parent::Parent;
 pub use traced::Traced;
@@ -21,6 +22,9 @@ pub const NO_ANSWER: &str = "no_answer";
 
 /// The policy of a request that goes to the endpoint which keeps its state; nothing is learnt from its response.
 pub const STATEFUL: &str = "stateful_endpoint";
+
+/// A shorter stream says nothing about how fast it was.
+const MIN_STREAM_SECONDS: f64 = 0.05;
 
 /// The longest part of a client's own words that is kept.
 const MAX_CLIENT_TEXT: usize = 128;
@@ -62,6 +66,12 @@ pub struct Decision {
     pub waited: Duration,
     /// The time that the router then needed to read the body and to choose.
     pub worked: Duration,
+    /// The length of the request's body as the client sent it.
+    pub body_bytes: u64,
+    /// Whether its response is being read, so that its usage will be known.
+    pub observed: AtomicBool,
+    /// What its response used, once it is over.
+    pub used: OnceLock<Used>,
     /// Whether the log has a line for it.
     pub logged: AtomicBool,
     /// The attempt's result, once that is known.
@@ -139,8 +149,42 @@ pub struct AttemptResult {
     pub outcome: &'static str,
     /// The time until its headers.
     pub took: Duration,
-    /// Whether Envoy was asked for another attempt.
+    /// Whether Envoy was asked for another attempt, or asks for one by itself.
     pub goes_on: bool,
+}
+
+impl AttemptResult {
+    /// Returns whether the attempt's failure has counted already: its headers or its first event told of it.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.goes_on || !matches!(self.outcome, "served" | "served_last" | NO_ANSWER)
+    }
+}
+
+/// What a response used, and how it went.
+#[derive(Clone, Debug)]
+pub struct Used {
+    /// Its tokens.
+    pub usage: Usage,
+    /// What they cost, if the policy has a price.
+    pub cost: Option<Cost>,
+    /// How long after the decision the first and the last byte of its body came, if that is known.
+    pub times: Option<(Duration, Duration)>,
+    /// Whether it came to its end.
+    pub has_ended: bool,
+}
+
+impl Used {
+    /// Returns how many tokens a second were generated, from the first byte to the last; `None` where too little can be
+    /// said.
+    #[must_use]
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        let (first, last) = self.times?;
+        let seconds = last.saturating_sub(first).as_secs_f64();
+        #[allow(clippy::cast_precision_loss)] // Of more than 2^52 tokens.
+        let output = self.usage.tokens.output as f64;
+        (seconds >= MIN_STREAM_SECONDS && output >= 1.0).then(|| output / seconds)
+    }
 }
 
 impl Decision {
@@ -151,8 +195,8 @@ impl Decision {
     }
 
     /// Records that the attempt ended without a response.
-    pub fn unanswered(&self, took: Duration) {
-        let _ = self.answer.set(AttemptResult { status: 0, outcome: NO_ANSWER, took, goes_on: false });
+    pub fn unanswered(&self, took: Duration, goes_on: bool) {
+        let _ = self.answer.set(AttemptResult { status: 0, outcome: NO_ANSWER, took, goes_on });
     }
 
     /// Returns why this target was chosen: the verdict, the result of the previous attempt, the candidates that were

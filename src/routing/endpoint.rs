@@ -9,6 +9,7 @@ use url::Host;
 use crate::routing::operation::Operation;
 use crate::routing::provider::ProviderType;
 use crate::routing::suspension::EndpointState;
+use crate::routing::usage::Prices;
 use crate::secret::Secret;
 
 /// The network location of an endpoint: the part of its URL that Envoy's cluster needs.
@@ -55,6 +56,8 @@ pub struct Endpoint {
     pub operations: Vec<Operation>,
     /// How the router authenticates to this endpoint.
     pub credential: Credential,
+    /// The prices of its provider's models.
+    pub prices: Arc<Prices>,
     /// Its suspension state; shared across reloads while URL and credential stay the same.
     pub state: Arc<EndpointState>,
 }

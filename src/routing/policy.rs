@@ -97,6 +97,8 @@ pub struct Policy {
     pub inspect_first_event: bool,
     /// Which of the request's own faults are tried at the next candidate.
     pub next_on: NextOn,
+    /// Whether streams are asked for their usage that state it only on demand.
+    pub requests_usage: bool,
     /// Whether response headers report which target served the request, and at which attempt.
     pub decision_headers: bool,
     /// The endpoint for requests that refer to state at one account; `None` refuses them.

@@ -41,6 +41,8 @@ pub struct ProviderType {
     pub nested_state: &'static [NestedState],
     /// What its responses mean.
     pub responses: &'static Responses,
+    /// Ends of the paths of operations whose streams state their usage only if `stream_options` asks for it.
+    pub usage_on_demand: &'static [&'static str],
     /// The vendor's own base URL for OpenAI's API, for pools with others.
     pub openai_url: Option<&'static str>,
 }

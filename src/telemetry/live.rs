@@ -31,6 +31,8 @@ pub struct Live {
     pub open_requests: usize,
     /// Bytes of request bodies that are held.
     pub held_body_bytes: usize,
+    /// Responses whose usage is being read.
+    pub read_responses: usize,
     /// When the live policy was applied.
     pub applied_at: SystemTime,
     /// Whether its files have changes that were refused.
@@ -165,6 +167,7 @@ impl Live {
             ("policy_refused", "1 while the policy's files have changes that were refused", self.refused.into()),
             ("open_requests", "Requests in flight, until their responses' headers", self.open_requests as u64),
             ("held_body_bytes", "Bytes of request bodies held in memory", self.held_body_bytes as u64),
+            ("usage_open_responses", "Responses whose usage is being read", self.read_responses as u64),
         ] {
             let metric = gauge(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;

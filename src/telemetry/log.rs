@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::routing::decision::Decision;
+use super::ResponseLabels;
+use crate::routing::decision::{Decision, Used};
 use crate::routing::outcome::Outcome;
+use crate::routing::usage::{Known, Tokens, Unread};
 
 /// Which decisions have a line in the log. Those of further attempts, and of attempts that fail, always have one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,38 @@ impl Log {
         } else {
             debug!(request_id, model, endpoint, attempt, status, outcome = outcome.label(), took_ms, "answered");
         }
+    }
+
+    /// What a response used has a line where its decision has one, and where it was not read to its end.
+    pub(super) fn used(&self, labels: &ResponseLabels<'_>, decision: Option<&Decision>, used: &Used) {
+        let is_logged = decision.map_or(self.which == LogDecisions::All, |it| it.logged.load(Ordering::Relaxed));
+        if !is_logged && used.has_ended && used.usage.known != Known::Unread {
+            return;
+        }
+        let ResponseLabels { request_id, api, environment, endpoint, model, attempt } = *labels;
+        let Tokens { input, cached_input, cache_write, output, reasoning, .. } = used.usage.tokens;
+        info!(
+            request_id,
+            api,
+            environment,
+            model,
+            endpoint,
+            attempt,
+            known = used.usage.known.name(),
+            unread = used.usage.unread.map(Unread::name),
+            response_model = used.usage.model.as_deref(),
+            input,
+            cached_input,
+            cache_write,
+            output,
+            reasoning,
+            cost = used.cost.as_ref().map(|cost| cost.amount),
+            currency = used.cost.as_ref().map(|cost| &*cost.currency),
+            first_byte_ms = used.times.map(|(first, _)| millis(first)),
+            last_byte_ms = used.times.map(|(_, last)| millis(last)),
+            ended = used.has_ended,
+            "usage"
+        );
     }
 
     fn is_due(&self) -> bool {

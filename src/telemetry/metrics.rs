@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::Live;
 use super::process::Process;
+use super::usage::UsageMetrics;
 use crate::classifier::ServiceKind;
 use crate::model_name::ModelName;
 use crate::routing::decision::Decision;
@@ -138,6 +139,7 @@ pub(super) struct Metrics {
     classifier_seconds: Family<ClassifierLabels, Histogram, fn() -> Histogram>,
     embedder_seconds: Family<EmbedderLabels, Histogram, fn() -> Histogram>,
     pub(super) spans: Spans,
+    pub(super) usage: UsageMetrics,
 }
 
 impl Default for Metrics {
@@ -156,6 +158,7 @@ impl Default for Metrics {
             classifier_seconds: Family::new_with_constructor(|| Histogram::new(CLASSIFIER_SECONDS)),
             embedder_seconds: Family::new_with_constructor(|| Histogram::new(EMBEDDER_SECONDS)),
             spans: Spans::default(),
+            usage: UsageMetrics::new(&mut registry),
             registry: Registry::default(),
         };
         registry.register(
@@ -165,7 +168,7 @@ impl Default for Metrics {
         );
         registry.register("attempts", "Finished attempts, by outcome", metrics.attempts.clone());
         registry.register("failovers", "Further attempts, by the reason for them", metrics.failovers.clone());
-        let help = "Responses that their provider broke off after the start";
+        let help = "Responses that their provider broke off, or that stated an error, after the start";
         registry.register("broken_responses", help, metrics.broken.clone());
         registry.register("refusals", "Requests refused by the router, by error code", metrics.refusals.clone());
         let help = "Seconds that the router needed for a decision, once the body and its classification were available";

@@ -27,6 +27,8 @@ struct Ended {
     took: Duration,
     /// The response's status, and what it says of the target; `None` if there was none.
     answer: Option<(u16, Answer)>,
+    /// Whether its response may be read, which its span waits for.
+    awaits_usage: bool,
 }
 
 /// The outcome of a response for its target.
@@ -57,13 +59,15 @@ impl Traces {
         decision: &Arc<Decision>,
         answer: Option<(u16, &Outcome)>,
         took: Duration,
+        awaits_usage: bool,
         spans: &Spans,
     ) {
         let (Some(waiting), Some(traced)) = (self.waiting.get(), decision.traced.as_ref()) else { return };
         let said = |(status, outcome): (u16, &Outcome)| {
             (status, Answer { label: outcome.label(), is_failure: outcome.is_failure() })
         };
-        let ended = Ended { decision: Arc::clone(decision), traced: traced.clone(), took, answer: answer.map(said) };
+        let (decision, traced, answer) = (Arc::clone(decision), traced.clone(), answer.map(said));
+        let ended = Ended { decision, traced, took, answer, awaits_usage };
         if waiting.try_send(ended).is_err() {
             spans.dropped();
         }

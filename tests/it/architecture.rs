@@ -29,7 +29,7 @@ const ROOMS: [&str; 18] = [
 ];
 
 /// The files that may read a clock. All others take the time as a parameter.
-const CLOCKS: [&str; 17] = [
+const CLOCKS: [&str; 21] = [
     "admin/service.rs",             // an operator asks about this moment
     "classifier/embedder.rs",       // when a call is given up
     "classifier/route_question.rs", // how long a call took
@@ -42,11 +42,15 @@ const CLOCKS: [&str; 17] = [
     "envoy/access_log.rs",          // stamps every broken response
     "envoy/ext_proc.rs",            // stamps every event
     "envoy/ext_proc/message.rs",    // how long until a quota resets
+    "envoy/ext_proc/observer.rs",   // stamps every part of a copied response
     "gateway/exchange/request.rs",  // how long the router itself worked on a request
     "gateway/record.rs",            // the wall-clock time of a decision
+    "gateway/usage.rs",             // how long a response took, and how long it was silent
     "server/listen.rs",             // a name for a temporary directory
     "server/reload.rs",             // when a policy was applied
+    "telemetry.rs",                 // the minute in which a response ended
     "telemetry/live.rs",            // metrics of this moment
+    "telemetry/traces/exporter.rs", // how long a span has waited for its response's end
 ];
 
 const MAX_LINES: usize = 400;

@@ -49,5 +49,6 @@ mod service; // The process: listeners, admin API, start and stop.
 mod telemetry; // What the router tells of its work.
 mod traces; // Spans of attempts, as a collector receives them.
 mod turns; // Who gets which share of the requests.
+mod usage; // What responses used, read from copies of them; nothing depends on that.
 mod wire; // Every body and every client, in both body modes, through both shipped files.
 mod wso2; // WSO2's own configuration, loaded or imported.

@@ -78,6 +78,17 @@ function showTargets({ targets, classifiers }) {
     cell(Object.entries(classifier.verdicts).filter(([, count]) => count).map(([verdict, count]) => `${verdict} ${count}`).join(", "), "wide soft"))), "");
 }
 
+function showUsage({ usage }) {
+  byId("used").hidden = usage.length === 0;
+  const count = (number) => number.toLocaleString();
+  fill("usage", usage.map((row) => element("tr", {},
+    element("td", { text: row.model || "(as asked)" }, element("span", { text: ` @\u00a0${row.endpoint}`, className: "soft" })),
+    cell(count(row.responses), "number", row.not_exact ? `${count(row.not_exact)} of them estimated, incomplete or unread` : undefined),
+    cell(count(row.input), "number"), cell(count(row.cached_input), "number wide"), cell(count(row.output), "number"),
+    cell(row.costs.map(([amount, currency]) => `${amount.toFixed(4)}\u00a0${currency}`).join(" + "), "number"),
+    cell(`${row.api}/${row.environment}`, "wide soft"))), "");
+}
+
 function answer(decision) {
   if (!decision.watched) return cell("not looked at", "soft");
   if (!decision.outcome) return cell("waiting", "wait");
@@ -174,6 +185,7 @@ async function poll() {
     sample(latest.state.targets);
     showPolicy(latest.state);
     showDecisions(latest.state);
+    showUsage(latest.state);
     showChart();
     byId("connection").textContent = "live";
     byId("connection").className = "state good";

@@ -51,6 +51,7 @@ fn copied_policy(policy: &Policy, now: Instant) -> Policy {
         all_suspended: policy.all_suspended,
         inspect_first_event: policy.inspect_first_event,
         next_on: policy.next_on,
+        requests_usage: policy.requests_usage,
         decision_headers: policy.decision_headers,
         stateful: policy.stateful.clone(),
     }

@@ -10,11 +10,15 @@ use crate::address::ListenAddress;
 const ATTACH: &str = include_str!("../../../envoy/attach.yaml");
 const FAILOVER: &str = include_str!("../../../envoy/failover.yaml");
 
-/// Each is in both files exactly once.
+/// Each is in both files exactly once, but for the router's, which two clusters have.
 const LISTEN: &str = "socket_address: { address: 127.0.0.1, port_value: 10000 }";
 const ADMIN: &str = "socket_address: { address: 127.0.0.1, port_value: 9901 }";
 const ROUTER: &str = "socket_address: { address: 127.0.0.1, port_value: 18000 }";
 const CLUSTERS_FILE: &str = "path: envoy/clusters.yaml\n      watched_directory: { path: envoy }\n";
+
+/// The marks of a block without which the router gets no copies of responses.
+const USAGE: &str = "# -- USAGE";
+const USAGE_END: &str = "# -- end of USAGE --\n";
 
 /// The mark of a block to copy; its destination follows in the same line.
 pub(super) const COPY: &str = "# -- COPY";
@@ -29,10 +33,24 @@ pub(super) fn fill(settings: &Settings, clusters: &str) -> String {
     };
     let text = template.replace(LISTEN, &socket(settings.listen)).replace(ADMIN, &socket(settings.admin));
     let text = text.replace(ROUTER, &address(&settings.router));
+    let text = if settings.usage { text } else { without_usage(&text) };
     match &settings.clusters_file {
         Some(path) => text.replace(CLUSTERS_FILE, &clusters_file(path)),
         None => with_clusters(&text, clusters),
     }
+}
+
+/// Returns the text without the blocks by which the router gets copies of responses.
+fn without_usage(text: &str) -> String {
+    let mut is_inside = false;
+    let is_kept = |line: &&str| {
+        let line = line.trim_start();
+        is_inside |= line.starts_with(USAGE);
+        let is_kept = !is_inside;
+        is_inside &= line != USAGE_END;
+        is_kept
+    };
+    text.split_inclusive('\n').filter(is_kept).collect()
 }
 
 fn socket(address: SocketAddr) -> String {
@@ -67,10 +85,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_place_is_in_both_files_once() {
+    fn each_place_is_in_both_files() {
         for template in [ATTACH, FAILOVER] {
-            for place in [LISTEN, ADMIN, ROUTER, CLUSTERS_FILE] {
-                assert_eq!(template.matches(place).count(), 1, "{place}");
+            for (place, count) in [(LISTEN, 1), (ADMIN, 1), (ROUTER, 2), (CLUSTERS_FILE, 1)] {
+                assert_eq!(template.matches(place).count(), count, "{place}");
             }
         }
     }
@@ -80,6 +98,14 @@ mod tests {
         for (topology, template) in [(Topology::Attach, ATTACH), (Topology::Failover, FAILOVER)] {
             let clusters_file = Some("envoy/clusters.yaml".into());
             assert_eq!(fill(&Settings { topology, clusters_file, ..Settings::default() }, ""), template);
+        }
+    }
+
+    #[test]
+    fn without_usage_nothing_of_it_is_left() {
+        for topology in [Topology::Attach, Topology::Failover] {
+            let text = fill(&Settings { topology, usage: false, ..Settings::default() }, "");
+            assert!(!text.to_lowercase().contains("usage"), "{text}");
         }
     }
 

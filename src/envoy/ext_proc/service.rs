@@ -20,6 +20,7 @@ use tonic_prost::ProstDecoder;
 
 use super::Answers;
 use super::counted::CountedBody;
+use super::observer::{self, Observer};
 use crate::gateway::Gateway;
 use crate::gateway::exchange::Exchange;
 
@@ -41,6 +42,11 @@ impl Processor {
         Self { gateway }
     }
 
+    fn observe(&self, request: Request<Incoming>) -> Response<Reply> {
+        let observer = Observer::new(Arc::clone(&self.gateway), request.into_body());
+        grpc(Content::Observer(Box::new(observer)))
+    }
+
     fn process(&self, request: Request<Incoming>) -> Response<Reply> {
         let held = self.gateway.capacity.account();
         let max_bytes = self.gateway.capacity.max_body_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
@@ -48,10 +54,14 @@ impl Processor {
         // Envoy compresses nothing here, and a message that is compressed all the same is an error of its stream.
         let messages = Streaming::new_request(ProstDecoder::default(), body, None, Some(max_bytes));
         let exchange = Exchange::new(Arc::clone(&self.gateway));
-        let mut response = Response::new(Reply(Content::Answers(Box::new(Answers::new(messages, exchange, held)))));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        response
+        grpc(Content::Answers(Box::new(Answers::new(messages, exchange, held))))
     }
+}
+
+fn grpc(content: Content) -> Response<Reply> {
+    let mut response = Response::new(Reply(content));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }
 
 impl NamedService for Processor {
@@ -80,6 +90,9 @@ impl hyper::service::Service<Request<Incoming>> for EnvoyService {
 
     fn call(&self, request: Request<Incoming>) -> Replying {
         if request.uri().path() == PROCESS {
+            if request.headers().get(observer::HEADER).is_some_and(|name| name == observer::USAGE) {
+                return Replying::Now(ready(self.processor.observe(request)));
+            }
             return Replying::Now(ready(self.processor.process(request)));
         }
         let mut others = self.others.clone();
@@ -123,6 +136,8 @@ pub struct Reply(Content);
 enum Content {
     /// Of the processor.
     Answers(Box<Answers>),
+    /// Of the processor, to copies of a response.
+    Observer(Box<Observer>),
     /// Of another service.
     Other(tonic::body::Body),
 }
@@ -137,6 +152,10 @@ impl Body for Reply {
                 let frame = ready!(Pin::new(&mut **answers).poll_frame(context));
                 Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
             }
+            Content::Observer(observer) => {
+                let frame = ready!(Pin::new(&mut **observer).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+            }
             Content::Other(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -145,14 +164,14 @@ impl Body for Reply {
     /// these.
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Content::Answers(_) => false,
+            Content::Answers(_) | Content::Observer(_) => false,
             Content::Other(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Content::Answers(_) => SizeHint::default(),
+            Content::Answers(_) | Content::Observer(_) => SizeHint::default(),
             Content::Other(body) => body.size_hint(),
         }
     }

@@ -27,6 +27,35 @@ pub(super) struct ProcessingRequest {
     pub(super) protocol_config: Option<ProtocolConfiguration>,
 }
 
+/// A copy of a response, which Envoy sends without waiting for anything.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ResponseCopy {
+    #[prost(oneof = "Copied", tags = "3, 5, 7")]
+    pub(super) part: Option<Copied>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) metadata: Option<Metadata>,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) attributes: Vec<Attributes>,
+}
+
+/// The parts of a response.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Copied {
+    #[prost(message, tag = "3")]
+    Headers(HttpHeaders),
+    #[prost(message, tag = "5")]
+    Body(HttpBody),
+    #[prost(message, tag = "7")]
+    Trailers(HttpTrailers),
+}
+
+/// Dynamic metadata: by namespace, as attributes are by filter.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Metadata {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) namespaces: Vec<Attributes>,
+}
+
 /// The kinds of messages from Envoy.
 #[derive(Clone, PartialEq, prost::Oneof)]
 #[allow(clippy::enum_variant_names)] // as Envoy has them

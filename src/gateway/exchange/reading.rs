@@ -1,9 +1,11 @@
 //! Reading a request's body as its operation has it, and what becomes of the model there.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::body::coding::{Coding, CodingError};
-use crate::body::{BYTE_ORDER_MARK, BodyError, BodyFacts, ModelEdit};
+use crate::body::{BYTE_ORDER_MARK, BodyEdits, BodyError, BodyFacts, ModelEdit, STREAM_OPTIONS};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::router::{RequestHead, Route};
 use crate::routing::operation::{ModelPlace, RequestForm};
@@ -126,4 +128,24 @@ pub(super) fn model_edit<'t>(target: &'t Target, route: &Route) -> ModelEdit<'t>
             ModelEdit::replace(format!("{prefix}{model}")).within(target.endpoint.provider.body_members)
         }
     }
+}
+
+/// Returns the edits of a target, with one that asks for a stream's usage where the policy says so and the client has
+/// not said anything about it.
+pub(super) fn body_edits<'t>(facts: &BodyFacts<'_>, target: &'t Target, route: &Route) -> Cow<'t, BodyEdits> {
+    let is_asked = route.policy().requests_usage && facts.streamed && states_usage_on_demand(target, route);
+    let Some(options) = is_asked.then(|| facts.stream_options_with_usage()).flatten() else {
+        return Cow::Borrowed(&target.edits);
+    };
+    let mut edits = target.edits.clone();
+    let is_edited = edits.set.iter().map(|(key, _)| key).chain(&edits.remove).any(|key| key == STREAM_OPTIONS);
+    if !is_edited {
+        edits.set.push((STREAM_OPTIONS.to_owned(), options));
+    }
+    Cow::Owned(edits)
+}
+
+fn states_usage_on_demand(target: &Target, route: &Route) -> bool {
+    let ends = target.endpoint.provider.usage_on_demand;
+    route.operation().is_some_and(|operation| ends.iter().any(|end| operation.path.as_str().ends_with(end)))
 }

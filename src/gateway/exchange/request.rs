@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::headers::{clients_own, less_forwarded, send, strip};
-use super::reading::{BodyKind, coding, facts, form_of, model_edit, readable, state_of};
+use super::reading::{BodyKind, body_edits, coding, facts, form_of, model_edit, readable, state_of};
 use super::{
     Action, Awaiting, BodyMode, Exchange, Incoming, Mutation, Next, Passing, Phase, Reading, Sent, State, private,
 };
@@ -303,9 +303,14 @@ impl Exchange {
                 }
             }
         };
-        attempt.decision = Some(self.decided(record::attempt(&whole.head, &attempt, facts.model.as_deref(), now), now));
+        let mut decision = record::attempt(&whole.head, &attempt, facts.model.as_deref(), now);
+        decision.body_bytes = whole.body.as_ref().map_or(0, |body| body.len() as u64);
+        attempt.decision = Some(self.decided(decision, now));
         let (target, route) = (attempt.target(), &attempt.request.route);
-        let edited = whole.body.as_ref().map(|body| (facts.edited(&model_edit(target, route), &target.edits), body));
+        let edited = whole
+            .body
+            .as_ref()
+            .map(|body| (facts.edited(&model_edit(target, route), &body_edits(&facts, target, route)), body));
         let changed = edited.filter(|(edited, _)| !edited.is_unchanged()).map(|(edited, body)| edited.share(body));
         Ok(Choice::Sent(Sent::Target(attempt), changed))
     }

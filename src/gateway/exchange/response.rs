@@ -184,6 +184,7 @@ impl Exchange {
         }
         if let Some(recorded) = &recorded {
             recorded.answered(answer.status, &outcome, took, goes_on);
+            self.gateway.telemetry.awaits_usage(recorded);
         }
         if goes_on {
             let mut mutation = headers::answer(unwanted, true);
@@ -204,15 +205,7 @@ impl Exchange {
 
 /// Returns what an operator is shown as the reason of a suspension: the vendor's code, or else our word for it.
 fn cause(answer: &ResponseHead, facts: &ErrorFacts, outcome: &Outcome) -> Cause {
-    let codes = facts.codes.iter().filter(|code| is_code(code));
-    let named = codes.clone().find(|code| code.parse::<u16>().is_err() && *code != "error");
-    let code = named.or_else(|| codes.clone().next()).map_or(outcome.label(), String::as_str);
-    Cause { at: answer.at, status: answer.status, code: code.into() }
-}
-
-/// Returns whether a text is a code and not words, which could repeat a prompt.
-fn is_code(text: &str) -> bool {
-    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    Cause { at: answer.at, status: answer.status, code: facts.code().unwrap_or(outcome.label()).into() }
 }
 
 impl Inspection {

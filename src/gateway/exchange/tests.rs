@@ -17,6 +17,7 @@ use super::*;
 use crate::body::coding::Coding;
 use crate::gateway::capacity::Capacity;
 use crate::gateway::router::Router;
+use crate::gateway::usage::Readers;
 use crate::policy_file::{self, MissingSecrets, Secrets};
 use crate::routing::outcome::Origin;
 use crate::routing::outcome::inspection::BodyFormat;
@@ -49,7 +50,12 @@ fn router(policy: &str) -> Arc<Router> {
 }
 
 fn gateway(router: &Arc<Router>, capacity: &Arc<Capacity>) -> Arc<Gateway> {
-    Arc::new(Gateway { router: Arc::clone(router), telemetry: Arc::default(), capacity: Arc::clone(capacity) })
+    Arc::new(Gateway {
+        router: Arc::clone(router),
+        telemetry: Arc::default(),
+        capacity: Arc::clone(capacity),
+        readers: Readers::default(),
+    })
 }
 
 fn head() -> RequestHead {

@@ -116,6 +116,7 @@ fn endpoint<'a>(
             path: url.path,
             operations,
             credential,
+            prices: Arc::clone(&provider.prices),
             state: context.registry.endpoint(&identity),
         };
         (identity, Arc::new(endpoint))

@@ -144,6 +144,11 @@ impl raw::Options {
         self.inspect_first_event.as_ref().and_then(At::get).copied().unwrap_or(false)
     }
 
+    /// Returns whether streams are asked for their usage.
+    pub(super) fn requests_usage(&self) -> bool {
+        self.stream_usage.as_ref().and_then(At::get) == Some(&raw::StreamUsage::Request)
+    }
+
     pub(super) fn next_on(&self) -> NextOn {
         let list = self.next_on.as_ref().and_then(At::get);
         let has = |wanted| list.into_iter().flatten().filter_map(At::get).any(|named| *named == wanted);

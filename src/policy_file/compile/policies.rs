@@ -131,6 +131,7 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             all_suspended: options.all_suspended(),
             inspect_first_event: options.inspects_first_event(),
             next_on: options.next_on(),
+            requests_usage: options.requests_usage(),
             decision_headers: options.tells_clients(),
             stateful: stateful?,
         })

@@ -1,6 +1,7 @@
 //! Providers: a type and models, or, of type `custom`, everything spelled out.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use http::HeaderName;
 
@@ -12,6 +13,7 @@ use crate::document::words::{any_of, instead, nearest, shown};
 use crate::policy_file::raw;
 use crate::routing::operation::{ModelPlace, Operation};
 use crate::routing::provider::{ProviderType, Shape};
+use crate::routing::usage::Prices;
 
 /// A provider.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Provider<'a> {
     pub(super) families: Vec<(&'a str, Vec<&'a str>)>,
     /// What is spelled out; else the operations are the type's.
     pub(super) operations: Option<Vec<Operation>>,
+    /// What its models cost.
+    pub(super) prices: Arc<Prices>,
 }
 
 impl Provider<'_> {
@@ -84,7 +88,8 @@ fn provider<'a>(place: Place, name: &'a str, provider: Option<&'a raw::Provider>
     if kind.is_some() && !spelled_out {
         only_custom(provider, report);
     }
-    Provider { name, kind, models: models.filter(|models| !models.is_empty()), families, operations }
+    let models = models.filter(|models| !models.is_empty());
+    Provider { name, kind, models, families, operations, prices: Arc::default() }
 }
 
 /// Other names of our types, as people and other tools have them.

@@ -31,6 +31,16 @@ pub enum NextOn {
     Region,
 }
 
+/// How the tokens of a stream become known that states them only on demand, as OpenAI's do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamUsage {
+    /// The router asks for them, with `stream_options`, and the client receives one more event, which has them.
+    Request,
+    /// They are estimated by bytes.
+    Estimated,
+}
+
 /// Bounds that each policy has, and that `defaults` sets for those that do not set them.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -68,6 +78,8 @@ pub struct Options {
     pub inspect_first_event: Option<At<bool>>,
     /// Which of the request's own faults are tried at the next candidate anyway.
     pub next_on: Option<At<Vec<At<NextOn>>>>,
+    /// How the tokens of a stream become known whose client did not ask for them; `estimated` when absent.
+    pub stream_usage: Option<At<StreamUsage>>,
     /// Whether response headers report which target served the request. Yes when absent.
     pub decision_headers: Option<At<bool>>,
     /// The endpoint for requests that refer to state at one account: files, batches, stored responses. Such

@@ -48,6 +48,14 @@ impl ErrorFacts {
         facts
     }
 
+    /// Creates the facts of an error whose codes and message, in lower case, were read one by one.
+    #[must_use]
+    pub fn stated(codes: &[String], message: &str) -> Self {
+        let mut facts = Self { message: message.to_owned(), own_words: words::own(message), ..Self::default() };
+        codes.iter().for_each(|code| facts.push(code));
+        facts
+    }
+
     /// Returns the same with one more code.
     pub(super) fn and_code(mut self, code: &str) -> Self {
         self.push(code);
@@ -97,6 +105,14 @@ impl ErrorFacts {
             facts.collect_within(choice.get("error").unwrap_or(&Value::Null), now);
         }
         facts.with_wait(now)
+    }
+
+    /// Returns the code that says most of what is wrong, if there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        let mut codes = self.codes.iter().map(String::as_str).filter(|code| is_code(code));
+        let first = codes.clone().next();
+        codes.find(|code| code.parse::<u16>().is_err() && *code != "error").or(first)
     }
 
     /// Returns the status that an error gives as its code, for one that comes without a status of its own.
@@ -188,6 +204,11 @@ impl ErrorFacts {
         let wait = self.wait.or_else(|| wait::in_message(&self.message, now));
         Self { wait, own_words: words::own(&self.message), ..self }
     }
+}
+
+/// Returns whether a text is a code and not words, which could repeat a prompt.
+fn is_code(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ const OPENAI: ProviderType = ProviderType {
     stateful_members: OPENAI_MEMBERS,
     nested_state: OPENAI_NESTED,
     responses: &responses::OPENAI,
+    usage_on_demand: &["/chat/completions", "/completions"],
     openai_url: None,
 };
 
@@ -110,6 +111,7 @@ const MISTRAL: ProviderType = ProviderType {
     ],
     stateful: &[Tree("/files"), Tree("/batch/jobs"), Tree("/fine_tuning"), Tree("/agents"), Tree("/conversations")],
     responses: &responses::MISTRAL,
+    usage_on_demand: &[],
     ..OPENAI
 };
 
@@ -186,6 +188,7 @@ const ANTHROPIC: ProviderType = ProviderType {
     stateful_members: &["container"],
     nested_state: &[nested("messages", "file_id", "")],
     responses: &responses::ANTHROPIC,
+    usage_on_demand: &[],
     openai_url: Some("https://api.anthropic.com/v1"),
     ..OPENAI
 };
@@ -236,6 +239,7 @@ const GEMINI: ProviderType = ProviderType {
         nested("tools", "file_search_store_names", ""),
     ],
     responses: &responses::GEMINI,
+    usage_on_demand: &[],
     openai_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
 };
 
@@ -255,6 +259,7 @@ const AWS_BEDROCK: ProviderType = ProviderType {
     stateful_members: &[],
     nested_state: &[],
     responses: &responses::BEDROCK,
+    usage_on_demand: &[],
     openai_url: Some("https://bedrock-runtime.REGION.amazonaws.com/openai/v1"),
     ..OPENAI
 };

@@ -1,6 +1,8 @@
 //! The exporter: a task that takes ended attempts from the queue and sends them to a collector.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry_otlp::SpanExporter as Client;
 use opentelemetry_sdk::trace::SpanExporter as _;
@@ -8,14 +10,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use super::Ended;
 use super::span::Spans;
+use super::{Ended, MAX_WAITING};
 use crate::telemetry::metrics;
 
 /// Spans in one message.
 const BATCH: usize = 512;
 /// The time for which a span waits for others: meanwhile the queue holds the spans of 40 000 attempts a second.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The time after which a response that nobody reads will not be read any more.
+const UNREAD: Duration = Duration::from_secs(5);
+/// The longest time for which a span waits for its response's end.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How often those are looked at that wait for their responses' ends.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The queue's other end.
 #[derive(Debug)]
@@ -45,15 +54,14 @@ impl Export {
 
     async fn run(mut self, collector: Client, stopped: oneshot::Receiver<()>) {
         let (mut spans, mut ended) = (Spans::default(), Vec::with_capacity(BATCH));
+        let mut reading: VecDeque<Ended> = VecDeque::new();
         let mut stopped = std::pin::pin!(stopped);
         let mut is_away = false;
         loop {
             tokio::select! {
                 _ = &mut stopped, if !self.waiting.is_closed() => self.waiting.close(),
-                count = self.waiting.recv_many(&mut ended, BATCH) => if count == 0 { return },
-            }
-            if ended.is_empty() {
-                continue;
+                count = self.waiting.recv_many(&mut ended, BATCH) => if count == 0 && reading.is_empty() { return },
+                () = tokio::time::sleep(LOOK), if !reading.is_empty() => {}
             }
             if ended.len() < BATCH && !self.waiting.is_closed() {
                 // One wake-up for all that come meanwhile, not one for each.
@@ -67,7 +75,12 @@ impl Export {
                     ended.push(next);
                 }
             }
+            let is_over = self.waiting.is_closed();
+            select(&mut reading, &mut ended, is_over, SystemTime::now());
             let batch: Vec<_> = ended.drain(..).map(|ended| spans.of(&ended)).collect();
+            if batch.is_empty() {
+                continue;
+            }
             let count = batch.len() as u64;
             match collector.export(batch).await {
                 Ok(()) => {
@@ -84,6 +97,27 @@ impl Export {
             }
         }
     }
+}
+
+/// Moves those whose responses are still being read from `ended` to `reading`, and those that need not wait any more back.
+fn select(reading: &mut VecDeque<Ended>, ended: &mut Vec<Ended>, is_over: bool, now: SystemTime) {
+    reading.extend(ended.extract_if(.., |ended| ended.awaits_usage));
+    let excess = reading.len().saturating_sub(MAX_WAITING);
+    let mut index = 0;
+    let mut is_due = |one: &Ended| {
+        index += 1;
+        index <= excess || is_over || !waits(one, now)
+    };
+    let (due, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(reading).into_iter().partition(|one| is_due(one));
+    *reading = waiting;
+    ended.extend(due);
+}
+
+/// Returns whether an attempt's usage is not known yet, and will be.
+fn waits(ended: &Ended, now: SystemTime) -> bool {
+    let age = now.duration_since(ended.decision.at + ended.took).unwrap_or_default();
+    let limit = if ended.decision.observed.load(Ordering::Relaxed) { LONGEST } else { UNREAD };
+    ended.decision.used.get().is_none() && age < limit
 }
 
 impl Exporter {

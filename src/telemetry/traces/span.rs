@@ -7,7 +7,8 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::{Ended, Traced};
-use crate::routing::decision::{Decision, NO_ANSWER};
+use crate::routing::decision::{Decision, NO_ANSWER, Used};
+use crate::routing::usage::Known;
 
 /// Creates spans. Their ids are random, so two processes share one only by chance.
 #[derive(Debug)]
@@ -27,9 +28,12 @@ impl Default for Spans {
 impl Spans {
     /// Returns the span of an attempt, below the span of the client or of Envoy.
     pub(super) fn of(&mut self, ended: &Ended) -> SpanData {
-        let Ended { decision, traced, took, answer } = ended;
+        let Ended { decision, traced, took, answer, .. } = ended;
         let mut attributes = attributes(decision);
         attributes.extend(conventional(traced));
+        let used = decision.used.get();
+        attributes.extend(used.into_iter().flat_map(usage));
+        let until = used.and_then(|used| used.times).map_or(*took, |(_, last)| last.max(*took));
         let is_failure = answer.is_none_or(|(_, answer)| answer.is_failure);
         let outcome = answer.map_or(NO_ANSWER, |(_, answer)| answer.label);
         attributes.push(KeyValue::new("model_router.outcome", outcome));
@@ -45,7 +49,7 @@ impl Spans {
             span_kind: SpanKind::Internal,
             name: decision.model.as_ref().map_or("attempt".into(), |model| format!("attempt {model}").into()),
             start_time: decision.at,
-            end_time: decision.at + *took,
+            end_time: decision.at + until,
             attributes,
             dropped_attributes_count: 0,
             events: happened,
@@ -89,6 +93,25 @@ fn conventional(Traced { origin, provider, operation, .. }: &Traced) -> Vec<KeyV
         number("server.port", origin.port),
     ];
     attributes.extend(operation.map(|operation| text("gen_ai.operation.name", operation)));
+    attributes
+}
+
+/// Returns what the response used.
+fn usage(used: &Used) -> Vec<KeyValue> {
+    let tokens = &used.usage.tokens;
+    let mut attributes = vec![text("model_router.usage", used.usage.known.name())];
+    if used.usage.known != Known::Unread {
+        attributes.extend([
+            number("gen_ai.usage.input_tokens", tokens.input),
+            number("gen_ai.usage.output_tokens", tokens.output),
+            number("gen_ai.usage.cache_read.input_tokens", tokens.cached_input),
+            number("gen_ai.usage.cache_creation.input_tokens", tokens.cache_write),
+            number("gen_ai.usage.reasoning.output_tokens", tokens.reasoning),
+        ]);
+    }
+    attributes.extend(used.usage.model.as_ref().map(|model| text("gen_ai.response.model", model)));
+    attributes.extend(used.cost.as_ref().map(|cost| KeyValue::new("model_router.cost", cost.amount)));
+    attributes.extend(used.cost.as_ref().map(|cost| text("model_router.currency", &cost.currency)));
     attributes
 }
 

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 use model_router::classifier::ServiceKind;
 use model_router::model_name::ModelName;
 use model_router::policy_file;
-use model_router::routing::decision::{Classified, Decision, Parent, Traced};
+use model_router::routing::decision::{Classified, Decision, Parent, Traced, Used};
 use model_router::routing::outcome::Outcome;
 use model_router::routing::registry::Registry;
 use model_router::routing::snapshot::Snapshot;
 use model_router::routing::suspension::Cause;
-use model_router::telemetry::{Live, LogDecisions, RefusedRequest, Telemetry};
+use model_router::routing::usage::{Cost, Known, Tokens, Unread, Usage};
+use model_router::telemetry::{Live, LogDecisions, RefusedRequest, ResponseLabels, Telemetry};
 
 use super::{check_page, code, head, row, source};
 use crate::rig::envoy::root;
@@ -97,8 +98,30 @@ fn decision(snapshot: &Snapshot, kind: ServiceKind) -> Decision {
         policy_version: 1,
         waited: Duration::ZERO,
         worked: Duration::ZERO,
+        body_bytes: 0,
+        observed: false.into(),
+        used: std::sync::OnceLock::new(),
         logged: false.into(),
         answer: std::sync::OnceLock::new(),
+    }
+}
+
+/// Records one response whose usage was stated, and one that could not be read.
+fn used(telemetry: &Telemetry) {
+    let labels = ResponseLabels {
+        request_id: None,
+        api: "chat",
+        environment: "production",
+        endpoint: "east",
+        model: Some("gpt-4o"),
+        attempt: 1,
+    };
+    for (known, unread) in [(Known::Reported, None), (Known::Estimated, None), (Known::Unread, Some(Unread::Format))] {
+        let tokens = Tokens { input: 1, output: 1, ..Tokens::default() };
+        let cost = Some(Cost { amount: 0.5, currency: "USD".into() });
+        let times = Some((Duration::ZERO, Duration::from_secs(1)));
+        let usage = Usage { known, tokens, model: None, unread };
+        telemetry.used(&labels, None, Used { usage, cost, times, has_ended: true });
     }
 }
 
@@ -113,7 +136,8 @@ pub(crate) fn sample() -> String {
     telemetry.decided(&decision);
     telemetry.answered(&decision, 200, &Outcome::Served, Duration::ZERO);
     telemetry.failed_over(&decision, &ModelName::new("gpt-4o"), &decision.endpoint, "failed");
-    telemetry.broke(&ModelName::new("gpt-4o"), &decision.endpoint);
+    telemetry.broke(&ModelName::new("gpt-4o"), &decision.endpoint, "broken_stream");
+    used(&telemetry);
     let policy = snapshot.apis.iter().find_map(|api| api.production.as_ref()).expect("the policy has one");
     let cause = Cause { at: SystemTime::UNIX_EPOCH, status: 200, code: "broken_stream".into() };
     policy.targets[0].state.broke(cause, &policy.limits.suspension(), Instant::now());
@@ -125,6 +149,7 @@ pub(crate) fn sample() -> String {
         snapshot,
         open_requests: 0,
         held_body_bytes: 0,
+        read_responses: 0,
         applied_at,
         refused: false,
         refusals: 0,

@@ -73,6 +73,37 @@ fn what_envoy_tells_is_read_as_the_generated_types_read_it() {
     agree(Request::ResponseTrailers(trailers.clone()), Theirs::ResponseTrailers(trailers));
 }
 
+#[test]
+fn copies_of_responses_are_read_as_the_generated_types_read_them() {
+    use envoy::processing_request::Request as Theirs;
+    let (all, their_all) = attributes();
+    let named = |all: &Struct| vec![Attributes { filter: "model_router".into(), all: Some(all.clone()) }];
+    let body = HttpBody { body: b"data"[..].into(), end_of_stream: true };
+    let their_body = envoy::HttpBody { body: b"data".into(), end_of_stream: true, ..envoy::HttpBody::default() };
+    let headers = HttpHeaders { headers: None, end_of_stream: true };
+    let their_headers = envoy::HttpHeaders { end_of_stream: true, ..envoy::HttpHeaders::default() };
+    for (ours, theirs) in [
+        (Copied::Headers(headers), Theirs::ResponseHeaders(their_headers)),
+        (Copied::Body(body), Theirs::ResponseBody(their_body)),
+        (Copied::Trailers(HttpTrailers::default()), Theirs::ResponseTrailers(HttpTrailers::default())),
+    ] {
+        let filter_metadata = HashMap::from([("model_router".to_owned(), their_all.clone())]);
+        check(
+            ResponseCopy {
+                part: Some(ours),
+                metadata: Some(Metadata { namespaces: named(&all) }),
+                attributes: named(&all),
+            },
+            envoy::ProcessingRequest {
+                request: Some(theirs),
+                metadata_context: Some(core::Metadata { filter_metadata, ..core::Metadata::default() }),
+                attributes: HashMap::from([("model_router".to_owned(), their_all.clone())]),
+                ..envoy::ProcessingRequest::default()
+            },
+        );
+    }
+}
+
 /// One header, and two that go.
 fn mutations() -> (Bytes, envoy::HeaderMutation) {
     let (key, raw_value) = ("x-model-router-cluster", b"east");
