@@ -169,11 +169,14 @@ impl AdminService {
         let mut described = BTreeMap::new();
         for api in snapshot.apis.iter() {
             for environment in [Environment::Production, Environment::Sandbox] {
-                let sorted = api.policy(environment).and_then(|policy| policy.strategy.sorted());
-                for asked in sorted.map_or(Vec::new(), |sorted| sorted.sorter.services()) {
+                let sorted = api.policy(environment).into_iter().flat_map(|policy| policy.sorted());
+                for asked in sorted.flat_map(|sorted| sorted.sorter.services()) {
                     let entry =
                         described.entry((asked.kind(), asked.name())).or_insert_with(|| to_classifier(asked, now));
-                    entry.used_by.push(format!("{}/{}", api.name, environment.name()));
+                    let user = format!("{}/{}", api.name, environment.name());
+                    if entry.used_by.last() != Some(&user) {
+                        entry.used_by.push(user);
+                    }
                     if matches!(asked, Asked::Embedder(routes) if routes.index().is_none()) {
                         entry.state = State::Priming.into();
                     }

@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// Its environment
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
+    /// Of a `by_model` policy: the model whose entry is tried; needed where several entries classify requests
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
     /// The cases: a line each, such as {"content": "Sort this list", "rule": "Coding"}; without `rule`, none fits
     #[arg(long, value_name = "FILE.jsonl")]
     cases: PathBuf,
@@ -66,7 +69,7 @@ enum Evaluated {
 
 fn evaluated(arguments: &Arguments) -> Result<Evaluated, String> {
     let (snapshot, registry) = policy::load(&arguments.policy)?;
-    let rules = rules(&snapshot, &arguments.api, arguments.environment.into())?;
+    let rules = rules(&snapshot, &arguments.api, arguments.environment.into(), arguments.model.as_deref())?;
     let in_file = |why| format!("{}: {why}", arguments.cases.display());
     let text = std::fs::read_to_string(&arguments.cases).map_err(|error| in_file(error.to_string()))?;
     let cases = Case::read(&text, &rules.sorter).map_err(in_file)?;

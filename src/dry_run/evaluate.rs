@@ -43,11 +43,16 @@ impl CaseResult {
     }
 }
 
-/// Returns the rules or routes that an API applies in an environment.
+/// Returns the rules or routes that an API applies in an environment, under `by_model` those for a model.
 ///
 /// # Errors
-/// There is no such API, or it has no rules there.
-pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) -> Result<&'s Sorted, String> {
+/// There is no such API, or it has no rules there, or several entries have some and no model says which.
+pub fn rules<'s>(
+    snapshot: &'s Snapshot,
+    api: &str,
+    environment: Environment,
+    model: Option<&str>,
+) -> Result<&'s Sorted, String> {
     let Some(found) = snapshot.apis.iter().find(|known| &*known.name == api) else {
         let known: Vec<_> = snapshot.apis.iter().map(|api| format!("`{}`", api.name)).collect();
         return Err(format!("there is no API `{api}`; there are {}", known.join(", ")));
@@ -55,10 +60,21 @@ pub fn rules<'s>(snapshot: &'s Snapshot, api: &str, environment: Environment) ->
     let Some(policy) = found.policy(environment) else {
         return Err(format!("the API `{api}` has no policy for {}", environment.name()));
     };
-    policy.strategy.sorted().ok_or_else(|| {
-        let strategy = policy.strategy.name();
-        format!("the API `{api}` is `{strategy}` in {}, and classifies no request", environment.name())
-    })
+    let policy = match model {
+        None => policy,
+        Some(model) => policy.of_model(Some(model)).ok_or_else(|| format!("the API `{api}` has no model `{model}`"))?,
+    };
+    let mut sorted = policy.sorted();
+    match (sorted.next(), sorted.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(_), Some(_)) => {
+            Err(format!("several entries of the API `{api}` classify requests; say which, with `--model`"))
+        }
+        (None, _) => {
+            let kind = policy.kind();
+            Err(format!("the API `{api}` is `{kind}` in {}, and classifies no request", environment.name()))
+        }
+    }
 }
 
 /// Classifies every case, `concurrency` at a time but no more than who is asked allows, and calls `progress` after each. In the order of the cases.

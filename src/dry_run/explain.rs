@@ -57,6 +57,9 @@ pub struct Routed {
     /// The kind of policy, or `stateful_endpoint` for a request that exists at one account only; absent if the router
     /// answers before any policy is asked.
     pub policy: Option<&'static str>,
+    /// The entry of `by_model` that the request belongs to, by its first model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
 }
 
 /// The classification of a request.
@@ -165,7 +168,7 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
 fn place(router: &Router, headers: &Event) -> Option<Routed> {
     let Event::RequestHeaders(Incoming { head, .. }) = headers else { return None };
     let (api, environment) = router.place(head)?;
-    Some(Routed { api: api.name.to_string(), environment: environment.name(), policy: None })
+    Some(Routed { api: api.name.to_string(), environment: environment.name(), policy: None, entry: None })
 }
 
 /// Returns where the request belongs, even if it is refused.
@@ -229,7 +232,10 @@ impl Recorded {
         };
         Explanation {
             request: request.summary(),
-            route: route.map(|route| Routed::of(route, attempt.is_none() && matches!(outcome, Outcome::Sent { .. }))),
+            route: attempt
+                .map(|attempt| &attempt.request.route)
+                .or(route)
+                .map(|route| Routed::of(route, attempt.is_none() && matches!(outcome, Outcome::Sent { .. }))),
             classification: attempt.and_then(|attempt| Asked::of(attempt, asked)),
             candidates: attempt.map(candidates).unwrap_or_default(),
             outcome,
@@ -247,8 +253,9 @@ fn pinned(route: Option<&Route>) -> Option<&Endpoint> {
 
 impl Routed {
     fn of(route: &Route, pinned: bool) -> Self {
-        let policy = if pinned { "stateful_endpoint" } else { route.policy().strategy.name() };
-        Self { api: route.api.name.to_string(), environment: route.environment.name(), policy: Some(policy) }
+        let policy = if pinned { "stateful_endpoint" } else { route.policy().kind() };
+        let entry = route.policy().entry.as_ref().map(ToString::to_string);
+        Self { api: route.api.name.to_string(), environment: route.environment.name(), policy: Some(policy), entry }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&
             .map(|(target, outcome)| format!("{}@{}: {outcome}", target.model, target.endpoint.name).into()),
         skipped: skipped(attempt, now),
         classification: classified(attempt),
-        policy: attempt.request.route.policy().strategy.name(),
+        policy: attempt.request.route.policy().kind(),
         ..pinned(head, &attempt.request.route, &attempt.target().endpoint)
     }
 }

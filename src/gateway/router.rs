@@ -6,6 +6,7 @@ mod nearest;
 mod other_paths;
 mod path;
 mod request_attempts;
+mod route;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -257,7 +258,7 @@ impl Router {
     /// Returns the question, if any, that must be answered before a target can be chosen for a new request.
     #[must_use]
     pub fn ask(&self, route: &Route, body: &BodyFacts<'_>) -> Option<Classify> {
-        let sorted = route.policy().strategy.sorted()?;
+        let sorted = route.policy.of_model(body.model.as_deref())?.strategy.sorted()?;
         let asked = sorted.ask(body, &format!("{}/{}", route.environment.name(), route.api.name));
         Some(match asked {
             Classify::Question(question) => question.remembered().map_or(Classify::Question(question), Classify::Known),
@@ -276,8 +277,8 @@ impl Router {
         classification: Option<Classification>,
         now: Instant,
     ) -> Result<Box<Attempt>, Refusal> {
-        let all_suspended = route.policy().all_suspended;
-        let request = RequestAttempts::begin(route, facts, classification, now)?;
+        let request = RequestAttempts::begin(route.of_model(facts.model.as_deref())?, facts, classification, now)?;
+        let all_suspended = request.route.policy().all_suspended;
         request
             .next(now)
             .or_else(|request| match all_suspended {

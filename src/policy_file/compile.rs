@@ -5,6 +5,7 @@
 
 mod apis;
 mod base_url;
+mod by_model;
 mod claims;
 mod classifiers;
 mod credentials;

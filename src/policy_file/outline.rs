@@ -81,6 +81,18 @@ fn of_api(api: &Api) -> String {
 }
 
 fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
+    if let Strategy::ByModel(by_model) = &policy.strategy {
+        outline.insert(format!("{place} policy"), policy.strategy.name().to_owned());
+        for entry in by_model.entries() {
+            let models = joined(entry.models.iter().map(|asked| asked.as_str().to_owned()));
+            add_policy(outline, &format!("{place} entry {models}"), &entry.policy);
+        }
+        if let Some(others) = by_model.other_models() {
+            add_policy(outline, &format!("{place} other models"), others);
+        }
+        outline.insert(format!("{place} stateful_endpoint"), stateful(policy));
+        return;
+    }
     let target = |index: usize| {
         let target = &policy.targets[index];
         format!("{}@{}", target.model, target.endpoint.name)
@@ -91,9 +103,7 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     for index in 0..policy.targets.len() {
         let weight = match &policy.strategy {
             Strategy::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
-            Strategy::RoundRobin(_) | Strategy::Failover(_) | Strategy::Intelligent(_) | Strategy::Semantic(_) => {
-                "there".to_owned()
-            }
+            _ => "there".to_owned(),
         };
         add(&format!("target {}", target(index)), weight);
     }
@@ -116,7 +126,7 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
             let (what, content) = instructions(&sorted.sorter);
             add(what, format!("of fingerprint {}", short(Sha256::digest(content).as_slice())));
         }
-        Strategy::RoundRobin(_) | Strategy::Weighted(_) => {}
+        Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::ByModel(_) => {}
     }
     for (name, value) in limits(&policy.limits) {
         add(name, value);
@@ -124,7 +134,11 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     add("all_suspended", format!("{:?}", policy.all_suspended));
     add("inspect_first_event", policy.inspect_first_event.to_string());
     add("stream_usage", if policy.requests_usage { "request" } else { "estimated" }.into());
-    add("stateful_endpoint", policy.stateful.as_ref().map_or("none".into(), |it| it.endpoint.name.to_string()));
+    add("stateful_endpoint", stateful(policy));
+}
+
+fn stateful(policy: &Policy) -> String {
+    policy.stateful.as_ref().map_or("none".into(), |it| it.endpoint.name.to_string())
 }
 
 /// Returns what requests are sorted by, and what it is called.

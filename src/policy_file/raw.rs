@@ -3,6 +3,7 @@
 //! Enums are externally tagged and nothing is flattened: that is what keeps places true. Every field is an
 //! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
 
+mod by_model;
 mod policy;
 mod price;
 mod semantic;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use crate::document::decode::{At, Elsewhere, Named};
 use crate::routing::provider::ProviderType;
 use crate::secret::Secret;
+pub use by_model::{ByModel, Chain, ENTRY_KINDS, ModelEntries, ModelEntry, PrimaryFirst};
 pub use policy::{
     AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation, Rule, Rules,
     Shared, StreamUsage, Turns,
@@ -29,7 +31,7 @@ pub use value::{Count, Interval, Json, Models, Operation, PathMethods, Weight};
 pub(super) const ELSEWHERE: Elsewhere = &[
     (&["targets"], "in a policy, such as `round_robin: { targets: […] }`"),
     (
-        &["round_robin", "weighted_round_robin", "failover", "intelligent", "semantic"],
+        &["round_robin", "weighted_round_robin", "failover", "intelligent", "semantic", "by_model"],
         "below `production` or `sandbox` of an API",
     ),
     (
@@ -255,6 +257,8 @@ pub enum Policy {
     Intelligent(Box<Intelligent>),
     /// By what the request resembles: the target of a route, then the default.
     Semantic(Box<Semantic>),
+    /// By the model that the client asks for, which no provider need know: a policy of its own.
+    ByModel(ByModel),
 }
 
 /// A model at an endpoint.
@@ -295,6 +299,7 @@ impl Policy {
             Self::Failover(failover) => &failover.shared,
             Self::Intelligent(intelligent) => &intelligent.shared,
             Self::Semantic(semantic) => &semantic.shared,
+            Self::ByModel(by_model) => &by_model.shared,
         }
     }
 }

@@ -1,3 +1,4 @@
+mod by_model;
 mod identity;
 mod mangled;
 mod several;

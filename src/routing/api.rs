@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use crate::model_name::ModelName;
 use crate::routing::operation::Operation;
+use crate::routing::policy::by_model::pattern::Pattern;
+use crate::routing::policy::by_model::{Asked, ModelEntry};
 use crate::routing::policy::{Policy, Strategy};
 use crate::routing::provider::Shape;
 pub use host::HostPattern;
@@ -106,12 +108,40 @@ impl Api {
     }
 
     /// Returns the models that clients of an environment can ask for, each with its provider type's name, in the order
-    /// of the policy file. A model that is only a fallback under `failover` is none of them.
-    pub fn models(&self, environment: Environment) -> impl Iterator<Item = (&ModelName, &'static str)> {
-        let targets = self.policy(environment).into_iter().flat_map(|policy| {
-            policy.targets.iter().enumerate().filter(|(index, target)| policy.strategy.serves(*index, &target.model))
-        });
-        targets.map(|(_, target)| (&target.model, target.endpoint.provider.name))
+    /// of the policy file. A model that is only a fallback under `failover` is none of them, and neither are the models
+    /// that fit a pattern under `by_model`.
+    #[must_use]
+    pub fn models(&self, environment: Environment) -> Vec<Served<'_>> {
+        self.policy(environment).map(|policy| policy.models()).unwrap_or_default()
+    }
+
+    /// Returns the patterns under `by_model` whose models clients of an environment can ask for as well, each with the
+    /// name of the provider type.
+    pub fn model_patterns(&self, environment: Environment) -> impl Iterator<Item = (&Pattern, &'static str)> {
+        let entries = self.policy(environment).map(|policy| policy.strategy.by_model()).unwrap_or_default();
+        let patterns = entries.iter().flat_map(|entry| entry.models.iter().map(|asked| (asked, &entry.policy)));
+        patterns.filter_map(|(asked, policy)| match asked {
+            Asked::Pattern(pattern) => Some((pattern, policy.targets.provider().name)),
+            Asked::Name(_) => None,
+        })
+    }
+}
+
+/// A model that clients can ask for, and the name of its provider's type.
+pub type Served<'a> = (&'a str, &'static str);
+
+impl Policy {
+    fn models(&self) -> Vec<Served<'_>> {
+        if let Strategy::ByModel(by_model) = &self.strategy {
+            let names = by_model.entries().iter().flat_map(|entry| {
+                let names = entry.models.iter().filter(|asked| matches!(asked, Asked::Name(_)));
+                names.map(|name| (name.as_str(), entry.policy.targets.provider().name))
+            });
+            return names.chain(by_model.other_models().into_iter().flat_map(|policy| policy.models())).collect();
+        }
+        let targets = self.targets.iter().enumerate();
+        let served = targets.filter(|(index, target)| self.strategy.serves(*index, &target.model));
+        served.map(|(_, target)| (target.model.as_str(), target.endpoint.provider.name)).collect()
     }
 }
 
@@ -124,5 +154,12 @@ impl Strategy {
             Some(primary) => primary == model.as_str(),
             None => entry.order.contains(&target),
         })
+    }
+
+    fn by_model(&self) -> &[ModelEntry] {
+        match self {
+            Self::ByModel(by_model) => by_model.entries(),
+            _ => &[],
+        }
     }
 }

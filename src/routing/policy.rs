@@ -1,6 +1,7 @@
 //! A policy: the targets of one environment of one API, and the order in which they are tried.
 
 pub mod budget;
+pub mod by_model;
 pub mod failover;
 pub mod round_robin;
 pub mod sorted;
@@ -17,6 +18,7 @@ use crate::routing::endpoint::Endpoint;
 use crate::routing::outcome::Outcome;
 use crate::routing::suspension::{SuspensionRules, TargetState};
 use budget::RetryBudget;
+use by_model::ByModel;
 use failover::Failover;
 use round_robin::RoundRobin;
 use sorted::Sorted;
@@ -24,7 +26,7 @@ pub use targets::Targets;
 use weighted::Weighted;
 
 /// A model at an endpoint: the unit that is chosen and suspended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// The new value of the body's `model`.
     pub model: ModelName,
@@ -103,6 +105,8 @@ pub struct Policy {
     pub decision_headers: bool,
     /// The endpoint for requests that refer to state at one account; `None` refuses them.
     pub stateful: Option<Stateful>,
+    /// The first model of the `by_model` entry that it belongs to; `None` for the policy of an API's environment.
+    pub entry: Option<Arc<str>>,
 }
 
 /// The one endpoint of a policy that keeps state between requests: files, batches, stored responses.
@@ -170,9 +174,37 @@ pub enum Strategy {
     Intelligent(Sorted),
     /// By what the request resembles.
     Semantic(Sorted),
+    /// By the model asked for: a policy of its own.
+    ByModel(ByModel),
 }
 
 impl Policy {
+    /// Returns the policy of the requests for a model: this one, unless each model has its own. `None`: it serves no
+    /// such model.
+    #[must_use]
+    pub fn of_model<'p>(self: &'p Arc<Self>, requested: Option<&str>) -> Option<&'p Arc<Self>> {
+        match &self.strategy {
+            Strategy::ByModel(entries) => entries.policy(requested),
+            _ => Some(self),
+        }
+    }
+
+    /// Returns the name of its kind in decisions and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.entry.is_some() { self.strategy.name_below_by_model() } else { self.strategy.name() }
+    }
+
+    /// Returns the rules or routes by which it classifies requests; where each model has a policy of its own, those of
+    /// all.
+    pub fn sorted(&self) -> impl Iterator<Item = &Sorted> {
+        let below = match &self.strategy {
+            Strategy::ByModel(entries) => Some(entries.policies().filter_map(|policy| policy.strategy.sorted())),
+            _ => None,
+        };
+        self.strategy.sorted().into_iter().chain(below.into_iter().flatten())
+    }
+
     /// Returns the endpoints to which requests may be sent, in the order of the policy; one may appear more than once.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         let stateful = self.stateful.iter().map(|stateful| &*stateful.endpoint);
@@ -188,6 +220,8 @@ impl Policy {
             Strategy::Weighted(turns) => turns.candidates(available),
             Strategy::Failover(entries) => return entries.candidates(requested),
             Strategy::Intelligent(sorted) | Strategy::Semantic(sorted) => sorted.candidates(rule),
+            // Its entries' policies have them.
+            Strategy::ByModel(_) => return None,
         };
         Some(Candidates { order, limits: self.limits })
     }
@@ -199,7 +233,7 @@ impl Strategy {
     pub fn sorted(&self) -> Option<&Sorted> {
         match self {
             Self::Intelligent(sorted) | Self::Semantic(sorted) => Some(sorted),
-            Self::RoundRobin(_) | Self::Weighted(_) | Self::Failover(_) => None,
+            Self::RoundRobin(_) | Self::Weighted(_) | Self::Failover(_) | Self::ByModel(_) => None,
         }
     }
 
@@ -212,6 +246,19 @@ impl Strategy {
             Self::Failover(_) => "failover",
             Self::Intelligent(_) => "intelligent",
             Self::Semantic(_) => "semantic",
+            Self::ByModel(_) => "by_model",
+        }
+    }
+
+    /// Returns the name of a policy that belongs to an entry of `by_model`.
+    fn name_below_by_model(&self) -> &'static str {
+        match self {
+            Self::RoundRobin(_) => "by_model/round_robin",
+            Self::Weighted(_) => "by_model/weighted_round_robin",
+            Self::Failover(_) => "by_model/failover",
+            Self::Intelligent(_) => "by_model/intelligent",
+            Self::Semantic(_) => "by_model/semantic",
+            Self::ByModel(_) => "by_model",
         }
     }
 }

@@ -60,7 +60,7 @@ impl Snapshot {
     /// Returns the routes of its semantic policies; those of both environments of an API may be the same.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Routes>> {
         let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
-        policies.filter_map(|policy| policy.strategy.sorted()?.sorter.routes())
+        policies.flat_map(|policy| policy.sorted()).filter_map(|sorted| sorted.sorter.routes())
     }
 
     /// Returns the endpoints that requests may be sent to, in the order of the policy; one may appear more than once.

@@ -110,7 +110,7 @@ impl Live {
         let snapshot = &self.snapshot;
         let policies = snapshot.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
         let mut seen = HashSet::new();
-        let asked = policies.filter_map(|policy| policy.strategy.sorted()).flat_map(|sorted| sorted.sorter.services());
+        let asked = policies.flat_map(|policy| policy.sorted()).flat_map(|sorted| sorted.sorter.services());
         asked.filter(|asked| asked.kind() == kind && seen.insert(asked.name())).collect()
     }
 
@@ -150,10 +150,13 @@ impl Live {
         let mut family = encoder.encode_descriptor("routes_primed", help, None, gauge(0).metric_type())?;
         for api in self.snapshot.apis.iter() {
             for environment in [Environment::Production, Environment::Sandbox] {
-                let sorted = api.policy(environment).and_then(|policy| policy.strategy.sorted());
-                let Some(routes) = sorted.and_then(|sorted| sorted.sorter.routes()) else { continue };
-                let labels = [("api", &*api.name), ("environment", environment.name())];
-                gauge(u64::from(routes.index().is_some())).encode(family.encode_family(&labels)?)?;
+                let sorted = api.policy(environment).into_iter().flat_map(|policy| policy.sorted());
+                let routes: Vec<_> = sorted.filter_map(|sorted| sorted.sorter.routes()).collect();
+                if !routes.is_empty() {
+                    let labels = [("api", &*api.name), ("environment", environment.name())];
+                    let are_there = routes.iter().all(|routes| routes.index().is_some());
+                    gauge(u64::from(are_there)).encode(family.encode_family(&labels)?)?;
+                }
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ mod architecture; // The rules that the source keeps.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod breaks; // Streams that break off after their first event.
 mod browser; // The admin page in a real browser.
+mod by_model; // The model that is asked for is an alias with a policy of its own.
 mod check;
 mod clients; // The official Python clients, with only their base URL changed.
 mod command_line; // What the command line says of itself and of policies.

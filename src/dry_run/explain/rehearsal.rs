@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::gateway::router::Router;
 use crate::routing::api::{Api, Apis};
-use crate::routing::policy::{Policy, Target};
+use crate::routing::policy::{Policy, Strategy, Target};
 use crate::routing::snapshot::Snapshot;
 
 /// Returns a separate router for a dry run. Turns and suspensions start as they are in the live router, and a request's
@@ -45,7 +45,7 @@ fn copied_policy(policy: &Policy, now: Instant) -> Policy {
     };
     Policy {
         targets: policy.targets.map(copied),
-        strategy: policy.strategy.clone(),
+        strategy: copied_strategy(&policy.strategy, now),
         limits: policy.limits,
         budget: policy.budget.clone(),
         all_suspended: policy.all_suspended,
@@ -54,5 +54,13 @@ fn copied_policy(policy: &Policy, now: Instant) -> Policy {
         requests_usage: policy.requests_usage,
         decision_headers: policy.decision_headers,
         stateful: policy.stateful.clone(),
+        entry: policy.entry.clone(),
+    }
+}
+
+fn copied_strategy(strategy: &Strategy, now: Instant) -> Strategy {
+    match strategy {
+        Strategy::ByModel(entries) => Strategy::ByModel(entries.map(|policy| copied_policy(policy, now))),
+        other => other.clone(),
     }
 }

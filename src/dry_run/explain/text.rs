@@ -16,10 +16,15 @@ impl Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         line(f, "request", &self.request)?;
         match &self.route {
-            Some(Routed { api, environment, policy: Some(policy) }) => {
+            Some(Routed { api, environment, policy: Some(policy), entry: Some(entry) }) => {
+                line(f, "API", format_args!("{api}, {environment}: {policy}, entry {entry}"))?;
+            }
+            Some(Routed { api, environment, policy: Some(policy), entry: None }) => {
                 line(f, "API", format_args!("{api}, {environment}: {policy}"))?;
             }
-            Some(Routed { api, environment, policy: None }) => line(f, "API", format_args!("{api}, {environment}"))?,
+            Some(Routed { api, environment, policy: None, .. }) => {
+                line(f, "API", format_args!("{api}, {environment}"))?
+            }
             None => line(f, "API", "none")?,
         }
         if let Some(asked) = &self.classification {

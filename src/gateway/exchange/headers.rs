@@ -61,7 +61,7 @@ pub(super) fn strip(mut remove: Vec<&'static str>) -> Mutation {
 /// Takes from what is removed at once the headers that some endpoint of the policy may get; they are to be removed, or
 /// not, with the choice.
 pub(super) fn clients_own(mutation: &mut Mutation, route: &Route) -> Vec<Cow<'static, str>> {
-    let endpoints = route.policy().endpoints().filter(|endpoint| endpoint.credential.is_clients());
+    let endpoints = route.endpoints().filter(|endpoint| endpoint.credential.is_clients());
     let own: Vec<&str> = endpoints.flat_map(|endpoint| endpoint.provider.client_headers).copied().collect();
     let (later, now) = mutation.remove.drain(..).partition(|name| own.contains(&&**name));
     mutation.remove = now;
@@ -103,7 +103,7 @@ fn change(mutation: &mut Mutation, name: &'static str, is: &str, to: Cow<'_, str
 
 fn authenticate(mutation: &mut Mutation, route: &Route, endpoint: &Endpoint) {
     // A header that carries another endpoint's credential must not reach this endpoint when the client sends it.
-    for other in route.policy().endpoints() {
+    for other in route.endpoints() {
         if let Credential::Header(name, _) = &other.credential
             && !provider::CLIENT_HEADERS_REMOVED.contains(&&**name)
             && !mutation.remove.contains(name)

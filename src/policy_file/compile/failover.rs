@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::policies::{PolicyCompiler, Pool};
 use crate::document::decode::At;
-use crate::document::problem::Report;
+use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::policy_file::raw::{self, OtherModels};
 use crate::routing::policy::failover::{Entry, Failover};
@@ -37,8 +37,21 @@ impl<'a> PolicyCompiler<'a, '_> {
     fn entry(&mut self, pool: &mut Pool, at: &'a At<raw::Entry>, limits: Limits) -> Option<(Box<str>, Entry)> {
         let entry = at.get()?;
         let limits = super::limits::Bounds::from(entry).over(limits, self.report);
-        let fallbacks = entry.fallbacks.iter().filter_map(At::get).flatten();
-        let targets: Vec<_> = std::iter::once(&entry.primary).chain(fallbacks).collect();
+        let order = self.order(pool, at.place, &entry.primary, entry.fallbacks.as_ref())?;
+        let primary = pool.targets[order[0]].model.as_str().into();
+        Some((primary, Entry { order, limits }))
+    }
+
+    /// Returns a primary and its fallbacks as indices into the pool.
+    pub(super) fn order(
+        &mut self,
+        pool: &mut Pool,
+        place: Place,
+        primary: &'a At<raw::Target>,
+        fallbacks: Option<&'a At<Vec<At<raw::Target>>>>,
+    ) -> Option<Vec<usize>> {
+        let fallbacks = fallbacks.and_then(At::get).into_iter().flatten();
+        let targets: Vec<_> = std::iter::once(primary).chain(fallbacks).collect();
         targets.iter().for_each(|target| without_weight(target, "failover", self.report));
         let targets: Vec<_> = targets.into_iter().map(|target| self.target(target)).collect();
         let mut order = Vec::new();
@@ -47,12 +60,11 @@ impl<'a> PolicyCompiler<'a, '_> {
             let index = pool.index(target);
             if order.contains(&index) {
                 let message = format!("{} at {} is in this entry twice", shown(model.as_str()), shown(&endpoint));
-                self.report.error_with(at.place, message, "keep the first".to_owned());
+                self.report.error_with(place, message, "keep the first".to_owned());
             }
             order.push(index);
         }
-        let primary = pool.targets[order[0]].model.as_str().into();
-        Some((primary, Entry { order, limits }))
+        Some(order)
     }
 
     /// Returns the entry for all models that have none; an endpoint that serves any model of its provider gets one for

@@ -121,6 +121,18 @@ pub(super) fn number(
 }
 
 impl raw::Options {
+    /// Returns these options, with those of `base` where they say nothing. The stateful endpoint is none of them.
+    pub(super) fn over(&self, base: &Self) -> Self {
+        Self {
+            retry_budget_percent: self.retry_budget_percent.clone().or_else(|| base.retry_budget_percent.clone()),
+            all_suspended: self.all_suspended.clone().or_else(|| base.all_suspended.clone()),
+            inspect_first_event: self.inspect_first_event.clone().or_else(|| base.inspect_first_event.clone()),
+            next_on: self.next_on.clone().or_else(|| base.next_on.clone()),
+            decision_headers: self.decision_headers.clone().or_else(|| base.decision_headers.clone()),
+            stateful_endpoint: None,
+        }
+    }
+
     pub(super) fn budget(&self, report: &mut Report) -> RetryBudget {
         let set = self.retry_budget_percent.as_ref().and_then(|at| Some((at, at.get()?.0)));
         let percent = set.map_or(100, |(at, percent)| {

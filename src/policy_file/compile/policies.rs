@@ -101,7 +101,7 @@ impl Pool {
 
 /// The two orders, which differ in what they make of weights.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
+pub(super) enum Order {
     RoundRobin,
     Weighted,
 }
@@ -113,6 +113,7 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
         let Both { shared: bounds, own: options } = raw.shared();
         let limits = Bounds::from(bounds).over(self.tables.defaults, self.report);
         let compiled = match raw {
+            raw::Policy::ByModel(by_model) => self.by_model(&by_model.own, limits, options),
             raw::Policy::RoundRobin(rotation) => self.rotation(&rotation.own, Order::RoundRobin),
             raw::Policy::WeightedRoundRobin(rotation) => self.rotation(&rotation.own, Order::Weighted),
             raw::Policy::Failover(failover) => self.failover(&failover.own, limits),
@@ -120,9 +121,21 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             raw::Policy::Semantic(semantic) => self.semantic(&semantic.own),
         };
         let stateful = options.stateful_endpoint.as_ref().map_or(Some(None), |name| self.stateful(name).map(Some));
+        Some(Policy { stateful: stateful?, ..self.assemble(compiled, limits, options)? })
+    }
+
+    /// Puts a policy together.
+    pub(super) fn assemble(
+        &mut self,
+        compiled: Option<(Vec<Target>, Strategy)>,
+        limits: Limits,
+        options: &raw::Options,
+    ) -> Option<Policy> {
         let budget = options.budget(self.report);
         let (targets, strategy) = compiled?;
-        options.check_next_on(&targets, self.report);
+        if !matches!(strategy, Strategy::ByModel(_)) {
+            options.check_next_on(&targets, self.report);
+        }
         Some(Policy {
             targets: Targets::new(targets)?,
             strategy,
@@ -133,11 +146,12 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             next_on: options.next_on(),
             requests_usage: options.requests_usage(),
             decision_headers: options.tells_clients(),
-            stateful: stateful?,
+            stateful: None,
+            entry: None,
         })
     }
 
-    fn rotation(&mut self, rotation: &'a raw::Turns, order: Order) -> Option<(Vec<Target>, Strategy)> {
+    pub(super) fn rotation(&mut self, rotation: &'a raw::Turns, order: Order) -> Option<(Vec<Target>, Strategy)> {
         let list = rotation.targets.get()?;
         if list.is_empty() {
             let help = "name at least one, such as `{ model: gpt-4o, endpoint: openai }`".to_owned();

@@ -52,7 +52,13 @@ fn what_the_schema_can_know_to_be_wrong_is_invalid() {
     let api = |policy: Value| json!({ "apis": [{ "name": "a", "production": policy }] });
     let valid = api(json!({ "round_robin": { "suspend": "1m 30s", "targets": [target] } }));
     assert!(validator.is_valid(&valid));
+    let turns = json!({ "targets": [target] });
+    let entry = |entry: Value| api(json!({ "by_model": { "entries": [entry] } }));
+    assert!(validator.is_valid(&entry(json!({ "models": ["fast"], "round_robin": turns }))));
     for invalid in [
+        entry(json!({ "models": ["fast"] })),
+        entry(json!({ "models": [], "round_robin": turns })),
+        entry(json!({ "models": ["fast"], "round_robin": turns, "weighted_round_robin": turns })),
         json!([]),
         json!({ "api": [] }),
         json!({ "providers": { "p": { "type": "openia", "models": ["m"] } } }),

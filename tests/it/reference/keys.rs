@@ -169,5 +169,5 @@ fn choices(schema: &Value) -> Option<String> {
         Some(format!("`{}`: {}", word.or_else(key)?, words(choice).trim_end_matches('.')))
     };
     let said: Vec<_> = schema["oneOf"].as_array()?.iter().filter_map(said).collect();
-    Some(said.join("; "))
+    (!said.is_empty()).then(|| said.join("; "))
 }
