@@ -21,6 +21,7 @@ mod operations;
 mod policies;
 mod prices;
 mod providers;
+mod rotation;
 mod semantic;
 mod services;
 mod shapes;

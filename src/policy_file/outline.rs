@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::classifier::Sorter;
 use crate::routing::api::{Api, Environment, HostPattern};
 use crate::routing::endpoint::{Credential, Endpoint};
+use crate::routing::policy::rotation::{Group, Turns};
 use crate::routing::policy::{Limits, Policy, Strategy};
 use crate::routing::snapshot::Snapshot;
 use crate::secret::Secret;
@@ -101,10 +102,7 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
     let mut add = |what: &str, value: String| outline.insert(format!("{place} {what}"), value);
     add("policy", policy.strategy.name().to_owned());
     for index in 0..policy.targets.len() {
-        let weight = match &policy.strategy {
-            Strategy::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
-            _ => "there".to_owned(),
-        };
+        let weight = share(&policy.strategy, index);
         add(&format!("target {}", target(index)), weight);
     }
     match &policy.strategy {
@@ -126,7 +124,7 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
             let (what, content) = instructions(&sorted.sorter);
             add(what, format!("of fingerprint {}", short(Sha256::digest(content).as_slice())));
         }
-        Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::ByModel(_) => {}
+        Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Rotation(_) | Strategy::ByModel(_) => {}
     }
     for (name, value) in limits(&policy.limits) {
         add(name, value);
@@ -139,6 +137,22 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
 
 fn stateful(policy: &Policy) -> String {
     policy.stateful.as_ref().map_or("none".into(), |it| it.endpoint.name.to_string())
+}
+
+/// Returns the share that the target of this index has of the turns, and its group, where that is said of targets.
+fn share(strategy: &Strategy, index: usize) -> String {
+    match strategy {
+        Strategy::Weighted(weighted) => format!("weight {}", weighted.weights()[index]),
+        Strategy::Rotation(rotation) => {
+            let mut places = rotation.groups().iter().filter_map(|group| Some((group, group.place_of(index)?)));
+            let Some((Group { priority, turns, .. }, at)) = places.next() else { return "there".to_owned() };
+            match turns {
+                Turns::Weighted(weighted) => format!("weight {}, priority {priority}", weighted.weights()[at]),
+                Turns::RoundRobin(_) => format!("priority {priority}"),
+            }
+        }
+        _ => "there".to_owned(),
+    }
 }
 
 /// Returns what requests are sorted by, and what it is called.

@@ -47,7 +47,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
         "in a policy, beside `targets`, or in `defaults`",
     ),
     (&["stateful_endpoint", "stream_usage"], "in a policy, beside `targets`"),
-    (&["weight", "body", "family"], "in a target, beside `model`"),
+    (&["weight", "priority", "body", "family"], "in a target, beside `model`"),
     (&["models", "type", "shape"], "in a provider"),
     (&["api_key", "auth", "url", "cluster", "environment"], "in an endpoint"),
     (&["hosts", "sandbox_hosts", "base_path", "operations", "forward_headers", "production", "sandbox"], "in an API"),
@@ -274,6 +274,10 @@ pub struct Target {
     /// Its share of the turns under `weighted_round_robin`: 1 when absent, 0 for a fallback.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: Option<At<Weight>>,
+    /// Its group under `round_robin` and `weighted_round_robin`: 0, the first, when absent. A later group serves only what
+    /// no target of the earlier ones can.
+    #[schemars(range(min = 0, max = 100))]
+    pub priority: Option<At<Count>>,
     /// What else changes in the request's body, for models that refuse parameters which others take.
     pub body: Option<At<Edits>>,
 }

@@ -1,6 +1,7 @@
 mod by_model;
 mod identity;
 mod mangled;
+mod rotation;
 mod several;
 
 use sha2::{Digest, Sha256};

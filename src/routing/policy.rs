@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod by_model;
 pub mod failover;
+pub mod rotation;
 pub mod round_robin;
 pub mod sorted;
 mod targets;
@@ -20,6 +21,7 @@ use crate::routing::suspension::{SuspensionRules, TargetState};
 use budget::RetryBudget;
 use by_model::ByModel;
 use failover::Failover;
+use rotation::Rotation;
 use round_robin::RoundRobin;
 use sorted::Sorted;
 pub use targets::Targets;
@@ -168,6 +170,8 @@ pub enum Strategy {
     RoundRobin(RoundRobin),
     /// In proportion to weights.
     Weighted(Weighted),
+    /// Either of the two in groups.
+    Rotation(Rotation),
     /// By the model asked for: a primary, then its fallbacks.
     Failover(Failover),
     /// By what an LLM says of the request.
@@ -218,6 +222,7 @@ impl Policy {
         let order = match &self.strategy {
             Strategy::RoundRobin(turns) => turns.candidates(available),
             Strategy::Weighted(turns) => turns.candidates(available),
+            Strategy::Rotation(groups) => groups.candidates(available),
             Strategy::Failover(entries) => return entries.candidates(requested),
             Strategy::Intelligent(sorted) | Strategy::Semantic(sorted) => sorted.candidates(rule),
             // Its entries' policies have them.
@@ -233,7 +238,7 @@ impl Strategy {
     pub fn sorted(&self) -> Option<&Sorted> {
         match self {
             Self::Intelligent(sorted) | Self::Semantic(sorted) => Some(sorted),
-            Self::RoundRobin(_) | Self::Weighted(_) | Self::Failover(_) | Self::ByModel(_) => None,
+            _ => None,
         }
     }
 
@@ -241,8 +246,9 @@ impl Strategy {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::RoundRobin(_) => "round_robin",
             Self::Weighted(_) => "weighted_round_robin",
+            Self::Rotation(groups) if groups.is_weighted() => "weighted_round_robin",
+            Self::RoundRobin(_) | Self::Rotation(_) => "round_robin",
             Self::Failover(_) => "failover",
             Self::Intelligent(_) => "intelligent",
             Self::Semantic(_) => "semantic",
@@ -253,8 +259,9 @@ impl Strategy {
     /// Returns the name of a policy that belongs to an entry of `by_model`.
     fn name_below_by_model(&self) -> &'static str {
         match self {
-            Self::RoundRobin(_) => "by_model/round_robin",
             Self::Weighted(_) => "by_model/weighted_round_robin",
+            Self::Rotation(groups) if groups.is_weighted() => "by_model/weighted_round_robin",
+            Self::RoundRobin(_) | Self::Rotation(_) => "by_model/round_robin",
             Self::Failover(_) => "by_model/failover",
             Self::Intelligent(_) => "by_model/intelligent",
             Self::Semantic(_) => "by_model/semantic",

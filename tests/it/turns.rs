@@ -7,6 +7,7 @@ use crate::rig::Rig;
 use crate::rig::ask::chat;
 use crate::rig::envoy::Topology;
 use crate::rig::load::load;
+use crate::rig::router::binary;
 use crate::rig::script::Script;
 
 const CONCURRENCY: usize = 32;
@@ -105,4 +106,36 @@ apis:
     }
     assert_eq!(json!(models), json!(["p1", "s1", "s2", "p2", "p1", "s1"]));
     rig.check_clean().await;
+}
+
+/// Two that take turns, and two more that are paid for only where neither of these can serve.
+const GROUPS: &str = "
+    round_robin:
+      suspend: 600s
+      targets:
+        - { model: gpt-4o, endpoint: east }
+        - { model: gpt-4o, endpoint: west }
+        - { model: gpt-4o-mini, endpoint: east, priority: 1 }
+        - { model: o1-mini, endpoint: west, priority: 1 }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_group_serves_only_what_the_earlier_one_cannot_in_both_topologies() {
+    for topology in [Topology::Attach, Topology::Failover] {
+        let rig = Rig::start(topology, &production(GROUPS), &["east", "west"]).await;
+        rig.providers().for_each(|provider| provider.count_only(true));
+        check(&rig, 400, &[("gpt-4o", 400)]).await;
+        let admin = rig.router.admin().to_string();
+        let told = |arguments: &[&str]| {
+            let run = std::process::Command::new(binary()).args(arguments).args(["--admin", &admin]).output().unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        };
+        told(&["suspend", "east", "--model", "gpt-4o", "--for", "10m"]);
+        check(&rig, 400, &[("gpt-4o", 400)]).await;
+        told(&["suspend", "west", "--model", "gpt-4o", "--for", "10m"]);
+        check(&rig, 400, &[("gpt-4o-mini", 200), ("o1-mini", 200)]).await;
+        told(&["resume", "east", "--model", "gpt-4o"]);
+        check(&rig, 400, &[("gpt-4o", 400)]).await;
+        rig.check_clean().await;
+    }
 }

@@ -5,7 +5,8 @@ mod claims;
 use std::sync::Arc;
 
 use super::limits::Bounds;
-use super::policies::{Order, PolicyCompiler, Pool};
+use super::policies::{PolicyCompiler, Pool};
+use super::rotation::Order;
 use crate::document::decode::At;
 use crate::document::problem::Place;
 use crate::document::words::any_of;
@@ -66,7 +67,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         }
         let limits = Bounds::from(&shared.shared).over(limits, self.report);
         let compiled = match kind {
-            Kind::Turns(turns, order) => self.rotation(turns, order),
+            Kind::Turns(turns, order) => self.rotation(turns, order, limits),
             Kind::Chain(chain) => self.chain(at.place, chain, limits),
             Kind::Intelligent(rules) => self.intelligent(rules),
             Kind::Semantic(routes) => self.semantic(routes),

@@ -52,7 +52,7 @@ impl<'a> PolicyCompiler<'a, '_> {
     ) -> Option<Vec<usize>> {
         let fallbacks = fallbacks.and_then(At::get).into_iter().flatten();
         let targets: Vec<_> = std::iter::once(primary).chain(fallbacks).collect();
-        targets.iter().for_each(|target| without_weight(target, "failover", self.report));
+        targets.iter().for_each(|target| without_turns(target, "failover", self.report));
         let targets: Vec<_> = targets.into_iter().map(|target| self.target(target)).collect();
         let mut order = Vec::new();
         for target in targets.into_iter().collect::<Option<Vec<_>>>()? {
@@ -96,11 +96,16 @@ impl<'a> PolicyCompiler<'a, '_> {
     }
 }
 
-/// Reports the weight of a target that takes no turns.
-pub(super) fn without_weight(target: &At<raw::Target>, policy: &str, report: &mut Report) {
-    if let Some(weight) = target.get().and_then(|target| target.weight.as_ref()) {
+/// Reports the weight and the priority of a target that takes no turns.
+pub(super) fn without_turns(target: &At<raw::Target>, policy: &str, report: &mut Report) {
+    let Some(target) = target.get() else { return };
+    let places = [
+        ("weight", target.weight.as_ref().map(|at| at.place)),
+        ("priority", target.priority.as_ref().map(|at| at.place)),
+    ];
+    for (key, place) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
         let help = "targets are tried in their order; leave it out".to_owned();
-        report.error_with(weight.place, format!("`weight` means nothing under `{policy}`"), help);
+        report.error_with(place, format!("`{key}` means nothing under `{policy}`"), help);
     }
 }
 

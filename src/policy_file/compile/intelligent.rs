@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::failover::without_weight;
+use super::failover::without_turns;
 use super::policies::{PolicyCompiler, Pool};
 use super::sorted::{check_distinct, content};
 use crate::classifier::{RULES_MARK, Rules, Sorter, WORDING};
@@ -27,7 +27,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         let wording = wording(raw.prompt.as_ref(), self.report);
         let mut pool = Pool::default();
         let rules = self.rules(raw, &mut pool);
-        without_weight(&raw.default, "intelligent", self.report);
+        without_turns(&raw.default, "intelligent", self.report);
         let default = self.target(&raw.default);
         let named = rules?;
         let default = pool.index(default?);

@@ -1,12 +1,12 @@
 //! Policies: targets looked up, checked and put in order.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::edits;
 use super::endpoints::{CompiledEndpoint, Declared};
 use super::limits::Bounds;
 use super::providers::Provider;
+use super::rotation::Order;
 use crate::body::BodyEdits;
 use crate::classifier::{Classifier, Embedder};
 use crate::document::decode::{At, Both};
@@ -15,13 +15,8 @@ use crate::document::words::{instead, shown};
 use crate::model_name::ModelName;
 use crate::policy_file::raw;
 use crate::routing::api::Environment;
-use crate::routing::policy::round_robin::RoundRobin;
-use crate::routing::policy::weighted::Weighted;
 use crate::routing::policy::{Limits, Policy, Stateful, Strategy, Target, Targets};
 use crate::routing::registry::Registry;
-
-/// The heaviest weight: sums of all weights stay far from overflowing.
-const HEAVIEST: u64 = 1_000_000;
 
 /// What policies refer to.
 pub(super) struct Tables<'a> {
@@ -99,13 +94,6 @@ impl Pool {
     }
 }
 
-/// The two orders, which differ in what they make of weights.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    RoundRobin,
-    Weighted,
-}
-
 impl<'a, 'b> PolicyCompiler<'a, 'b> {
     /// Compiles a policy; `None` if that cannot be done, which is then reported.
     pub(super) fn policy(&mut self, raw: &'a At<raw::Policy>) -> Option<Policy> {
@@ -114,8 +102,8 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
         let limits = Bounds::from(bounds).over(self.tables.defaults, self.report);
         let compiled = match raw {
             raw::Policy::ByModel(by_model) => self.by_model(&by_model.own, limits, options),
-            raw::Policy::RoundRobin(rotation) => self.rotation(&rotation.own, Order::RoundRobin),
-            raw::Policy::WeightedRoundRobin(rotation) => self.rotation(&rotation.own, Order::Weighted),
+            raw::Policy::RoundRobin(rotation) => self.rotation(&rotation.own, Order::RoundRobin, limits),
+            raw::Policy::WeightedRoundRobin(rotation) => self.rotation(&rotation.own, Order::Weighted, limits),
             raw::Policy::Failover(failover) => self.failover(&failover.own, limits),
             raw::Policy::Intelligent(intelligent) => self.intelligent(&intelligent.own),
             raw::Policy::Semantic(semantic) => self.semantic(&semantic.own),
@@ -149,24 +137,6 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             stateful: None,
             entry: None,
         })
-    }
-
-    pub(super) fn rotation(&mut self, rotation: &'a raw::Turns, order: Order) -> Option<(Vec<Target>, Strategy)> {
-        let list = rotation.targets.get()?;
-        if list.is_empty() {
-            let help = "name at least one, such as `{ model: gpt-4o, endpoint: openai }`".to_owned();
-            self.report.error_with(rotation.targets.place, "`targets` is empty", help);
-            return None;
-        }
-        once_each(list, order, self.report);
-        let targets: Vec<_> = list.iter().map(|target| self.target(target)).collect();
-        let weights = weights(list, order, rotation.targets.place, self.report);
-        let targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
-        let strategy = match order {
-            Order::RoundRobin => Strategy::RoundRobin(RoundRobin::new()),
-            Order::Weighted => Strategy::Weighted(Weighted::new(weights)),
-        };
-        Some((targets, strategy))
     }
 
     /// Returns a target for each model of an endpoint's provider.
@@ -237,52 +207,5 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             self.report.error_with(place, message, help);
         }
         Some(known)
-    }
-}
-
-/// Reports a target that is in the list twice: it would silently have two turns.
-fn once_each(list: &[At<raw::Target>], order: Order, report: &mut Report) {
-    let mut seen = HashMap::new();
-    for at in list {
-        let Some((model, endpoint)) = at.get().and_then(|target| target.model.get().zip(target.endpoint.get())) else {
-            continue;
-        };
-        let Some(first) = seen.insert((model, endpoint), at.place) else { continue };
-        let (model, endpoint) = (shown(model), shown(endpoint));
-        let message = format!("{model} at {endpoint} is a target already, at {}", report.locate(first, at.place));
-        let help = match order {
-            Order::RoundRobin => "for a larger share use `weighted_round_robin` and give it a `weight`",
-            Order::Weighted => "keep one, with the sum of their weights",
-        };
-        report.error_with(at.place, message, help.to_owned());
-    }
-}
-
-fn weights(list: &[At<raw::Target>], order: Order, place: Place, report: &mut Report) -> Vec<u32> {
-    let given = list.iter().map(|target| target.get().and_then(|target| target.weight.as_ref()));
-    if order == Order::RoundRobin {
-        for weight in given.flatten() {
-            let help = "use `weighted_round_robin`, or leave it out".to_owned();
-            report.error_with(weight.place, "`weight` means nothing under `round_robin`", help);
-        }
-        return Vec::new();
-    }
-    let weights: Vec<_> = given.map(|weight| weight.map_or(1, |weight| self::weight(weight, report))).collect();
-    if weights.iter().all(|weight| *weight == 0) {
-        let help = "give at least one target a weight of 1 or more".to_owned();
-        report.error_with(place, "every target has a weight of 0", help);
-    }
-    weights
-}
-
-/// Returns the weight; 1 instead of an invalid one, so that no further problem is reported.
-fn weight(at: &At<raw::Weight>, report: &mut Report) -> u32 {
-    match at.get() {
-        Some(raw::Weight(weight)) if *weight > HEAVIEST => {
-            report.error(at.place, format!("a weight must be from 0 to {HEAVIEST}, found `{weight}`"));
-            1
-        }
-        Some(raw::Weight(weight)) => u32::try_from(*weight).expect("it is not above HEAVIEST"),
-        None => 1,
     }
 }

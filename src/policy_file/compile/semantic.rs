@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::failover::without_weight;
+use super::failover::without_turns;
 use super::policies::{PolicyCompiler, Pool};
 use super::sorted::{check_distinct, content};
 use crate::classifier::{Embedder, Route, Routes, Sorter, Survey, Threshold, Unsure, WORDING, prime_at_once};
@@ -41,7 +41,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         let content = content(raw.content.as_ref(), self.report);
         let mut pool = Pool::default();
         let compiled = self.routes(raw, &mut pool);
-        without_weight(&raw.default, "semantic", self.report);
+        without_turns(&raw.default, "semantic", self.report);
         let default = self.target(&raw.default);
         let threshold = threshold(raw, self.report);
         let unsure = raw.unsure.as_ref().map(|at| self.unsure(at.get()?));
