@@ -1,6 +1,7 @@
 //! Content: the words of a request by which it is classified, found in its body by a JSONPath.
 
 mod last_user;
+mod opening;
 mod path;
 mod query;
 mod text;
@@ -21,6 +22,8 @@ pub struct ContentPath {
 enum Way {
     /// What the user said last, in every dialect.
     LastUser,
+    /// So many bytes of what system prompt and first message of the user say, in every dialect.
+    Opening(usize),
     /// The paths of APIs of OpenAI's shape: the first one that leads to some text counts.
     Usual(Vec<Vec<Step>>),
     /// Names and indices only: walked without building a document.
@@ -31,6 +34,8 @@ enum Way {
 
 /// What the default is called where a path is shown.
 const LAST_USER: &str = "the last message of the user";
+/// What the opening is called there.
+const OPENING: &str = "prompt_prefix";
 /// The last message of a chat, whoever said it.
 const USUAL: &str = "$.messages[-1].content";
 /// Chat completions, the Responses API (text, or a list of items), completions, Gemini.
@@ -60,6 +65,12 @@ impl ContentPath {
         Ok(Self { source: source.to_owned(), way })
     }
 
+    /// Creates the path to the first bytes of what the system prompt and the first message of the user say.
+    #[must_use]
+    pub fn opening(bytes: usize) -> Self {
+        Self { source: format!("{OPENING} {bytes}"), way: Way::Opening(bytes) }
+    }
+
     /// As the policy file spells it.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -72,6 +83,7 @@ impl ContentPath {
     pub fn find(&self, body: &BodyFacts<'_>) -> Option<String> {
         let found = match &self.way {
             Way::LastUser => last_user::find(body),
+            Way::Opening(bytes) => opening::find(body, *bytes),
             Way::Usual(paths) => paths.iter().find_map(|steps| plain(body, steps)),
             Way::Plain(steps) => plain(body, steps),
             Way::Query(query) => query.select(body.text()?.as_bytes()),

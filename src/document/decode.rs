@@ -21,6 +21,7 @@ use super::problem::Report;
 use super::words::{any_of, instead, nearest, shown, variable_of};
 use super::yaml::{Entry, Meaning, Node, Scalar, Value};
 use access::{Elements, Fields, Named as NamedAccess, Variant};
+pub(crate) use at::OneOrMore;
 pub use at::{At, Named};
 pub(crate) use both::Both;
 use both::Halves;
@@ -34,6 +35,8 @@ pub(crate) const SHORT_FORM: &str = "$short_form";
 pub(crate) const JSON: &str = "$json";
 /// Asks for `visit_map` if the value is a map, else for a list.
 pub(crate) const LIST_OR_MAP: &str = "$list_or_map";
+/// Asks for `visit_seq` if the value is a list, else for `visit_newtype_struct`; makes a [`OneOrMore`].
+pub(crate) const ONE_OR_MORE: &str = "$one_or_more";
 /// Asks for `visit_seq` with the same map twice; makes a [`Both`].
 pub(crate) const BOTH: &str = "$both";
 /// Help for a key without a value.
@@ -207,6 +210,10 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         match (name, self.scalar()) {
             (BOTH, _) => visitor.visit_seq(Halves::new(self)),
             (AT, _) => visitor.visit_seq(at::Access::new(self)),
+            (ONE_OR_MORE, _) => match &self.node.value {
+                Value::List(elements) => visitor.visit_seq(Elements::new(self, elements)),
+                Value::Map(_) | Value::Scalar(_) => visitor.visit_newtype_struct(self),
+            },
             (JSON, _) => match self.node.json() {
                 Ok(json) => visitor.visit_string(json),
                 Err((node, expected)) => Self { node, ..self }.wrong(expected),

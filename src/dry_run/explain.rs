@@ -35,6 +35,9 @@ pub struct Explanation {
     pub route: Option<Routed>,
     /// The question to the classifier.
     pub classification: Option<Asked>,
+    /// Where the key of its session was found, or that there is none; absent if the policy has no affinity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<String>,
     /// The candidates in order.
     pub candidates: Vec<Candidate>,
     /// The outcome.
@@ -237,6 +240,7 @@ impl Recorded {
                 .or(route)
                 .map(|route| Routed::of(route, attempt.is_none() && matches!(outcome, Outcome::Sent { .. }))),
             classification: attempt.and_then(|attempt| Asked::of(attempt, asked)),
+            affinity: attempt.and_then(affinity),
             candidates: attempt.map(candidates).unwrap_or_default(),
             outcome,
             body: self.body.map(|body| changes::between(&request.body, &body)).unwrap_or_default(),
@@ -298,6 +302,18 @@ fn scored(sorter: &Sorter, scores: &Scores) -> Vec<Scored> {
     let mut all: Vec<_> = scores.routes.iter().enumerate().map(score).collect();
     all.sort_by(|left, right| right.score.total_cmp(&left.score));
     all
+}
+
+/// Returns where the key was found of which the candidates' order comes.
+fn affinity(attempt: &Attempt) -> Option<String> {
+    let sources = attempt.request.route.policy().strategy.affinity()?.sources();
+    Some(match attempt.affinity() {
+        Some(source) => format!("by {source}"),
+        None => {
+            let names: Vec<_> = sources.iter().map(ToString::to_string).collect();
+            format!("none: no key in {}", names.join(" or "))
+        }
+    })
 }
 
 fn candidates(attempt: &Attempt) -> Vec<Candidate> {

@@ -20,6 +20,7 @@ pub(super) fn attempt(head: &RequestHead, attempt: &Attempt, requested: Option<&
             .after()
             .map(|(target, outcome)| format!("{}@{}: {outcome}", target.model, target.endpoint.name).into()),
         skipped: skipped(attempt, now),
+        affinity: attempt.affinity().map(|source| source.to_string().into()),
         classification: classified(attempt),
         policy: attempt.request.route.policy().kind(),
         ..pinned(head, &attempt.request.route, &attempt.target().endpoint)
@@ -66,6 +67,7 @@ pub(super) fn pinned(head: &RequestHead, route: &Route, endpoint: &Endpoint) -> 
         probe: false,
         after: None,
         skipped: None,
+        affinity: None,
         classification: None,
         policy_version: route.version(),
         waited: Duration::ZERO,

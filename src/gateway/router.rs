@@ -24,6 +24,7 @@ use crate::routing::decision::Parent;
 use crate::routing::endpoint::Endpoint;
 use crate::routing::operation::{ModelPlace, Operation};
 use crate::routing::outcome::Outcome;
+use crate::routing::policy::affinity::HeaderKey;
 use crate::routing::policy::{AllSuspended, Policy};
 use crate::routing::provider::Shape;
 use crate::routing::snapshot::Snapshot;
@@ -91,6 +92,8 @@ pub struct Route {
     operation: Option<usize>,
     /// The operation's name with the version that the client asks for, where the vendor has several.
     versioned: Option<Arc<str>>,
+    /// Hashes of the headers in which the policy looks for a session's key.
+    keys: Vec<HeaderKey>,
 }
 
 /// The admission of a request, decided by its headers.
@@ -148,7 +151,10 @@ impl Router {
     /// Admits a request by its headers, and records the shape of the API that it speaks.
     pub fn admit(&self, head: &mut RequestHead, now: Instant) -> Admission {
         let headers = std::mem::take(&mut head.headers);
-        let admission = self.admission(head, now);
+        let mut admission = self.admission(head, now);
+        if let Admission::First(route) = &mut admission {
+            route.note_keys(&headers);
+        }
         let route = match &admission {
             Admission::First(route) | Admission::Pinned(route) => Some(route),
             Admission::Further(attempt) => Some(&attempt.request.route),
@@ -349,7 +355,7 @@ fn without_query(path: &str) -> &str {
 impl Route {
     fn new(snapshot: &Arc<Snapshot>, api: &Arc<Api>, environment: Environment, policy: &Arc<Policy>) -> Self {
         let (snapshot, api, policy) = (Arc::clone(snapshot), Arc::clone(api), Arc::clone(policy));
-        Self { snapshot, api, environment, policy, operation: None, versioned: None }
+        Self { snapshot, api, environment, policy, operation: None, versioned: None, keys: Vec::new() }
     }
 
     /// Returns the name of the cluster that serves an endpoint.

@@ -3,6 +3,7 @@
 //! Everything is compiled as far as possible, so that one run reports all problems; whether the result may be
 //! used is decided once, at the end, by the report having no error.
 
+mod affinity;
 mod apis;
 mod base_url;
 mod by_model;

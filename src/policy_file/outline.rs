@@ -124,7 +124,15 @@ fn add_policy(outline: &mut Outline, place: &str, policy: &Policy) {
             let (what, content) = instructions(&sorted.sorter);
             add(what, format!("of fingerprint {}", short(Sha256::digest(content).as_slice())));
         }
-        Strategy::RoundRobin(_) | Strategy::Weighted(_) | Strategy::Rotation(_) | Strategy::ByModel(_) => {}
+        Strategy::Rotation(rotation) => {
+            let sources =
+                rotation.affinity().map(|affinity| joined(affinity.sources().iter().map(ToString::to_string)));
+            add("affinity", sources.unwrap_or_else(|| "none".to_owned()));
+        }
+        Strategy::RoundRobin(_) | Strategy::Weighted(_) => {
+            add("affinity", "none".to_owned());
+        }
+        Strategy::ByModel(_) => {}
     }
     for (name, value) in limits(&policy.limits) {
         add(name, value);

@@ -18,8 +18,8 @@ use crate::routing::provider::ProviderType;
 use crate::secret::Secret;
 pub use by_model::{ByModel, Chain, ENTRY_KINDS, ModelEntries, ModelEntry, PrimaryFirst};
 pub use policy::{
-    AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation, Rule, Rules,
-    Shared, StreamUsage, Turns,
+    Affinity, AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation,
+    Rule, Rules, Shared, StreamUsage, Turns,
 };
 pub use price::{Amount, Price};
 pub use semantic::{Route, Semantic, SemanticRoutes, Share, Threshold, Unsure};
@@ -47,6 +47,7 @@ pub(super) const ELSEWHERE: Elsewhere = &[
         "in a policy, beside `targets`, or in `defaults`",
     ),
     (&["stateful_endpoint", "stream_usage"], "in a policy, beside `targets`"),
+    (&["affinity"], "in a `round_robin` or `weighted_round_robin` policy"),
     (&["weight", "priority", "body", "family"], "in a target, beside `model`"),
     (&["models", "type", "shape"], "in a provider"),
     (&["api_key", "auth", "url", "cluster", "environment"], "in an endpoint"),

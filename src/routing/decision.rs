@@ -58,6 +58,8 @@ pub struct Decision {
     pub after: Option<Box<str>>,
     /// The earlier candidates that were not available: `gpt-4o@east: suspended for 12 s; …`.
     pub skipped: Option<Box<str>>,
+    /// Where the key of the request's session was found: `header x-session`.
+    pub affinity: Option<Box<str>>,
     /// The classification of the request.
     pub classification: Option<Classified>,
     /// The version of the policy file.
@@ -199,11 +201,15 @@ impl Decision {
         let _ = self.answer.set(AttemptResult { status: 0, outcome: NO_ANSWER, took, goes_on });
     }
 
-    /// Returns why this target was chosen: the verdict, the result of the previous attempt, the candidates that were
-    /// not available, or that it came first.
+    /// Returns why this target was chosen: the affinity of its session, the verdict, the result of the previous attempt,
+    /// the candidates that were not available, or that it came first.
     #[must_use]
     pub fn reason(&self) -> String {
-        self.why().unwrap_or_else(|| "first choice".to_owned())
+        match (self.affinity.as_ref().map(|source| format!("affinity by {source}")), self.why()) {
+            (Some(affinity), Some(why)) => affinity + "; " + &why,
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => "first choice".to_owned(),
+        }
     }
 
     /// Returns the reason, unless the target came first.

@@ -1,5 +1,6 @@
 //! A policy: the targets of one environment of one API, and the order in which they are tried.
 
+pub mod affinity;
 pub mod budget;
 pub mod by_model;
 pub mod failover;
@@ -18,6 +19,7 @@ use crate::model_name::ModelName;
 use crate::routing::endpoint::Endpoint;
 use crate::routing::outcome::Outcome;
 use crate::routing::suspension::{SuspensionRules, TargetState};
+use affinity::{Affinity, Key};
 use budget::RetryBudget;
 use by_model::ByModel;
 use failover::Failover;
@@ -170,7 +172,7 @@ pub enum Strategy {
     RoundRobin(RoundRobin),
     /// In proportion to weights.
     Weighted(Weighted),
-    /// Either of the two in groups.
+    /// Either of the two in groups, or with affinity.
     Rotation(Rotation),
     /// By the model asked for: a primary, then its fallbacks.
     Failover(Failover),
@@ -215,14 +217,21 @@ impl Policy {
         self.targets.iter().map(|target| &*target.endpoint).chain(stateful)
     }
 
-    /// Returns the candidates of one request, which asked for this model and was classified so; takes a turn.
+    /// Returns the candidates of one request, which asked for this model, was classified so and has this key; takes a
+    /// turn unless there is a key.
     /// `available[i]` says whether target `i` may be chosen now, and the turn belongs to the first of the candidates
     /// that may. `None`: the policy serves no such model.
-    pub fn candidates(&self, requested: Option<&str>, rule: Option<usize>, available: &[bool]) -> Option<Candidates> {
+    pub fn candidates(
+        &self,
+        requested: Option<&str>,
+        rule: Option<usize>,
+        key: Option<Key>,
+        available: &[bool],
+    ) -> Option<Candidates> {
         let order = match &self.strategy {
             Strategy::RoundRobin(turns) => turns.candidates(available),
             Strategy::Weighted(turns) => turns.candidates(available),
-            Strategy::Rotation(groups) => groups.candidates(available),
+            Strategy::Rotation(groups) => groups.candidates(key, available),
             Strategy::Failover(entries) => return entries.candidates(requested),
             Strategy::Intelligent(sorted) | Strategy::Semantic(sorted) => sorted.candidates(rule),
             // Its entries' policies have them.
@@ -239,6 +248,25 @@ impl Strategy {
         match self {
             Self::Intelligent(sorted) | Self::Semantic(sorted) => Some(sorted),
             _ => None,
+        }
+    }
+
+    /// Returns the affinity of sessions to targets, where it has one.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&Affinity> {
+        match self {
+            Self::Rotation(rotation) => rotation.affinity(),
+            _ => None,
+        }
+    }
+
+    /// Returns the names of the headers, in lower case, in which keys of sessions are looked for.
+    #[must_use]
+    pub fn key_headers(&self) -> &[Box<str>] {
+        match self {
+            Self::Rotation(rotation) => rotation.key_headers(),
+            Self::ByModel(entries) => entries.key_headers(),
+            _ => &[],
         }
     }
 

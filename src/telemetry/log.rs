@@ -127,6 +127,7 @@ fn write(decision: &Decision) {
         probe = decision.probe,
         after = decision.after.as_deref(),
         passed_over = decision.skipped.as_deref(),
+        affinity = decision.affinity.as_deref(),
         classification = classification.map(|classification| classification.verdict),
         rule = classification.and_then(|classification| classification.rule.as_deref()),
         score = closeness.map(|closeness| f64::from(closeness.score)),

@@ -8,6 +8,7 @@ mod rig;
 
 mod account_state; // What exists only at one account, inside bodies of every dialect.
 mod admin; // Who may use the admin listener, and the page on it.
+mod affinity; // Sessions that keep to their target.
 mod architecture; // The rules that the source keeps.
 mod attach; // A failing target is suspended, and the next request goes elsewhere.
 mod breaks; // Streams that break off after their first event.

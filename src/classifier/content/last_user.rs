@@ -11,10 +11,10 @@ use crate::body::scan::Step;
 
 /// The members that hold the conversation. Sources: the API references of OpenAI (chat completions, Responses),
 /// Anthropic, Mistral, Amazon Bedrock (`messages`) and Gemini (`contents`).
-const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
+pub(super) const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
 
 /// The member that holds the text of a request without a conversation.
-const PROMPT: &str = "prompt";
+pub(super) const PROMPT: &str = "prompt";
 
 /// A message, or another item of a conversation.
 #[derive(Deserialize)]

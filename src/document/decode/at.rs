@@ -7,7 +7,7 @@ use serde::de::value::UsizeDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 use super::access::Missing;
-use super::{AT, Decoder, Mistake};
+use super::{AT, Decoder, Mistake, ONE_OR_MORE};
 use crate::document::problem::Place;
 
 /// A value of the policy file and its place. Of a value that was wrong, and has been reported, only the place is left.
@@ -20,6 +20,10 @@ pub struct At<T> {
 /// A map from names that the file's author chose, in the order of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Named<T>(Vec<(At<String>, At<T>)>);
+
+/// One value, or a list of some.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneOrMore<T>(pub(crate) Vec<At<T>>);
 
 impl<T> At<T> {
     /// Returns the value, unless it was wrong.
@@ -80,6 +84,34 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(NamedVisitor(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(ONE_OR_MORE, OneOrMoreVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct OneOrMoreVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMoreVisitor<T> {
+    type Value = Vec<At<T>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value, or a list of some")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        At::deserialize(deserializer).map(|one| vec![one])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            all.push(element);
+        }
+        Ok(all)
     }
 }
 

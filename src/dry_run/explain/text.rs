@@ -30,6 +30,9 @@ impl Display for Explanation {
         if let Some(asked) = &self.classification {
             asked.fmt(f)?;
         }
+        if let Some(affinity) = &self.affinity {
+            line(f, "affinity", affinity)?;
+        }
         list(f, "candidates", self.candidates.iter().map(|it| format!("{}@{}: {}", it.model, it.endpoint, it.fate)))?;
         line(f, "outcome", &self.outcome)?;
         list(f, "body", &self.body)?;

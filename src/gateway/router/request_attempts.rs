@@ -9,6 +9,7 @@ use crate::classifier::{Classification, Sorter};
 use crate::gateway::refusal::Refusal;
 use crate::routing::decision::Decision;
 use crate::routing::outcome::Outcome;
+use crate::routing::policy::affinity::Source;
 use crate::routing::policy::{Candidates, Limits, Target};
 use crate::routing::suspension::{Availability, Cause, Dispatch, PendingFailure};
 
@@ -39,6 +40,8 @@ pub struct RequestAttempts {
     attempts: u32,
     /// The classification of the request; no attempt asks again.
     pub classification: Option<Classification>,
+    /// Where the key of the request's session was found.
+    affinity: Option<Arc<Source>>,
     /// Failures that are confirmed against their targets if another one serves the request.
     pending_failures: Vec<PendingFailure>,
 }
@@ -84,7 +87,9 @@ impl RequestAttempts {
         let operation = route.operation_name();
         let is_available = |target: &Target| target.state.availability_for(operation, now).is_available();
         let available: Vec<_> = policy.targets.iter().map(is_available).collect();
-        let Some(Candidates { order, limits }) = policy.candidates(requested, rule, &available) else {
+        let found = policy.strategy.affinity().and_then(|affinity| affinity.key(&route.keys, facts));
+        let (affinity, key) = found.map(|(source, key)| (Arc::clone(source), key)).unzip();
+        let Some(Candidates { order, limits }) = policy.candidates(requested, rule, key, &available) else {
             return Err(route.unknown_model(requested));
         };
         policy.budget.pay_in();
@@ -104,6 +109,7 @@ impl RequestAttempts {
             after: None,
             attempts: 0,
             classification,
+            affinity,
             pending_failures,
         })
     }
@@ -210,6 +216,12 @@ impl Attempt {
     pub fn rule(&self) -> Option<&str> {
         let rule = self.request.classification.as_ref()?.verdict.rule()?;
         self.sorter()?.name(rule)
+    }
+
+    /// Returns where the key of the request's session was found, which decided the order of the candidates.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&Source> {
+        self.request.affinity.as_deref()
     }
 
     /// Returns whether it tries a target whose suspension is over.

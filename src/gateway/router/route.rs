@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Route;
 use crate::gateway::refusal::Refusal;
 use crate::routing::endpoint::Endpoint;
+use crate::routing::policy::affinity::{HeaderKey, Key};
 
 impl Route {
     /// Returns the route with the policy of the model asked for, where each model has its own.
@@ -15,6 +18,15 @@ impl Route {
             None => return Err(self.unknown_model(requested)),
         }
         Ok(self)
+    }
+
+    /// Hashes the headers in which the policy looks for a session's key.
+    pub(super) fn note_keys(&mut self, headers: &[(Bytes, Bytes)]) {
+        let key = |name: &Box<str>| {
+            let (_, value) = headers.iter().find(|(header, _)| **header == *name.as_bytes())?;
+            Some(HeaderKey { name: name.clone(), key: Key::of(value)? })
+        };
+        self.keys = self.policy.strategy.key_headers().iter().filter_map(key).collect();
     }
 
     /// Returns the endpoints to which requests of its API and environment may be sent; one may appear more than once.

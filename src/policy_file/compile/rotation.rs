@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::affinity::sources;
 use super::limits::number;
 use super::policies::PolicyCompiler;
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::policy_file::raw;
+use crate::routing::policy::affinity::Affinity;
 use crate::routing::policy::rotation::{Group, Rotation, Turns};
 use crate::routing::policy::round_robin::RoundRobin;
 use crate::routing::policy::weighted::Weighted;
@@ -45,21 +47,30 @@ impl<'a> PolicyCompiler<'a, '_> {
         let groups = groups(list, self.report);
         reached(list, &groups, limits, self.report);
         weighty(list, &groups, &weights, self.report);
+        let affinity = rotation.affinity.as_ref().map_or(Some(None), |raw| sources(raw, self.report).map(Some));
         let targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
+        let affinity = affinity?.map(|sources| Affinity::new(sources, places(&targets, &weights)));
         let turns = |targets: &[usize]| match order {
             Order::RoundRobin => Turns::RoundRobin(RoundRobin::new()),
             Order::Weighted => Turns::Weighted(Weighted::new(targets.iter().map(|&index| weights[index]).collect())),
         };
         let mut groups: Vec<_> =
             groups.into_iter().map(|(priority, targets)| Group { priority, turns: turns(&targets), targets }).collect();
+        let is_plain = groups.len() == 1 && affinity.is_none();
         let strategy = match groups.pop() {
             // Nothing but turns, at no further cost.
-            Some(Group { turns: Turns::RoundRobin(turns), .. }) if groups.is_empty() => Strategy::RoundRobin(turns),
-            Some(Group { turns: Turns::Weighted(turns), .. }) if groups.is_empty() => Strategy::Weighted(turns),
-            last => Strategy::Rotation(Rotation::new(groups.into_iter().chain(last).collect())),
+            Some(Group { turns: Turns::RoundRobin(turns), .. }) if is_plain => Strategy::RoundRobin(turns),
+            Some(Group { turns: Turns::Weighted(turns), .. }) if is_plain => Strategy::Weighted(turns),
+            last => Strategy::Rotation(Rotation::new(groups.into_iter().chain(last).collect(), affinity)),
         };
         Some((targets, strategy))
     }
+}
+
+/// Returns what the hash knows of targets. Under round robin all have the same weight.
+fn places<'t>(targets: &'t [Target], weights: &'t [u32]) -> impl Iterator<Item = (&'t str, &'t str, u32)> {
+    let weights = weights.iter().copied().chain(std::iter::repeat(1));
+    targets.iter().zip(weights).map(|(target, weight)| (&*target.endpoint.name, target.model.as_str(), weight))
 }
 
 /// Returns the targets of each priority, as indices.

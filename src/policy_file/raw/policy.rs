@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::{Count, Edits, Interval, Target};
-use crate::document::decode::{At, Both, SHORT_FORM};
+use crate::document::decode::{At, Both, OneOrMore, SHORT_FORM};
 
 /// The treatment of a request while every candidate is suspended.
 #[derive(Clone, Copy, Debug, serde::Deserialize, JsonSchema)]
@@ -103,6 +103,21 @@ pub struct Turns {
     /// The targets.
     #[schemars(length(min = 1))]
     pub targets: At<Vec<At<Target>>>,
+    /// What keeps the requests of a session at one target while it is available, in order of preference. All requests
+    /// take turns when absent, and those in which none of it is found.
+    pub affinity: Option<At<OneOrMore<Affinity>>>,
+}
+
+/// What tells that requests belong together.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Affinity {
+    /// A header.
+    Header(At<String>),
+    /// A JSONPath into the body, such as `$.user`.
+    Body(At<String>),
+    /// So many bytes, from 16 to 65536, of what the system prompt and the first message of the user say.
+    PromptPrefix(At<Count>),
 }
 
 /// Entries by the model that the client asks for, and bounds.

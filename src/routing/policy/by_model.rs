@@ -18,6 +18,8 @@ pub struct ByModel {
     /// Each pattern with its entry, the longest first.
     patterns: Vec<(Pattern, usize)>,
     other_models: Option<Arc<Policy>>,
+    /// The headers, of all entries, in which keys of sessions are looked for.
+    key_headers: Vec<Box<str>>,
 }
 
 /// The models of one entry and the policy of the requests for them.
@@ -70,7 +72,11 @@ impl ByModel {
             }
         }
         patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.literal_len()));
-        Self { entries, names, patterns, other_models }
+        let mut key_headers: Vec<_> =
+            entries.iter().flat_map(|entry| entry.policy.strategy.key_headers()).cloned().collect();
+        key_headers.sort();
+        key_headers.dedup();
+        Self { entries, names, patterns, other_models, key_headers }
     }
 
     /// Returns the policy of requests for a model: that of its name, else that of the longest pattern which it fits.
@@ -99,6 +105,10 @@ impl ByModel {
         self.other_models.as_ref()
     }
 
+    pub(super) fn key_headers(&self) -> &[Box<str>] {
+        &self.key_headers
+    }
+
     /// Returns every policy.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.entries.iter().map(|entry| &entry.policy).chain(&self.other_models)
@@ -114,6 +124,7 @@ impl ByModel {
             names: self.names.clone(),
             patterns: self.patterns.clone(),
             other_models: self.other_models.as_ref().map(changed),
+            key_headers: self.key_headers.clone(),
         }
     }
 }

@@ -1,13 +1,17 @@
-//! Targets that take turns in groups: a later group serves only what no target of the earlier ones can.
+//! Targets that take turns in groups, or with affinity: a later group serves only what no target of the earlier ones
+//! can, and a request with a key takes no turn.
 
+use super::affinity::{Affinity, Key};
 use super::round_robin::RoundRobin;
 use super::weighted::Weighted;
 
-/// Groups of targets in the order of their priority. Where all targets have the same one, their turns alone are the
-/// strategy.
+/// Groups of targets in the order of their priority. Where all targets have the same one and there is no affinity, their
+/// turns alone are the strategy.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     groups: Vec<Group>,
+    affinity: Option<Affinity>,
+    key_headers: Vec<Box<str>>,
 }
 
 /// Targets of one priority.
@@ -50,9 +54,20 @@ impl Turns {
 impl Rotation {
     /// Creates a rotation of groups, which are put in the order of their priority.
     #[must_use]
-    pub fn new(mut groups: Vec<Group>) -> Self {
+    pub fn new(mut groups: Vec<Group>, affinity: Option<Affinity>) -> Self {
         groups.sort_by_key(|group| group.priority);
-        Self { groups }
+        let key_headers = affinity.iter().flat_map(Affinity::headers).map(Into::into).collect();
+        Self { groups, affinity, key_headers }
+    }
+
+    /// Returns the affinity, if there is one.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&Affinity> {
+        self.affinity.as_ref()
+    }
+
+    pub(super) fn key_headers(&self) -> &[Box<str>] {
+        &self.key_headers
     }
 
     /// Returns the groups, the first one first.
@@ -67,9 +82,26 @@ impl Rotation {
         self.groups.iter().any(|group| matches!(group.turns, Turns::Weighted(_)))
     }
 
-    /// Returns the candidates of every group in turn. Only the first group with an available target takes a turn: the
-    /// turns of a later one are exact over the requests that come to it.
-    pub fn candidates(&self, available: &[bool]) -> Vec<usize> {
+    /// Returns the candidates, group by group: in the order that a key prefers, else in turn. Only the first group with an
+    /// available target takes a turn: the turns of a later one are exact over the requests that come to it.
+    pub fn candidates(&self, key: Option<Key>, available: &[bool]) -> Vec<usize> {
+        match (&self.affinity, key) {
+            (Some(affinity), Some(key)) => self.by_key(affinity, key),
+            _ => self.in_turn(available),
+        }
+    }
+
+    fn by_key(&self, affinity: &Affinity, key: Key) -> Vec<usize> {
+        let mut order = Vec::new();
+        for Group { targets, .. } in &self.groups {
+            let start = order.len();
+            order.extend(targets);
+            affinity.sort(&mut order[start..], key);
+        }
+        order
+    }
+
+    fn in_turn(&self, available: &[bool]) -> Vec<usize> {
         let (mut order, mut is_taken) = (Vec::with_capacity(available.len()), false);
         for Group { targets, turns, .. } in &self.groups {
             let here: Vec<_> = targets.iter().map(|&target| available[target] && !is_taken).collect();
@@ -92,7 +124,7 @@ mod tests {
     fn groups(priorities: &[u32], turns: impl Fn(&[usize]) -> Turns) -> Rotation {
         let of = |priority| (0..priorities.len()).filter(|&index| priorities[index] == priority).collect::<Vec<_>>();
         let group = |priority| Group { priority, targets: of(priority), turns: turns(&of(priority)) };
-        Rotation::new([2, 1, 0].map(group).into_iter().filter(|group| !group.targets.is_empty()).collect())
+        Rotation::new([2, 1, 0].map(group).into_iter().filter(|group| !group.targets.is_empty()).collect(), None)
     }
 
     /// Returns the targets taken in turn, as letters, while those in `suspended` are not available.
@@ -100,7 +132,7 @@ mod tests {
         let available: Vec<_> = (0..targets).map(|index| !suspended.contains(&index)).collect();
         let first = |order: Vec<usize>| order.into_iter().find(|&index| available[index]).expect("one is available");
         let letter = |index| char::from(b'A' + u8::try_from(index).expect("few targets"));
-        (0..requests).map(|_| letter(first(rotation.candidates(&available)))).collect()
+        (0..requests).map(|_| letter(first(rotation.candidates(None, &available)))).collect()
     }
 
     #[test]
@@ -116,11 +148,11 @@ mod tests {
     #[test]
     fn the_candidates_are_all_targets_group_by_group() {
         let rotation = rotation(&[2, 0, 1, 0]);
-        assert_eq!(rotation.candidates(&[true; 4]), [1, 3, 2, 0]);
-        assert_eq!(rotation.candidates(&[true; 4]), [3, 1, 2, 0]);
-        assert_eq!(rotation.candidates(&[true, false, true, false]), [1, 3, 2, 0]);
-        assert_eq!(rotation.candidates(&[false; 4]), [1, 3, 2, 0], "nobody takes a turn");
-        assert_eq!(rotation.candidates(&[true; 4]), [1, 3, 2, 0]);
+        assert_eq!(rotation.candidates(None, &[true; 4]), [1, 3, 2, 0]);
+        assert_eq!(rotation.candidates(None, &[true; 4]), [3, 1, 2, 0]);
+        assert_eq!(rotation.candidates(None, &[true, false, true, false]), [1, 3, 2, 0]);
+        assert_eq!(rotation.candidates(None, &[false; 4]), [1, 3, 2, 0], "nobody takes a turn");
+        assert_eq!(rotation.candidates(None, &[true; 4]), [1, 3, 2, 0]);
     }
 
     #[test]

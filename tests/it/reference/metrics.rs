@@ -84,6 +84,7 @@ fn decision(snapshot: &Snapshot, kind: ServiceKind) -> Decision {
         probe: true,
         after: None,
         skipped: None,
+        affinity: None,
         classification: Some(Classified {
             kind,
             service: kind.name().into(),
