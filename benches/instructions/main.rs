@@ -61,7 +61,7 @@ fn exchange((gateway, body): Served) -> Served {
 #[bench::of_1(work::snapshot(1, 1, false), "/v1/chat/completions")]
 #[bench::of_10000(work::snapshot(10_000, 1, false), "/tenants/9999/v1/chat/completions")]
 fn find(snapshot: Snapshot, path: &str) -> Snapshot {
-    black_box(std::mem::discriminant(&snapshot.apis.find(&Method::POST, "llm.example.com:443", path)));
+    black_box(std::mem::discriminant(&snapshot.apis.find(&Method::POST, "llm.example.com:443", path, &[])));
     snapshot
 }
 

@@ -90,7 +90,7 @@ fn find(criterion: &mut Criterion) {
         let path = format!("/tenants/{}/v1/chat/completions", apis.saturating_sub(1).max(1));
         group.bench_function(BenchmarkId::new("apis", apis), |bencher| {
             bencher.iter(|| {
-                let found = snapshot.apis.find(&Method::POST, "llm.example.com:443", black_box(&path));
+                let found = snapshot.apis.find(&Method::POST, "llm.example.com:443", black_box(&path), &[]);
                 black_box(std::mem::discriminant(&found))
             });
         });

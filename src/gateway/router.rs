@@ -19,7 +19,7 @@ use http::Method;
 use crate::body::BodyFacts;
 use crate::classifier::{Classification, Classify};
 use crate::gateway::refusal::{Refusal, Reply};
-use crate::routing::api::{Api, Environment, Match, Unmatched};
+use crate::routing::api::{Api, Environment, Headers, Match, Unmatched};
 use crate::routing::decision::Parent;
 use crate::routing::endpoint::Endpoint;
 use crate::routing::operation::{ModelPlace, Operation};
@@ -151,7 +151,7 @@ impl Router {
     /// Admits a request by its headers, and records the shape of the API that it speaks.
     pub fn admit(&self, head: &mut RequestHead, now: Instant) -> Admission {
         let headers = std::mem::take(&mut head.headers);
-        let mut admission = self.admission(head, now);
+        let mut admission = self.admission(head, &headers, now);
         if let Admission::First(route) = &mut admission {
             route.note_keys(&headers);
         }
@@ -169,9 +169,9 @@ impl Router {
         admission
     }
 
-    fn admission(&self, head: &mut RequestHead, now: Instant) -> Admission {
+    fn admission(&self, head: &mut RequestHead, headers: &Headers, now: Instant) -> Admission {
         if head.wants_upgrade {
-            return match self.snapshot().apis.find(&head.method, &head.authority, head.path_only()) {
+            return match self.snapshot().apis.find(&head.method, &head.authority, head.path_only(), headers) {
                 // Of another application behind the same listener.
                 Match::NoApi(Unmatched::Continue) => Admission::Continue,
                 _ => Admission::Refuse(Refusal::Upgrade),
@@ -188,7 +188,7 @@ impl Router {
             signal => signal.flatten(),
         };
         let (snapshot, path) = (self.snapshot(), without_query(&head.path));
-        match snapshot.apis.find(&head.method, &head.authority, path) {
+        match snapshot.apis.find(&head.method, &head.authority, path, headers) {
             Match::Operation { api, environment, operation } => {
                 head.shape = api.shape();
                 let environment = either(environment, signal);
@@ -219,14 +219,14 @@ impl Router {
                     (_, Some(route)) => Admission::Pinned(route),
                     (Some(Err(refusal)), None) => Admission::Refuse(refusal),
                     (None, None) => {
-                        let nearest = nearest::nearest(&snapshot, head, path);
+                        let nearest = nearest::nearest(&snapshot, head, headers, path);
                         let method = head.method.clone();
                         Admission::Refuse(Refusal::NoOperation { method, path: path.into(), nearest })
                     }
                 }
             }
             Match::NoApi(Unmatched::Refuse) => {
-                let nearest = nearest::nearest(&snapshot, head, path);
+                let nearest = nearest::nearest(&snapshot, head, headers, path);
                 Admission::Refuse(Refusal::NoApi { path: path.into(), nearest })
             }
             Match::NoApi(Unmatched::Continue) => Admission::Continue,
@@ -238,7 +238,7 @@ impl Router {
     pub fn place(&self, head: &RequestHead) -> Option<(Arc<Api>, Environment)> {
         let signal = head.environment.as_deref().and_then(Environment::named);
         let snapshot = self.snapshot();
-        match snapshot.apis.find(&head.method, &head.authority, head.path_only()) {
+        match snapshot.apis.find(&head.method, &head.authority, head.path_only(), &head.headers) {
             Match::Operation { api, environment, .. } => Some((Arc::clone(api), either(environment, signal))),
             Match::Other { apis, environment, .. } => {
                 apis.first().map(|api| (Arc::clone(api), either(environment, signal)))

@@ -14,6 +14,7 @@ mod edits;
 mod embedders;
 pub(super) mod endpoints;
 mod failover;
+mod header_rules;
 mod headers;
 mod hosts;
 mod intelligent;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use crate::classifier::Sorter;
-use crate::routing::api::{Api, Environment, HostPattern};
+use crate::routing::api::{Api, Environment, HeaderRules, HostPattern};
 use crate::routing::endpoint::{Credential, Endpoint};
 use crate::routing::policy::rotation::{Group, Turns};
 use crate::routing::policy::{Limits, Policy, Strategy};
@@ -74,6 +74,9 @@ fn of_api(api: &Api) -> String {
     let mut text = format!("at {base_path}, hosts {}, {operations} operations", hosts(&api.hosts));
     if !api.sandbox_hosts.is_empty() {
         let _ = write!(text, ", sandbox hosts {}", hosts(&api.sandbox_hosts));
+    }
+    if api.headers != HeaderRules::default() {
+        let _ = write!(text, ", of requests with {}", api.headers);
     }
     if !api.forward_headers.is_empty() {
         let _ = write!(text, ", headers passed on: {}", api.forward_headers.join(", "));

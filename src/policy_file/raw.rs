@@ -4,6 +4,7 @@
 //! [`At`] (required) or an `Option<At>`. The comments on types and fields are the descriptions in the JSON Schema.
 
 mod by_model;
+mod header_rule;
 mod policy;
 mod price;
 mod semantic;
@@ -17,6 +18,7 @@ use crate::document::decode::{At, Elsewhere, Named};
 use crate::routing::provider::ProviderType;
 use crate::secret::Secret;
 pub use by_model::{ByModel, Chain, ENTRY_KINDS, ModelEntries, ModelEntry, PrimaryFirst};
+pub use header_rule::{HeaderKind, HeaderRule};
 pub use policy::{
     Affinity, AllSuspended, Bounds, Entries, Entry, Failover, Intelligent, NextOn, Options, OtherModels, Rotation,
     Rule, Rules, Shared, StreamUsage, Turns,
@@ -232,6 +234,9 @@ pub struct Api {
     /// The prefix of every operation's path; the root when absent.
     #[schemars(regex(pattern = "^(/[^?#{}*]*)?$"))]
     pub base_path: Option<At<String>>,
+    /// What tells its requests from those of other APIs at the same host and base path: headers with their values. Any
+    /// request when absent.
+    pub headers: Option<At<Named<HeaderRule>>>,
     /// Its operations; those of its provider types that carry a model when absent.
     #[schemars(length(min = 1))]
     pub operations: Option<At<Vec<At<Operation>>>>,

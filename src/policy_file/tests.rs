@@ -1,4 +1,5 @@
 mod by_model;
+mod header_rules;
 mod identity;
 mod mangled;
 mod rotation;
@@ -111,7 +112,7 @@ fn operations_are_those_of_all_provider_types_less_those_that_another_api_names(
     let compiled = compiled(&yaml, MissingSecrets::Refuse, &Registry::default()).expect("valid");
     let found = |request: &str| {
         let (method, path) = request.split_once(' ').expect("a method and a path");
-        match compiled.snapshot.apis.find(&method.parse().expect("a method"), "any", path) {
+        match compiled.snapshot.apis.find(&method.parse().expect("a method"), "any", path, &[]) {
             Match::Operation { api, .. } => api.name.to_string(),
             Match::Other { .. } => "other".to_owned(),
             Match::NoApi(_) => "no API".to_owned(),

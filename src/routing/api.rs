@@ -1,7 +1,9 @@
-//! An API: the requests that share policies, matched by host, base path and operation.
+//! An API: the requests that share policies, matched by host, base path, headers and operation.
 
+mod headers;
 mod host;
 mod index;
+mod spot;
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::routing::policy::by_model::pattern::Pattern;
 use crate::routing::policy::by_model::{Asked, ModelEntry};
 use crate::routing::policy::{Policy, Strategy};
 use crate::routing::provider::Shape;
+pub use headers::{HeaderRule, HeaderRules, Headers, ValueRule};
 pub use host::HostPattern;
 pub use index::{Apis, Match};
 
@@ -25,6 +28,8 @@ pub struct Api {
     pub sandbox_hosts: Vec<HostPattern>,
     /// The path before an operation's own: empty, or with a leading and no trailing slash.
     pub base_path: String,
+    /// What it asks of a request's headers.
+    pub headers: HeaderRules,
     /// The operations that belong to it.
     pub operations: Vec<Operation>,
     /// The policy of production requests; `None` refuses them.

@@ -49,6 +49,7 @@ mod rotation; // Secrets in files, changed while the router runs.
 mod semantic; // Requests sorted by meaning, and every way in which that can fail.
 mod service; // The process: listeners, admin API, start and stop.
 mod telemetry; // What the router tells of its work.
+mod tiers; // APIs of one host and path, told apart by headers.
 mod traces; // Spans of attempts, as a collector receives them.
 mod turns; // Who gets which share of the requests.
 mod usage; // What responses used, read from copies of them; nothing depends on that.

@@ -71,7 +71,10 @@ impl Opening {
         }
         self.text.push_str(said);
         self.is_full = self.text.len() >= self.bytes;
-        self.text.truncate(self.text.floor_char_boundary(self.bytes));
+        if self.is_full {
+            let end = (0..=self.bytes).rev().find(|&end| self.text.is_char_boundary(end));
+            self.text.truncate(end.unwrap_or_default());
+        }
     }
 
     /// Adds an element of a conversation; returns whether it ends the opening.

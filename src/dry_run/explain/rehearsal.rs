@@ -29,6 +29,7 @@ fn copied_api(api: &Api, now: Instant) -> Api {
         hosts: api.hosts.clone(),
         sandbox_hosts: api.sandbox_hosts.clone(),
         base_path: api.base_path.clone(),
+        headers: api.headers.clone(),
         operations: api.operations.clone(),
         production: api.production.as_ref().map(|policy| Arc::new(copied_policy(policy, now))),
         sandbox: api.sandbox.as_ref().map(|policy| Arc::new(copied_policy(policy, now))),

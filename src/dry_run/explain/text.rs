@@ -23,7 +23,7 @@ impl Display for Explanation {
                 line(f, "API", format_args!("{api}, {environment}: {policy}"))?;
             }
             Some(Routed { api, environment, policy: None, .. }) => {
-                line(f, "API", format_args!("{api}, {environment}"))?
+                line(f, "API", format_args!("{api}, {environment}"))?;
             }
             None => line(f, "API", "none")?,
         }

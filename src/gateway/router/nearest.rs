@@ -4,7 +4,7 @@ use http::Method;
 
 use super::RequestHead;
 use crate::document::words;
-use crate::routing::api::Match;
+use crate::routing::api::{Headers, Match};
 use crate::routing::operation::MODEL;
 use crate::routing::snapshot::Snapshot;
 
@@ -12,7 +12,7 @@ use crate::routing::snapshot::Snapshot;
 const COMPARED: usize = 64;
 
 /// Returns method and path of the operation, of those at the request's host, whose name is nearest.
-pub(super) fn nearest(snapshot: &Snapshot, head: &RequestHead, path: &str) -> Option<String> {
+pub(super) fn nearest(snapshot: &Snapshot, head: &RequestHead, headers: &Headers, path: &str) -> Option<String> {
     let all = snapshot.apis.iter().flat_map(|api| api.operations.iter().map(move |operation| (api, operation)));
     let all = all.take(COMPARED).flat_map(|(api, operation)| {
         let path = format!("{}{}", api.base_path, operation.path);
@@ -20,7 +20,7 @@ pub(super) fn nearest(snapshot: &Snapshot, head: &RequestHead, path: &str) -> Op
     });
     let is_here = |method: &Method, path: &str| {
         let path = path.replace(MODEL, "m");
-        matches!(snapshot.apis.find(method, &head.authority, &path), Match::Operation { .. })
+        matches!(snapshot.apis.find(method, &head.authority, &path, headers), Match::Operation { .. })
     };
     let here: Vec<_> = all.filter(|(method, path)| is_here(method, path)).collect();
     let ending = here.iter().filter(|(method, _)| *method == head.method);

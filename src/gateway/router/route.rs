@@ -22,11 +22,11 @@ impl Route {
 
     /// Hashes the headers in which the policy looks for a session's key.
     pub(super) fn note_keys(&mut self, headers: &[(Bytes, Bytes)]) {
-        let key = |name: &Box<str>| {
+        let key = |name: &str| {
             let (_, value) = headers.iter().find(|(header, _)| **header == *name.as_bytes())?;
-            Some(HeaderKey { name: name.clone(), key: Key::of(value)? })
+            Some(HeaderKey { name: name.into(), key: Key::of(value)? })
         };
-        self.keys = self.policy.strategy.key_headers().iter().filter_map(key).collect();
+        self.keys = self.policy.strategy.key_headers().iter().filter_map(|name| key(name)).collect();
     }
 
     /// Returns the endpoints to which requests of its API and environment may be sent; one may appear more than once.

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use http::HeaderName;
 
+use super::headers::READ_BY_THE_ROUTER;
 use super::limits::number;
 use crate::classifier::content::ContentPath;
 use crate::document::decode::{At, OneOrMore};
@@ -14,20 +15,6 @@ use crate::routing::policy::affinity::Source;
 
 /// Less says too little of a conversation, and more is not worth the hashing.
 const PREFIX: RangeInclusive<u64> = 16..=65_536;
-
-/// Headers that the router reads itself, or that say nothing of a session: each request has others, or all have the same.
-const NO_KEYS: [&str; 10] = [
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "traceparent",
-    "tracestate",
-    "upgrade",
-    "x-envoy-attempt-count",
-    "x-request-id",
-    "date",
-];
 
 /// Returns where keys are looked for, in this order; what cannot be is reported.
 pub(super) fn sources(raw: &At<OneOrMore<Affinity>>, report: &mut Report) -> Option<Vec<Source>> {
@@ -73,7 +60,7 @@ fn header(name: &str, place: Place, report: &mut Report) -> Option<Box<str>> {
         return None;
     };
     let header = header.as_str();
-    if NO_KEYS.contains(&header) || header.starts_with("x-model-router-") {
+    if READ_BY_THE_ROUTER.contains(&header) || header.starts_with("x-model-router-") {
         let help = "name one that the requests of a session share, such as `x-session`".to_owned();
         report.error_with(place, format!("header {} tells no session from another", shown(header)), help);
         return None;

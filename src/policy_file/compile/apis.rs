@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::operations::{self, Claim};
 use super::policies::{PolicyCompiler, Tables, Usage};
-use super::{claims, headers, hosts, shapes};
+use super::{claims, header_rules, headers, hosts, shapes};
 use crate::document::decode::At;
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::policy_file::raw;
-use crate::routing::api::{Api, Environment, HostPattern};
+use crate::routing::api::{Api, Environment, HeaderRules, HostPattern};
 use crate::routing::policy::Policy;
 use crate::routing::registry::Registry;
 
@@ -21,6 +21,7 @@ pub(super) struct Draft<'a> {
     hosts: Option<Vec<HostPattern>>,
     sandbox_hosts: Option<Vec<HostPattern>>,
     pub(super) base_path: Option<String>,
+    pub(super) headers: Option<HeaderRules>,
     /// Whether it names its operations; else they come with its provider types.
     pub(super) explicit: bool,
     pub(super) operations: Option<Vec<Claim>>,
@@ -75,6 +76,7 @@ fn draft<'a>(
     let sandbox_hosts = hosts::hosts(raw.sandbox_hosts.as_ref(), "sandbox_hosts", report);
     hosts::one_environment_each(raw, report);
     let base_path = raw.base_path.as_ref().map_or(Some(String::new()), |path| hosts::base_path(path, report));
+    let headers = header_rules::rules(raw.headers.as_ref(), report);
     let mut policy = |raw: &'a Option<At<raw::Policy>>, environment| {
         raw.as_ref().and_then(|raw| PolicyCompiler { tables, registry, environment, usage, report }.policy(raw))
     };
@@ -100,6 +102,7 @@ fn draft<'a>(
         hosts,
         sandbox_hosts,
         base_path,
+        headers,
         explicit: raw.operations.is_some(),
         operations,
         production,
@@ -133,15 +136,25 @@ fn unique_names(drafts: &[Draft<'_>], report: &mut Report) {
     }
 }
 
+/// Of an API whose own could not be read.
+static ANY: HeaderRules = HeaderRules::any();
+
 impl Draft<'_> {
+    /// Returns what it asks of a request's headers.
+    pub(super) fn rules(&self) -> &HeaderRules {
+        self.headers.as_ref().unwrap_or(&ANY)
+    }
+
     /// Returns its operations; none if they are not known.
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.operations.iter().flatten()
     }
 
-    /// Every host pattern with the base path, `None` being any host; nothing if one of them was wrong.
+    /// Every host pattern with the base path, `None` being any host; nothing if one of them, or what it asks of headers,
+    /// was wrong.
     pub(super) fn spots(&self) -> impl Iterator<Item = (Option<&HostPattern>, &str)> {
         let known = self.hosts.as_ref().zip(self.sandbox_hosts.as_ref()).zip(self.base_path.as_deref());
+        let known = known.filter(|_| self.headers.is_some());
         known.into_iter().flat_map(|((hosts, sandbox_hosts), base_path)| {
             let any = hosts.is_empty().then_some(None);
             any.into_iter().chain(hosts.iter().chain(sandbox_hosts).map(Some)).map(move |host| (host, base_path))
@@ -154,6 +167,7 @@ impl Draft<'_> {
             hosts: self.hosts?,
             sandbox_hosts: self.sandbox_hosts?,
             base_path: self.base_path?,
+            headers: self.headers?,
             operations: self.operations?.into_iter().map(|claim| claim.operation).collect(),
             production: self.production.map(Arc::new),
             sandbox: self.sandbox.map(Arc::new),

@@ -1,7 +1,9 @@
 //! Which API takes which request: that no two of them could take the same one, and that each takes some.
 //!
 //! APIs meet only where they share a host pattern and a base path, so they are compared group by group, and within a
-//! group by path: ten thousand of them are compared in a moment.
+//! group by headers and by path: ten thousand of them are compared in a moment.
+
+mod rivals;
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +13,8 @@ use super::apis::Draft;
 use super::operations::Claim;
 use crate::document::problem::Report;
 use crate::document::words::shown;
-use crate::routing::api::HostPattern;
+use crate::routing::api::{HeaderRules, HostPattern};
+use rivals::Rivals;
 
 /// Where an API is; `None` is any host.
 type Spot<'d> = (Option<&'d HostPattern>, &'d str);
@@ -19,7 +22,7 @@ type Spot<'d> = (Option<&'d HostPattern>, &'d str);
 /// The APIs of every spot, in the order of the policy.
 type Groups<'d> = HashMap<Spot<'d>, Vec<usize>>;
 
-/// Takes from the APIs that name no operations those that another API at the same spot names.
+/// Takes from the APIs that name no operations those that another API at the same spot names, for the same headers.
 pub(super) fn leave_to_others(drafts: &mut [Draft<'_>], report: &mut Report) {
     for (index, left) in left_over(drafts) {
         let draft = &mut drafts[index];
@@ -38,16 +41,16 @@ pub(super) fn leave_to_others(drafts: &mut [Draft<'_>], report: &mut Report) {
 /// Returns the remaining operations of each API that names none and loses some to another API.
 fn left_over(drafts: &[Draft<'_>]) -> Vec<(usize, Vec<Claim>)> {
     let groups = groups(drafts);
-    let named: HashMap<_, _> = groups
-        .iter()
-        .map(|(spot, group)| {
-            let explicit = group.iter().filter(|&&index| drafts[index].explicit);
-            (*spot, Index::of(explicit.flat_map(|&index| drafts[index].claims().map(move |claim| (index, claim)))))
-        })
-        .collect();
+    let mut named: HashMap<(Spot<'_>, &HeaderRules), Index<'_>> = HashMap::new();
+    for (spot, index) in groups.iter().flat_map(|(spot, group)| group.iter().map(move |index| (*spot, *index))) {
+        let of_headers = named.entry((spot, drafts[index].rules())).or_default();
+        if drafts[index].explicit {
+            drafts[index].claims().for_each(|claim| of_headers.add(index, claim));
+        }
+    }
     let mut lost = Vec::new();
     for (index, draft) in drafts.iter().enumerate().filter(|(_, draft)| !draft.explicit) {
-        let taken = |claim: &Claim| draft.spots().any(|spot| named[&spot].earliest(claim).is_some());
+        let taken = |claim: &Claim| draft.spots().any(|spot| named[&(spot, draft.rules())].earliest(claim).is_some());
         let left: Vec<_> = draft.claims().filter(|claim| !taken(claim)).cloned().collect();
         if left.len() < draft.claims().count() {
             lost.push((index, left));
@@ -63,16 +66,16 @@ pub(super) fn disjoint(drafts: &[Draft<'_>], report: &mut Report) {
     spots.sort_by_key(|(_, group)| group[0]);
     let mut reported = HashSet::new();
     for (spot, group) in spots {
-        let mut index = Index::default();
+        let mut rivals = Rivals::default();
         for &later in group {
             let draft = &drafts[later];
-            let clash = draft.claims().filter_map(|claim| index.earliest(claim)).map(|(earlier, _)| earlier).min();
+            let clash = rivals.earliest(draft);
             if let Some(earlier) = clash.filter(|&earlier| drafts[earlier].name != draft.name)
                 && reported.insert(later)
             {
                 overlap(&drafts[earlier], draft, spot.0, report);
             }
-            draft.claims().for_each(|claim| index.add(later, claim));
+            rivals.add(later, draft);
         }
     }
 }
@@ -90,15 +93,21 @@ fn overlap(earlier: &Draft<'_>, later: &Draft<'_>, host: Option<&HostPattern>, r
     let first = report.locate(earlier.place, place);
     let (host, one, other) = (in_words(host), shown(later.name), shown(earlier.name));
     let message = format!("APIs {one} and {other} (at {first}) both take {request}{more} on {host}");
-    let help = "give one of them other `hosts`, another `base_path` or its own `operations`".to_owned();
-    report.error_with(place, message, help);
+    if earlier.rules() == later.rules() {
+        let help = "give one of them other `hosts`, another `base_path` or its own `operations`".to_owned();
+        return report.error_with(place, message, help);
+    }
+    let (ours, theirs) = (shown(&later.rules().to_string()), shown(&earlier.rules().to_string()));
+    let message = format!("{message}, of a request that fits both {ours} and {theirs}");
+    let help = "let one ask for all that the other one asks for and for more, or both for other values of one header";
+    report.error_with(place, message, help.to_owned());
 }
 
 /// Reports operations that are never reached, because their paths lie below the longer base path of another API.
 pub(super) fn reachable(drafts: &[Draft<'_>], report: &mut Report) {
     let groups = groups(drafts);
     for draft in drafts {
-        let shadows: Vec<_> = draft.claims().map(|claim| (claim, shadow(draft, claim, &groups))).collect();
+        let shadows: Vec<_> = draft.claims().map(|claim| (claim, shadow(draft, claim, drafts, &groups))).collect();
         let lost: Vec<_> = shadows.iter().filter_map(|(claim, by)| Some((*claim, &drafts[(*by)?]))).collect();
         let Some((claim, by)) = lost.first() else { continue };
         if lost.len() == shadows.len() && !draft.explicit {
@@ -134,7 +143,7 @@ fn unreached(draft: &Draft<'_>, claim: &Claim, by: &Draft<'_>, report: &mut Repo
 
 /// Returns the API that takes all requests of an operation, at every spot of its own API, because its base path is
 /// longer.
-fn shadow(draft: &Draft<'_>, claim: &Claim, groups: &Groups<'_>) -> Option<usize> {
+fn shadow(draft: &Draft<'_>, claim: &Claim, drafts: &[Draft<'_>], groups: &Groups<'_>) -> Option<usize> {
     let mut by = None;
     for (host, base_path) in draft.spots() {
         let path = format!("{base_path}{}", claim.path());
@@ -142,7 +151,8 @@ fn shadow(draft: &Draft<'_>, claim: &Claim, groups: &Groups<'_>) -> Option<usize
         let known = path.find("/{").map_or(path.len(), |at| at);
         let ends = path[..known].match_indices('/').map(|(at, _)| at).chain([known]).rev();
         let longer = ends.filter(|end| *end > base_path.len());
-        by = Some(longer.filter_map(|end| groups.get(&(host, &path[..end]))).next()?[0]);
+        let all = |group: &Vec<usize>| group.iter().copied().find(|&other| draft.rules().imply(drafts[other].rules()));
+        by = Some(longer.filter_map(|end| all(groups.get(&(host, &path[..end]))?)).next()?);
     }
     by
 }
@@ -182,12 +192,6 @@ struct Index<'c> {
 }
 
 impl<'c> Index<'c> {
-    fn of(claims: impl Iterator<Item = (usize, &'c Claim)>) -> Self {
-        let mut index = Self::default();
-        claims.for_each(|(api, claim)| index.add(api, claim));
-        index
-    }
-
     fn add(&mut self, api: usize, claim: &'c Claim) {
         self.all.push((api, claim));
         if claim.path().contains('{') {

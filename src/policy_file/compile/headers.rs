@@ -9,6 +9,17 @@ use crate::routing::provider::{CLIENT_HEADERS_REMOVED, RESPONSE_HEADERS_REMOVED}
 
 /// Those that say on whose account a request is, without giving access to it. All others carry credentials.
 const ACCOUNTS: [&str; 3] = ["openai-organization", "openai-project", "x-goog-user-project"];
+/// Headers that the router reads for itself. Nothing else can depend on them.
+pub(super) const READ_BY_THE_ROUTER: [&str; 8] = [
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "traceparent",
+    "upgrade",
+    "x-envoy-attempt-count",
+    "x-request-id",
+];
 /// The start of the router's own headers.
 const PRIVATE: &str = "x-model-router-";
 

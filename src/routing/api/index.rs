@@ -1,10 +1,13 @@
-//! The index over all APIs: host, then longest base path, then operation, in time independent of their number.
+//! The index over all APIs: host, then longest base path, then headers, then operation, in time independent of their
+//! number.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
 
+use super::headers::Headers;
+use super::spot::{Entry, Spot};
 use super::{Api, Environment, HostPattern, Unmatched};
 use crate::routing::operation::Operation;
 
@@ -19,13 +22,7 @@ pub struct Apis {
 }
 
 /// The APIs of one host pattern by base path.
-type Paths = HashMap<String, Vec<Entry>>;
-
-#[derive(Clone, Debug)]
-struct Entry {
-    api: Arc<Api>,
-    environment: Environment,
-}
+type Paths = HashMap<String, Spot>;
 
 /// The index's result for a request.
 #[derive(Debug)]
@@ -86,9 +83,11 @@ impl Apis {
 
     /// Finds the API of a request: `authority` may have a port, `path` has no query and is normalised by Envoy.
     #[must_use]
-    pub fn find<'a>(&'a self, method: &Method, authority: &str, path: &'a str) -> Match<'a> {
+    pub fn find<'a>(&'a self, method: &Method, authority: &str, path: &'a str, headers: &Headers) -> Match<'a> {
         let host = without_port(authority).to_ascii_lowercase();
-        self.by_host(&host).find_map(|paths| find_in(paths, method, path)).unwrap_or(Match::NoApi(self.unmatched))
+        self.by_host(&host)
+            .find_map(|paths| find_in(paths, method, path, headers))
+            .unwrap_or(Match::NoApi(self.unmatched))
     }
 
     /// Returns the paths of every pattern that the host fits, the most specific first.
@@ -107,24 +106,39 @@ impl Apis {
 
 fn insert(paths: &mut Paths, api: &Arc<Api>, environment: Environment) {
     let entry = Entry { api: Arc::clone(api), environment };
-    paths.entry(api.base_path.clone()).or_default().push(entry);
+    paths.entry(api.base_path.clone()).or_default().insert(entry);
 }
 
-/// Finds the API by the longest base path. An operation that its APIs lack is not searched under a shorter one.
-fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str) -> Option<Match<'a>> {
+/// Finds the API by the longest base path at which one has headers that the request fits. An operation that those lack
+/// is not searched under a shorter one.
+fn find_in<'a>(paths: &'a Paths, method: &Method, path: &'a str, headers: &Headers) -> Option<Match<'a>> {
     let slashes = path.rmatch_indices('/').map(|(slash, _)| slash);
-    let (split, entries) =
-        std::iter::once(path.len()).chain(slashes).find_map(|end| Some((end, paths.get(&path[..end])?)))?;
-    let operation = &path[split..];
-    let found = entries.iter().find_map(|entry| Some((entry, entry.api.operation_of(method, operation)?)));
-    Some(match found {
-        Some((Entry { api, environment }, operation)) => Match::Operation { api, environment: *environment, operation },
-        None => {
-            let environment = entries[0].environment;
-            let apis = entries.iter().filter(|entry| entry.environment == environment).map(|entry| &entry.api);
-            Match::Other { apis: apis.collect(), environment, operation }
+    std::iter::once(path.len()).chain(slashes).find_map(|end| {
+        let (spot, operation) = (paths.get(&path[..end])?, &path[end..]);
+        let mut fitting = spot.fitting(headers);
+        let found = fitting.find_map(|entry| Some((entry, entry.api.operation_of(method, operation)?)));
+        if let Some((Entry { api, environment }, operation)) = found {
+            return Some(Match::Operation { api, environment: *environment, operation });
         }
+        let (apis, environment) = others(spot.fitting(headers))?;
+        Some(Match::Other { apis, environment, operation })
     })
+}
+
+/// Returns the APIs of the first one's environment, without those whose operations all go to another that asks for more
+/// of the request's headers.
+fn others<'a>(mut fitting: impl Iterator<Item = &'a Entry>) -> Option<(Vec<&'a Arc<Api>>, Environment)> {
+    let Entry { api: first, environment } = fitting.next()?;
+    let mut apis = vec![first];
+    for Entry { api, .. } in fitting.filter(|entry| entry.environment == *environment) {
+        let taken = |operation: &Operation| {
+            apis.iter().any(|other| other.headers != api.headers && other.operations.contains(operation))
+        };
+        if !api.operations.iter().all(taken) {
+            apis.push(api);
+        }
+    }
+    Some((apis, *environment))
 }
 
 impl Api {
@@ -146,6 +160,7 @@ fn without_port(authority: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::api::{HeaderRule, HeaderRules, ValueRule};
     use crate::routing::operation::{ModelPlace, PathPattern, RequestForm};
 
     fn api(name: &str, hosts: &[&str], sandbox_hosts: &[&str], base_path: &str, operation: &str) -> Api {
@@ -161,6 +176,7 @@ mod tests {
             production: None,
             sandbox: None,
             forward_headers: Vec::new(),
+            headers: HeaderRules::default(),
         }
     }
 
@@ -179,7 +195,7 @@ mod tests {
     fn check(request: &str, expected: &str) {
         let apis = apis();
         let [method, host, path] = request.split(' ').collect::<Vec<_>>()[..] else { panic!("method host path") };
-        let found = match apis.find(&method.parse().expect("a method"), host, path) {
+        let found = match apis.find(&method.parse().expect("a method"), host, path, &[]) {
             Match::Operation { api, environment: Environment::Production, .. } => api.name.to_string(),
             Match::Operation { api, environment: Environment::Sandbox, .. } => format!("{} sandbox", api.name),
             Match::Other { apis, operation, .. } => {
@@ -221,5 +237,56 @@ mod tests {
     fn other_paths_belong_to_all_apis_at_the_base_path() {
         check("GET else.org /v1/models", "any and embed without `/models`");
         check("GET sandbox.example.com /v1/models", "exact without `/models`");
+    }
+
+    /// The name of the API of a request to `/v1` with this tier, and of all that its list of models is of.
+    fn of_tier(apis: &Apis, operation: &str, tier: Option<&str>) -> String {
+        let headers: Vec<_> =
+            tier.map(|tier| ("x-tier".into(), bytes::Bytes::copy_from_slice(tier.as_bytes()))).into_iter().collect();
+        match apis.find(&Method::POST, "any", &format!("/v1{operation}"), &headers) {
+            Match::Operation { api, .. } => api.name.to_string(),
+            Match::Other { apis, .. } => apis.iter().map(|api| &*api.name).collect::<Vec<_>>().join(" and "),
+            Match::NoApi(_) => "no api".into(),
+        }
+    }
+
+    #[test]
+    fn apis_of_one_host_and_path_are_told_apart_by_headers_the_strictest_first() {
+        let of = |name: &str, base_path: &str, operation: &str, value: Option<ValueRule>| {
+            let rules = value.map(|value| HeaderRule { name: "x-tier".into(), value }).into_iter().collect();
+            Api { headers: HeaderRules::new(rules), ..api(name, &[], &[], base_path, operation) }
+        };
+        let chat = "/chat/completions";
+        let apis = Apis::new(
+            vec![
+                of("any", "/v1", chat, None),
+                of("embed", "/v1", "/embeddings", None),
+                of("present", "/v1", chat, Some(ValueRule::Present)),
+                of("prefix", "/v1", chat, Some(ValueRule::Prefix("go".into()))),
+                of("gold", "/v1", chat, Some(ValueRule::Exact("gold".into()))),
+                of("silver", "/v1", chat, Some(ValueRule::Exact("silver".into()))),
+            ],
+            Unmatched::Refuse,
+        );
+        for (tier, name) in [
+            (None, "any"),
+            (Some("gold"), "gold"),
+            (Some("silver"), "silver"),
+            (Some("golden"), "prefix"),
+            (Some("tin"), "present"),
+        ] {
+            assert_eq!(of_tier(&apis, chat, tier), name, "{tier:?}");
+            assert_eq!(of_tier(&apis, "/embeddings", tier), "embed", "{tier:?}");
+        }
+        assert_eq!(of_tier(&apis, "/models", Some("gold")), "gold and embed");
+        assert_eq!(of_tier(&apis, "/models", None), "any and embed");
+        let apis = Apis::new(
+            vec![
+                of("root", "", "/v1/chat/completions", None),
+                of("gold", "/v1", chat, Some(ValueRule::Exact("gold".into()))),
+            ],
+            Unmatched::Refuse,
+        );
+        assert_eq!([of_tier(&apis, chat, Some("gold")), of_tier(&apis, chat, None)], ["gold", "root"]);
     }
 }

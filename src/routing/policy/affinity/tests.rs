@@ -1,5 +1,7 @@
 //! The figures of affinity: 10 000 sessions of 20 turns over five weighted targets.
 
+#![allow(clippy::print_stdout)] // Figures, shown with --nocapture.
+
 use super::*;
 use crate::routing::policy::rotation::{Group, Rotation, Turns};
 use crate::routing::policy::weighted::Weighted;
