@@ -128,6 +128,7 @@ impl raw::Options {
             all_suspended: self.all_suspended.clone().or_else(|| base.all_suspended.clone()),
             inspect_first_event: self.inspect_first_event.clone().or_else(|| base.inspect_first_event.clone()),
             next_on: self.next_on.clone().or_else(|| base.next_on.clone()),
+            stream_usage: self.stream_usage.clone().or_else(|| base.stream_usage.clone()),
             decision_headers: self.decision_headers.clone().or_else(|| base.decision_headers.clone()),
             stateful_endpoint: None,
         }
