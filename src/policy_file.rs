@@ -187,11 +187,11 @@ fn parse(texts: Vec<Option<Text>>, extent: Extent, mut report: Report) -> Result
             None => complete = false,
         }
     }
-    if let Some(first) = manifests.first() {
-        let draft = import::manifests(&manifests, roots.is_empty(), &mut report);
-        // What was wrong is missing in the draft, which is not another mistake.
+    if let Some(first) = manifests.first().map(|first| first.place) {
+        let drafts = import::manifests(manifests, roots.is_empty(), &mut report);
+        // What was wrong is missing in the drafts, which is not another mistake.
         complete &= !report.has_errors();
-        roots.push(draft.root(first.place));
+        roots.extend(drafts.iter().map(|draft| draft.root(first)));
     }
     let mut configs = Vec::new();
     for root in &roots {

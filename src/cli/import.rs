@@ -23,20 +23,29 @@ pub(super) struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// WSO2 APK: Kubernetes resources (API, HTTPRoute, Backend, AIProvider, APIPolicy, Secret)
+    /// Whichever of these it is, recognised by content and said on stderr
+    Auto,
+    /// WSO2 APK: Kubernetes resources (API, HTTPRoute, Backend, AIProvider, APIPolicy, Secret), or `apk-conf`
     Apk,
     /// WSO2 API Manager: api.yaml, endpoints.yaml, AI service providers, deployment.toml
     Apim,
+    /// WSO2 API Platform: LlmProxy, LlmProvider, LlmProviderTemplate, RestApi, Secret, config.toml
+    ApiPlatform,
 }
 
 #[allow(clippy::print_stdout)] // The policy is the result.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let format = match arguments.format {
-        Format::Apk => import::Format::Apk,
-        Format::Apim => import::Format::Apim,
+        Format::Auto => None,
+        Format::Apk => Some(import::Format::Apk),
+        Format::Apim => Some(import::Format::Apim),
+        Format::ApiPlatform => Some(import::Format::ApiPlatform),
     };
     match import::import(format, &arguments.paths, arguments.inline_secrets) {
-        Ok(Imported { policy, warnings }) => {
+        Ok(Imported { policy, format: found, warnings }) => {
+            if format.is_none() {
+                anstream::eprintln!("found {}", found.describe());
+            }
             if warnings.count() > 0 {
                 anstream::eprintln!("{}", warnings.explained());
             }

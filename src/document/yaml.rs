@@ -250,8 +250,26 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a credential comes from and how it travels: these words are none.
-const SOURCES: [&str; 12] =
-    ["env", "file", "value", "bearer", "basic", "passthrough", "header", "query", "aws_sigv4", "region", "service", ""];
+const SOURCES: [&str; 18] = [
+    "env",
+    "file",
+    "value",
+    "bearer",
+    "basic",
+    "passthrough",
+    "header",
+    "query",
+    "aws_sigv4",
+    "region",
+    "service",
+    "",
+    "type",
+    "api-key",
+    "name",
+    "key",
+    "valueFrom",
+    "secretKeyRef",
+];
 
 /// Conceals the value of a key that may hold a credential. A key that is given twice is not in the tree, and a
 /// file may turn out to be no YAML further down: so this is done while reading.

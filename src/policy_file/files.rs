@@ -12,7 +12,7 @@ use crate::document::problem::{Place, Report};
 /// A larger policy file is a mistake.
 const FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// The extensions of policy files in a directory.
-const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "apk-conf"];
 
 /// Joins the paths of a policy's files and directories as `MODEL_ROUTER_POLICY` does.
 pub(crate) fn names(paths: &[PathBuf]) -> String {

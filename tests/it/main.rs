@@ -55,3 +55,4 @@ mod turns; // Who gets which share of the requests.
 mod usage; // What responses used, read from copies of them; nothing depends on that.
 mod wire; // Every body and every client, in both body modes, through both shipped files.
 mod wso2; // WSO2's own configuration, loaded or imported.
+mod wso2_platform; // The same of API Platform.

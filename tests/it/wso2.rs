@@ -95,9 +95,9 @@ async fn a_used_up_quota_goes_unnoticed_with_failover_and_lasts_as_long_as_it_sa
     assert_eq!(suspended.iter().map(|line| &line["fields"]["suspended_ms"]).collect::<Vec<_>>(), [60_000]);
 }
 
-/// Runs `model-router import apim` on a directory.
-fn imported(directory: &str) -> String {
-    let output = std::process::Command::new(binary()).args(["import", "apim", directory, "--inline-secrets"]).output();
+/// Runs `model-router import` on a file or directory.
+pub(crate) fn imported(format: &str, path: &str) -> String {
+    let output = std::process::Command::new(binary()).args(["import", format, path, "--inline-secrets"]).output();
     let output = output.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
@@ -105,7 +105,7 @@ fn imported(directory: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_intelligent_routing_of_api_manager_sorts_as_it_did_there() {
-    let mut policy = imported("tests/import/apim/intelligent").replace("https://api.openai.com", "{{triage}}");
+    let mut policy = imported("apim", "tests/import/apim/intelligent").replace("https://api.openai.com", "{{triage}}");
     for name in ["east", "west"] {
         policy = policy.replace(&format!("https://{name}.example.com"), &format!("{{{{{name}}}}}"));
     }
@@ -132,7 +132,7 @@ async fn the_intelligent_routing_of_api_manager_sorts_as_it_did_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_semantic_routing_of_api_manager_goes_by_the_nearest_route() {
-    let mut policy = imported("tests/import/apim/semantic").replace("https://api.openai.com", "{{vectors}}");
+    let mut policy = imported("apim", "tests/import/apim/semantic").replace("https://api.openai.com", "{{vectors}}");
     for name in ["east", "west"] {
         policy = policy.replace(&format!("https://{name}.example.com"), &format!("{{{{{name}}}}}"));
     }
@@ -154,8 +154,8 @@ async fn the_semantic_routing_of_api_manager_goes_by_the_nearest_route() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_failover_of_api_manager_serves_the_same_request() {
-    let mut policy =
-        imported("tests/import/apim/failover").replace("https://primary.example.com", "{{helpdesk-production}}");
+    let mut policy = imported("apim", "tests/import/apim/failover")
+        .replace("https://primary.example.com", "{{helpdesk-production}}");
     for name in ["east", "west"] {
         policy = policy.replace(&format!("https://{name}.example.com"), &format!("{{{{{name}}}}}"));
     }

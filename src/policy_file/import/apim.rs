@@ -1,5 +1,6 @@
 //! WSO2 API Manager: the parts of an export that say which model serves a request.
 
+mod content_based;
 mod documents;
 mod embedded;
 mod endpoints;
@@ -19,9 +20,10 @@ use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::document::yaml::Node;
 use documents::Documents;
+pub(super) use documents::is_document;
 use endpoints::Endpoints;
 use policies::Attached;
-pub(super) use settings::{NAME as SETTINGS, read as settings};
+pub(super) use settings::NAME as SETTINGS;
 use vendors::Vendor;
 
 /// Keys of an API that are read.
@@ -53,8 +55,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Reports documents, of which this is the first, that no API comes of.
-pub(super) fn nothing(first: &Node, report: &mut Report) {
-    let place = Place { line: 0, column: 0, ..first.place };
+pub(super) fn nothing(first: Place, report: &mut Report) {
+    let place = Place { line: 0, column: 0, ..first };
     let help = "expected an `api.yaml` whose operations or `apiPolicies` pick models".to_owned();
     report.error_with(place, "no API of these documents is routed by model", help);
 }

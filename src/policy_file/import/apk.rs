@@ -2,10 +2,10 @@
 
 mod attach;
 mod backends;
-mod objects;
+mod conf;
+mod kinds;
 mod pools;
 mod routes;
-mod secrets;
 mod vendors;
 
 use super::honoured::{honoured, required};
@@ -13,23 +13,19 @@ use super::operations::{Operation, operations};
 use super::tree::{list, map, text};
 use super::{Draft, Part};
 use crate::document::problem::{Place, Report};
-use crate::document::words::shown;
 use crate::document::yaml::Node;
 use attach::Choice;
-use objects::{Kind, Object, Objects};
+pub(super) use conf::is_conf;
+use kinds::{Kind, Object, Objects};
 use pools::Used;
 use routes::Rule;
-pub(super) use vendors::provider_type;
-
-/// Returns whether a document is a Kubernetes manifest rather than a policy file.
-pub(crate) fn is_manifest(document: &Node) -> bool {
-    document.get("apiVersion").is_some() && document.get("kind").is_some()
-}
+pub(super) use vendors::{provider_type, vendor_type};
 
 /// Makes a draft of all manifests together. What is wrong, and what is not honoured, is reported.
-pub(crate) fn translate(documents: &[Node], report: &mut Report) -> Draft {
+pub(super) fn translate(documents: &[Node], report: &mut Report) -> Draft {
     documents.iter().for_each(|document| report.may_hold_secrets(document.place.file));
-    let objects = Objects::read(documents, report);
+    let documents = conf::resources(documents, report);
+    let objects = Objects::read(&documents, report);
     let mut used = Used::default();
     let mut apis = Vec::new();
     for api in objects.of(Kind::Api) {
@@ -47,8 +43,8 @@ pub(crate) fn translate(documents: &[Node], report: &mut Report) -> Draft {
 }
 
 /// Reports manifests, of which this is the first, that yield no API.
-pub(crate) fn nothing(first: &Node, report: &mut Report) {
-    let place = Place { line: 0, column: 0, ..first.place };
+pub(super) fn nothing(first: Place, report: &mut Report) {
+    let place = Place { line: 0, column: 0, ..first };
     let help = "expected an `API` with an `APIPolicy` that has `modelBasedRoundRobin`".to_owned();
     report.error_with(place, "no API of these manifests is routed by model", help);
 }
@@ -198,9 +194,4 @@ fn groups<'a>(
         }
     }
     groups
-}
-
-/// "Backend `east`".
-fn named(kind: Kind, name: &str) -> String {
-    format!("{} {}", kind.name(), shown(name))
 }

@@ -6,7 +6,7 @@ use crate::document::words::shown;
 use crate::document::yaml::Node;
 
 /// What a policy decides on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
     /// Every path that carries a model.
     All,

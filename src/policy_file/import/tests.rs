@@ -42,7 +42,7 @@ fn reported(problems: &Problems, directory: &str) -> String {
 fn becomes(format: Format, directory: &str) {
     for path in inputs(directory) {
         let imported =
-            import(format, std::slice::from_ref(&path), false).unwrap_or_else(|problems| panic!("{problems}"));
+            import(Some(format), std::slice::from_ref(&path), false).unwrap_or_else(|problems| panic!("{problems}"));
         let report = reported(&imported.warnings, directory);
         assert!(!report.contains("hunter") && !imported.policy.contains("hunter"), "{report}{}", imported.policy);
         golden(&path.with_extension("policy"), &imported.policy.replace(&format!("{directory}/"), ""));
@@ -53,7 +53,7 @@ fn becomes(format: Format, directory: &str) {
 #[track_caller]
 fn refused(format: Format, directory: &str) {
     for path in inputs(directory) {
-        let problems = import(format, std::slice::from_ref(&path), false).expect_err("has an error");
+        let problems = import(Some(format), std::slice::from_ref(&path), false).expect_err("has an error");
         let report = reported(&problems, directory);
         assert!(!report.contains("hunter") && !problems.to_string().contains("hunter"), "{report}");
         golden(&path.with_extension("report"), &report);
@@ -80,6 +80,51 @@ fn malformed_documents_of_api_manager_are_reported_as_expected() {
     refused(Format::Apim, "tests/import/apim-invalid");
 }
 
+#[test]
+fn documents_of_api_platform_become_policies() {
+    becomes(Format::ApiPlatform, "tests/import/platform");
+}
+
+#[test]
+fn malformed_documents_of_api_platform_are_reported_as_expected() {
+    refused(Format::ApiPlatform, "tests/import/platform-invalid");
+}
+
+#[test]
+fn a_large_document_is_imported_in_a_moment() {
+    let one = |index: usize| {
+        format!(
+            "---\napiVersion: gateway.api-platform.wso2.com/v1\nkind: LlmProvider\nmetadata: {{ name: account-{index} }}\nspec:\n  \
+             template: openai\n  context: /account-{index}\n  upstream: {{ url: \"https://account-{index}.example.com/v1\" }}\n  \
+             policies:\n    - {{ name: model-round-robin, version: v1, paths: [{{ path: /*, methods: [POST], params: {{ models: [{{ \
+             model: m }}] }} }}] }}\n"
+        )
+    };
+    let text: String = (0..1_000).map(one).collect();
+    let mut report = Report::default();
+    let file = report.add_file("large", Path::new(""), &text);
+    let documents = yaml::documents(&text, file, |_| true, &mut report).expect("YAML");
+    let draft = platform::translate(&documents, true, &mut report);
+    assert_eq!((draft.apis.len(), draft.endpoints.len()), (1_000, 1_000));
+}
+
+#[test]
+fn an_import_prints_the_same_bytes_each_time_and_they_are_a_policy() {
+    for (format, directory) in [
+        (Format::Apk, "tests/import/apk"),
+        (Format::Apim, "tests/import/apim"),
+        (Format::ApiPlatform, "tests/import/platform"),
+    ] {
+        for path in inputs(directory) {
+            let policy = || import(Some(format), std::slice::from_ref(&path), false).expect("valid").policy;
+            let first = policy();
+            assert_eq!(first, policy(), "{}", path.display());
+            let compiled = policy_file::read_bytes("policy.yaml", first.as_bytes(), &Registry::default());
+            compiled.unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
+        }
+    }
+}
+
 fn compiled(path: &Path, variables: &[(&str, &str)]) -> Compiled {
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let secrets = Secrets::new(variables, MissingSecrets::Refuse);
@@ -97,6 +142,9 @@ proptest! {
             include_str!("../../../tests/import/apim/failover/api.yaml"),
             include_str!("../../../tests/import/apim/semantic/api.yaml"),
             include_str!("../../../tests/import/apim/intelligent/deployment.toml"),
+            include_str!("../../../tests/import/platform/weighted.yaml"),
+            include_str!("../../../tests/import/platform/semantic/documents.yaml"),
+            include_str!("../../../tests/import/platform/rest-api.yaml"),
         ] {
             let start = at % text.len();
             let end = (start + cut).min(text.len());
@@ -104,11 +152,13 @@ proptest! {
             let mut report = Report::default();
             let file = report.add_file("mangled", Path::new(""), &mangled);
             if text.contains("[apim.ai]") {
-                apim::settings(&mangled, file, &mut report);
+                settings::read(&mangled, file, &mut report);
                 continue;
             }
             let documents = yaml::documents(&mangled, file, |_| true, &mut report).unwrap_or_default();
-            let draft = if text.contains("kind:") {
+            let draft = if text.contains("api-platform") {
+                platform::translate(&documents, true, &mut report)
+            } else if text.contains("kind:") {
                 apk::translate(&documents, &mut report)
             } else {
                 apim::translate(&documents, &mut report)
@@ -142,19 +192,35 @@ fn whole(compiled: &Compiled) -> String {
 
 #[test]
 fn manifests_and_the_imported_file_give_the_same_policy() {
-    for (path, variables) in [
+    for (format, path, variables) in [
         (
+            Format::Apk,
             "tests/import/apk/how-to.yaml",
             &[("LLM_EAST_KEY_APIKEY", "hunter-east"), ("LLM_WEST_KEY_APIKEY", "hunter-west")][..],
         ),
-        ("tests/import/apk/everything.yaml", &[("KEYS_LARGE", "hunter-large"), ("KEYS_SMALL", "me:hunter-small")]),
+        (
+            Format::Apk,
+            "tests/import/apk/everything.yaml",
+            &[("KEYS_LARGE", "hunter-large"), ("KEYS_SMALL", "me:hunter-small")],
+        ),
+        (
+            Format::Apk,
+            "tests/import/apk/conf.yaml",
+            &[("LLM_EAST_KEY_APIKEY", "hunter-east"), ("LLM_WEST_KEY_PASSWORD", "me:hunter-west")],
+        ),
+        (
+            Format::ApiPlatform,
+            "tests/import/platform/round-robin.yaml",
+            &[("EAST_KEY", "hunter-east"), ("WEST_KEY_AUTHORIZATION", "hunter-west")],
+        ),
+        (Format::ApiPlatform, "tests/import/platform/provider.yaml", &[("GEMINI_ACCOUNT_KEY", "hunter-gemini")]),
     ] {
         let manifests = whole(&compiled(Path::new(path), variables));
         assert!(manifests.contains("hunter-"), "{manifests}");
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("policy.yaml");
         for (inline_secrets, variables) in [(false, variables), (true, variables)] {
-            let imported = import(Format::Apk, &[path.into()], inline_secrets).expect("valid");
+            let imported = import(Some(format), &[path.into()], inline_secrets).expect("valid");
             fs::write(&file, imported.policy).expect("writable");
             assert_eq!(whole(&compiled(&file, variables)), manifests, "{path}, inline secrets: {inline_secrets}");
         }
@@ -166,7 +232,7 @@ fn secrets_of_manifests_are_inline_without_a_warning_and_printed_only_when_asked
     let path = Path::new("tests/import/apk/how-to.yaml");
     let warnings = compiled(path, &[]).warnings.to_string();
     assert!(!warnings.contains("a key in the policy file"), "{warnings}");
-    let imported = import(Format::Apk, &[path.to_owned()], true).expect("valid");
+    let imported = import(Some(Format::Apk), &[path.to_owned()], true).expect("valid");
     assert!(imported.policy.contains("{ value: hunter-east }"), "{}", imported.policy);
 }
 

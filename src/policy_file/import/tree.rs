@@ -27,3 +27,26 @@ pub(super) fn map(place: Place, entries: Vec<(&str, Node)>) -> Node {
 pub(super) fn map_of(place: Place, entries: Vec<(Node, Node)>) -> Node {
     Node { place, value: Value::Map(entries.into_iter().map(|(key, value)| Entry { key, value }).collect()) }
 }
+
+/// Returns a text that two values have in common only if they are the same but for their places.
+pub(super) fn content(node: &Node) -> String {
+    let mut out = String::new();
+    write(node, &mut out);
+    out
+}
+
+fn write(node: &Node, out: &mut String) {
+    match &node.value {
+        Value::Scalar(Scalar { text, quoted }) => *out += &format!("{quoted}{text:?}"),
+        Value::List(elements) => {
+            out.push('[');
+            elements.iter().for_each(|element| write(element, out));
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            entries.iter().flat_map(|Entry { key, value }| [key, value]).for_each(|node| write(node, out));
+            out.push('}');
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! The policies attached to an API or an operation, and the policy of ours that they become.
 
-use super::{Context, embedded, failover, intelligent, semantic, turns};
+use super::{Context, content_based, embedded, failover, intelligent, semantic, turns};
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
-use crate::document::yaml::{Meaning, Node, Scalar, Value};
+use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::honoured;
+use crate::policy_file::import::seconds::seconds;
 use crate::policy_file::import::tree::text;
 
 /// The kinds of policies that pick models, the strongest first, with the parameter that each has.
@@ -49,6 +50,10 @@ pub(super) fn attached<'a>(flows: Option<&'a Node>, report: &mut Report) -> Vec<
             report,
         );
         let name = policy.get("policyName").and_then(Node::text).unwrap_or_default();
+        if name == content_based::NAME {
+            content_based::refuse(policy, report);
+            continue;
+        }
         let Some((kind, name, key)) = KINDS.iter().find(|(_, known, _)| *known == name) else {
             report.warning(policy.place, format!("the policy {} is not honoured", shown(name)), None);
             continue;
@@ -119,18 +124,6 @@ pub(super) fn target(
     context.vendor.model(model, report);
     let endpoint = context.endpoints.named(id, report)?;
     Some([("model", model.clone()), ("endpoint", endpoint)])
-}
-
-/// Seconds, as a number or as a text; what is none is reported.
-pub(super) fn seconds(node: &Node, key: &str, report: &mut Report) -> Option<u64> {
-    if let Value::Scalar(scalar) = &node.value
-        && let Meaning::Whole(seconds) = (Scalar { quoted: false, text: scalar.text.trim().to_owned() }).meaning()
-    {
-        return Some(seconds);
-    }
-    let found = node.text().map_or_else(|| "something else".to_owned(), shown);
-    report.error(node.place, format!("expected a whole number of seconds for {}, found {found}", shown(key)));
-    None
 }
 
 /// Bounds of a policy: how long it suspends, which is never when that is missing, and its time limits.

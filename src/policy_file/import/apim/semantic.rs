@@ -1,22 +1,16 @@
 //! Semantic routing: routes of utterances, a default and the gateway's embedder.
 
-use std::collections::HashMap;
-
 use super::Context;
 use super::policies::{bounds, section, target};
-use crate::classifier::fold;
 use crate::document::problem::Report;
-use crate::document::words::shown;
 use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::honoured;
-use crate::policy_file::import::tree::{list, map, plain, text};
+use crate::policy_file::import::routes::{self, Names, threshold};
+use crate::policy_file::import::tree::{list, map, text};
 
 /// What a route may have; some of it is for people.
 const ROUTE: [&str; 8] =
     ["id", "name", "model", "endpointId", "vendor", "endpointName", "utterances", "scorethreshold"];
-
-/// The threshold of a route that has none, or none that is a number from 0 to 1. Source: API Manager's own default.
-const THRESHOLD: &str = "0.9";
 
 pub(super) fn policy(
     config: &Node,
@@ -34,8 +28,8 @@ pub(super) fn policy(
         return None;
     };
     let mut names = Names::default();
-    let routes = section.get("routes").map_or(&[][..], Node::items);
-    let routes: Vec<_> = routes.iter().filter_map(|route| self::route(route, &mut names, context, report)).collect();
+    let written = section.get("routes").map_or(&[][..], Node::items);
+    let routes: Vec<_> = written.iter().filter_map(|route| self::route(route, &mut names, context, report)).collect();
     let Some(default) = section.get("defaultModel") else {
         report.error(section.place, "a semantic policy needs a `defaultModel`");
         return None;
@@ -43,10 +37,7 @@ pub(super) fn policy(
     let default = map(default.place, target(default, context, report)?.into());
     let place = section.place;
     if !routes.is_empty() {
-        let message = "the score thresholds are kept, and let fewer requests reach their route than there: a score is the \
-                       mean of the nearest utterance's and of all utterances' likeness, where it was the nearest one's";
-        let help = "leave each `threshold` out: the policy then derives one from its utterances".to_owned();
-        report.warning(place, message, help);
+        routes::kept_thresholds(place, report);
     }
     let mut entries = bounds(config, context.timeout, report);
     entries.push(("embedder", text(place, embedder)));
@@ -78,31 +69,6 @@ fn route(route: &Node, names: &mut Names, context: &mut Context<'_, '_>, report:
     ];
     entries.extend(target(route, context, report)?);
     Some(map(route.place, entries))
-}
-
-fn threshold(route: &Node, report: &mut Report) -> Node {
-    let Some(found) = route.get("scorethreshold") else { return plain(route.place, THRESHOLD) };
-    let written = found.text().unwrap_or_default().trim();
-    match written.parse::<f64>() {
-        Ok(number) if (0.0..=1.0).contains(&number) => plain(found.place, number.to_string()),
-        _ => {
-            let message = format!("the threshold {} is none from 0 to 1, and counts as {THRESHOLD}", shown(written));
-            report.warning(found.place, message, None);
-            plain(found.place, THRESHOLD)
-        }
-    }
-}
-
-/// Names of routes, which have none there: those of their models, numbered from the second on.
-#[derive(Default)]
-struct Names(HashMap<String, usize>);
-
-impl Names {
-    fn unique(&mut self, name: &str) -> String {
-        let count = self.0.entry(fold(name)).or_default();
-        *count += 1;
-        if *count == 1 { name.to_owned() } else { format!("{name} #{count}") }
-    }
 }
 
 /// Returns whether an API asks the embedder.

@@ -1,62 +1,15 @@
 //! `deployment.toml`: the LLM that classifies and the embedder for the whole gateway, and its time limit.
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
 use super::documents::Documents;
-use crate::document::problem::{Place, Report};
+use crate::document::problem::Report;
 use crate::document::words::{instead, shown};
 use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::{honoured, required};
-use crate::policy_file::import::tree::{list, map, map_of, plain, text};
+use crate::policy_file::import::tree::{map, text};
 use crate::policy_file::import::{Draft, Part, Reference};
 
 /// The file's name.
 pub(in crate::policy_file::import) const NAME: &str = "deployment.toml";
-/// What its document is called among the others.
-pub(super) const TYPE: &str = "deployment.toml";
-
-/// Returns the file as a document. Its lines are never shown: they hold passwords of everything.
-pub(in crate::policy_file::import) fn read(toml: &str, file: usize, report: &mut Report) -> Option<Node> {
-    report.withhold(file);
-    let at = |offset: usize| {
-        let before = toml.get(..offset).unwrap_or_default();
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Place { file, line: before.matches('\n').count() + 1, column }
-    };
-    match DeTable::parse(toml) {
-        Ok(table) => {
-            let start = Place { file, line: 1, column: 1 };
-            Some(map(start, vec![("type", text(start, TYPE)), ("data", self::table(start, table.get_ref(), &at))]))
-        }
-        Err(error) => {
-            let place = error.span().map_or_else(Place::default, |span| at(span.start));
-            report.error_with(Place { file, ..place }, format!("this is no TOML: {}", error.message()), None);
-            None
-        }
-    }
-}
-
-fn table(place: Place, table: &DeTable<'_>, at: &impl Fn(usize) -> Place) -> Node {
-    let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-        let key: &Spanned<std::borrow::Cow<'_, str>> = key;
-        (text(at(key.span().start), key.get_ref().as_ref()), self::value(value, at))
-    };
-    map_of(place, table.iter().map(entry).collect())
-}
-
-fn value(value: &Spanned<DeValue<'_>>, at: &impl Fn(usize) -> Place) -> Node {
-    let place = at(value.span().start);
-    match value.get_ref() {
-        DeValue::String(value) => text(place, value.as_ref()),
-        DeValue::Integer(value) => plain(place, value.as_str()),
-        DeValue::Float(value) => plain(place, value.as_str()),
-        DeValue::Boolean(value) => plain(place, value.to_string()),
-        DeValue::Datetime(value) => text(place, value.to_string()),
-        DeValue::Array(values) => list(place, values.iter().map(|value| self::value(value, at)).collect()),
-        DeValue::Table(table) => self::table(place, table, at),
-    }
-}
 
 /// A service of the gateway: the table that declares it, the keys of its properties, and what becomes of it.
 struct Service {

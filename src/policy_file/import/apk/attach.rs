@@ -1,6 +1,6 @@
 //! Which APIPolicy decides on a rule.
 
-use super::objects::{Kind, Object, Objects};
+use super::kinds::{Kind, Object, Objects};
 use super::pools::Used;
 use super::routes::Rule;
 use crate::document::problem::Report;

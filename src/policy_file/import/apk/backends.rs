@@ -1,14 +1,14 @@
 //! Backends: endpoints with their credentials.
 
-use super::objects::Objects;
+use super::kinds::Objects;
 use super::pools::UsedBackend;
-use super::secrets;
 use crate::document::problem::Report;
 use crate::document::words::{instead, shown};
 use crate::document::yaml::Node;
 use crate::policy_file::import::Part;
 use crate::policy_file::import::credential::{self, Form, Key};
 use crate::policy_file::import::honoured::{honoured, required};
+use crate::policy_file::import::secrets;
 use crate::policy_file::import::tree::{map, text};
 
 /// What of a Backend Envoy's cluster has to do.
@@ -103,6 +103,6 @@ fn credential(
             return None;
         }
     };
-    let (value, reference) = secrets::value(source, used.backend, objects, report)?;
+    let (value, reference) = secrets::value(source, "valueKey", used.backend, objects, report)?;
     credential::key(form, value, source.place, reference, report)
 }

@@ -1,12 +1,12 @@
 //! The models of an APIPolicy: one environment's, as a policy of our own.
 
 use super::attach::Choice;
-use super::named;
-use super::objects::{Kind, Object, Objects};
+use super::kinds::{Kind, Object, Objects};
 use crate::document::problem::{Place, Report};
-use crate::document::words::shown;
-use crate::document::yaml::{Meaning, Node, Scalar, Value};
+use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::{honoured, required};
+use crate::policy_file::import::objects::named;
+use crate::policy_file::import::seconds::seconds;
 use crate::policy_file::import::tree::{list, map, plain, text};
 
 /// What policies use.
@@ -156,18 +156,6 @@ fn quota_suspend(section: &Node, report: &mut Report) -> Option<Node> {
     let node = section.get("onQuotaExceedSuspendDuration")?;
     let seconds = seconds(node, "onQuotaExceedSuspendDuration", report)?;
     Some(text(node.place, format!("{seconds}s")))
-}
-
-/// Returns a number of seconds; anything else is reported.
-fn seconds(node: &Node, key: &str, report: &mut Report) -> Option<u64> {
-    if let Value::Scalar(scalar) = &node.value
-        && let Meaning::Whole(seconds) = (Scalar { quoted: false, ..scalar.clone() }).meaning()
-    {
-        return Some(seconds);
-    }
-    let found = node.text().map_or_else(|| "something else".to_owned(), shown);
-    report.error(node.place, format!("expected a whole number of seconds for {}, found {found}", shown(key)));
-    None
 }
 
 /// Time limits of the Backends' `upstreamResponseTimeout`: of several the longest.

@@ -1,6 +1,6 @@
 //! HTTPRoutes: hosts, and rules with the operations that they take.
 
-use super::objects::{Kind, Object, Objects};
+use super::kinds::{Kind, Object, Objects};
 use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::document::yaml::Node;

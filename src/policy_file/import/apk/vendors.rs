@@ -24,14 +24,19 @@ pub(in crate::policy_file::import) const VENDORS: &[(&str, &str)] = &[
 /// Returns the provider type for a vendor's name; an unknown name is reported.
 pub(in crate::policy_file::import) fn provider_type(name: &Node, report: &mut Report) -> Option<Node> {
     let label = name.text().unwrap_or_default();
-    let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
-    let found = VENDORS.iter().find(|(vendor, _)| plain(vendor) == plain(label));
+    let found = vendor_type(label);
     if found.is_none() {
         let help = instead(label, VENDORS.iter().map(|(vendor, _)| *vendor))
             .unwrap_or_else(|| "for an API like OpenAI's write `OpenAI`".to_owned());
         report.error_with(name.place, format!("unknown vendor {}", shown(label)), help);
     }
-    found.map(|(_, kind)| text(name.place, *kind))
+    found.map(|kind| text(name.place, kind))
+}
+
+/// Returns the provider type for a vendor's name, however it is written.
+pub(in crate::policy_file::import) fn vendor_type(name: &str) -> Option<&'static str> {
+    let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
+    VENDORS.iter().find(|(vendor, _)| plain(vendor) == plain(name)).map(|(_, kind)| *kind)
 }
 
 /// Returns the provider that an AIProvider becomes.

@@ -1,7 +1,6 @@
 //! Secrets: values out of the manifests. No message ever shows one.
 
-use super::named;
-use super::objects::{Kind, Object, Objects};
+use super::objects::{Kind, Object, Objects, named};
 use crate::document::mask;
 use crate::document::problem::Report;
 use crate::document::words::{instead, shown};
@@ -13,31 +12,33 @@ use crate::policy_file::import::honoured::{honoured, required};
 /// What is longer is no name of a key, but a credential that was put there by mistake.
 const KEY_BYTES: usize = 32;
 
-/// Returns the value that `valueFrom` names; `None` in it if its Secret is not among the manifests.
-pub(super) fn value(
+/// Returns the value that `valueFrom` names, whose key is under `key`; `None` in it if its Secret is not among the
+/// manifests.
+pub(super) fn value<K: Kind>(
     source: &Node,
-    from: &Object<'_>,
-    objects: &Objects<'_>,
+    key: &str,
+    from: &Object<'_, K>,
+    objects: &Objects<'_, K>,
     report: &mut Report,
 ) -> Option<(Option<Value>, Reference)> {
-    honoured(source, &["name", "valueKey"], "this reference", &[], report);
-    let reference = reference(source, "valueKey", report)?;
+    honoured(source, &["name", key], "this reference", &[], report);
+    let reference = reference::<K>(source, key, report)?;
     let value = match secret(source, from, objects, &reference, report)? {
-        Some(secret) => Some(value_of(secret, source, "valueKey", report)?),
+        Some(secret) => Some(value_of(secret, source, key, report)?),
         None => None,
     };
     Some((value, reference))
 }
 
 /// Returns the same of a user and a password, with a colon between them.
-pub(super) fn pair(
+pub(super) fn pair<K: Kind>(
     source: &Node,
-    from: &Object<'_>,
-    objects: &Objects<'_>,
+    from: &Object<'_, K>,
+    objects: &Objects<'_, K>,
     report: &mut Report,
 ) -> Option<(Option<Value>, Reference)> {
     honoured(source, &["name", "usernameKey", "passwordKey"], "this reference", &[], report);
-    let reference = reference(source, "passwordKey", report)?;
+    let reference = reference::<K>(source, "passwordKey", report)?;
     let value = match secret(source, from, objects, &reference, report)? {
         Some(secret) => {
             let user = value_of(secret, source, "usernameKey", report);
@@ -51,7 +52,7 @@ pub(super) fn pair(
 }
 
 /// Returns where a value is looked for by a file that does not hold it.
-fn reference(source: &Node, key: &str, report: &mut Report) -> Option<Reference> {
+fn reference<K: Kind>(source: &Node, key: &str, report: &mut Report) -> Option<Reference> {
     let name = required(source, "name", "the reference to a Secret", report)?.text()?;
     let key_node = required(source, key, "the reference to a Secret", report)?;
     let key = key_node.text()?;
@@ -59,29 +60,29 @@ fn reference(source: &Node, key: &str, report: &mut Report) -> Option<Reference>
         report.error(key_node.place, "expected the name of a key in a Secret, such as `apiKey`");
         return None;
     }
-    let label = format!("key {} of {}", shown(key), named(Kind::Secret, name));
+    let label = format!("key {} of {}", shown(key), named(K::SECRET, name));
     Some(Reference { variable: variable(&[name, key]), label })
 }
 
 /// Returns the Secret of a reference; the inner `None`, which is reported, if it is not among the manifests.
-fn secret<'o, 'a>(
+fn secret<'o, 'a, K: Kind>(
     source: &Node,
-    from: &Object<'_>,
-    objects: &'o Objects<'a>,
+    from: &Object<'_, K>,
+    objects: &'o Objects<'a, K>,
     reference: &Reference,
     report: &mut Report,
-) -> Option<Option<&'o Object<'a>>> {
+) -> Option<Option<&'o Object<'a, K>>> {
     let name = required(source, "name", "the reference to a Secret", report)?;
-    let found = objects.lookup(Kind::Secret, name.text()?, from.namespace);
+    let found = objects.lookup(K::SECRET, name.text()?, from.namespace);
     if found.is_none() {
-        let message = format!("{} is not among the manifests", named(Kind::Secret, name.text()?));
+        let message = format!("{} is not among the manifests", named(K::SECRET, name.text()?));
         let help = format!("the environment variable {} is read in its place", shown(&reference.variable));
         report.warning(name.place, message, help);
     }
     Some(found)
 }
 
-fn value_of(secret: &Object<'_>, source: &Node, key: &str, report: &mut Report) -> Option<Value> {
+fn value_of<K: Kind>(secret: &Object<'_, K>, source: &Node, key: &str, report: &mut Report) -> Option<Value> {
     let key_node = required(source, key, "the reference to a Secret", report)?;
     let key = key_node.text()?;
     let at = |section: &str| secret.spec.get(section).and_then(|section| section.get(key));
