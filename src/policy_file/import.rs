@@ -10,6 +10,7 @@ mod credential;
 mod draft;
 mod format;
 mod honoured;
+mod names;
 mod objects;
 mod operations;
 mod platform;

@@ -100,3 +100,17 @@ fn what_the_import_prints_passes_a_strict_check_and_so_do_the_documents_it_was_m
     run(&["check", "--strict", path.to_str().expect("text")]);
     run(&["check", "--strict", documents]);
 }
+
+#[test]
+fn a_format_is_recognised_and_said() {
+    for (path, found) in [
+        ("tests/import/apk/how-to.yaml", "found resources of WSO2 APK\n"),
+        ("tests/import/apk/conf.yaml", "found resources of WSO2 APK\n"),
+        ("tests/import/apim/intelligent", "found documents of WSO2 API Manager\n"),
+        ("tests/import/platform/semantic", "found documents of WSO2 API Platform\n"),
+    ] {
+        let output = Command::new(binary()).args(["import", "auto", path]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.starts_with(found), "{path}: {said}");
+    }
+}

@@ -7,6 +7,7 @@ use crate::document::words::{instead, shown};
 use crate::document::yaml::Node;
 use crate::policy_file::import::credential::{self, Form, Key};
 use crate::policy_file::import::honoured::required;
+use crate::policy_file::import::names::slug;
 use crate::policy_file::import::tree::{map, text};
 use crate::policy_file::import::{Part, Reference};
 
@@ -204,11 +205,4 @@ fn report_missing(missing: bool, place: Place, reference: &Reference, report: &m
         let help = format!("the environment variable {} is read in its place", shown(&reference.variable));
         report.warning(place, "the credential is not in this document", help);
     }
-}
-
-/// Returns a name that can be part of a header.
-fn slug(name: &str) -> String {
-    let letter = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' };
-    let name: String = name.trim().chars().map(letter).collect();
-    name.trim_matches('-').to_ascii_lowercase()
 }

@@ -10,6 +10,7 @@ use crate::document::problem::{Place, Report};
 use crate::document::words::shown;
 use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::{honoured, required};
+use crate::policy_file::import::names::slug;
 use crate::policy_file::import::objects::Kind as _;
 use crate::policy_file::import::tree::{list, map, text};
 use backends::Backends;
@@ -245,11 +246,4 @@ fn resource(place: Place, kind: Kind, name: Node, spec: Vec<(&str, Node)>) -> No
             ("spec", map(place, spec)),
         ],
     )
-}
-
-/// Returns a name that can be part of a header.
-fn slug(name: &str) -> String {
-    let letter = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' };
-    let name: String = name.trim().chars().map(letter).collect();
-    name.trim_matches('-').to_ascii_lowercase()
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::super::kinds::Kind;
-use super::{resource, slug};
+use super::resource;
 use crate::document::problem::Report;
 use crate::document::words::shown;
 use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::{honoured, required};
+use crate::policy_file::import::names::slug;
 use crate::policy_file::import::tree::{content, list, map, plain, text};
 
 /// What of an endpoint Envoy's cluster has to do.
