@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a credential comes from and how it travels: these words are none.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 13] = [
     "env",
     "file",
     "value",
@@ -262,14 +262,11 @@ const SOURCES: [&str; 18] = [
     "aws_sigv4",
     "region",
     "service",
-    "",
-    "type",
     "api-key",
-    "name",
-    "key",
-    "valueFrom",
-    "secretKeyRef",
+    "",
 ];
+/// Keys of other gateways' credentials, which are none.
+const KEYS: [&str; 5] = ["type", "name", "key", "valueFrom", "secretKeyRef"];
 
 /// Conceals the value of a key that may hold a credential. A key that is given twice is not in the tree, and a
 /// file may turn out to be no YAML further down: so this is done while reading.
@@ -302,7 +299,7 @@ fn conceal_all(key: &str, value: &Node, report: &mut Report) {
         Value::List(elements) => elements.iter().for_each(|element| conceal_all("", element, report)),
         Value::Map(entries) => entries.iter().for_each(|entry| {
             let key = entry.key.text().unwrap_or_default();
-            if !SOURCES.contains(&key) {
+            if !SOURCES.contains(&key) && !KEYS.contains(&key) {
                 report.conceal(entry.key.place, key);
             }
             conceal_all(key, &entry.value, report);

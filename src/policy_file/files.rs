@@ -41,7 +41,11 @@ pub(crate) fn find(paths: &[PathBuf], seen: &mut Vec<PathBuf>, report: &mut Repo
         seen.push(path.clone());
         match policy_files(path) {
             Ok(list) if list.is_empty() => {
-                whole(path, "the directory holds no policy file; none ends in `.yaml`, `.yml`, `.json` or `.apk-conf`", report);
+                whole(
+                    path,
+                    "the directory holds no policy file; none ends in `.yaml`, `.yml`, `.json` or `.apk-conf`",
+                    report,
+                );
             }
             Ok(list) => {
                 seen.extend(list.iter().cloned());

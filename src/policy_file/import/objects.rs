@@ -7,6 +7,9 @@ use crate::document::words::{any_of, instead, shown};
 use crate::document::yaml::Node;
 use crate::policy_file::import::honoured::{honoured, required};
 
+/// Among more objects none is suggested for a name that is unknown.
+const COMPARED: usize = 1000;
+
 /// The kinds of a format that are honoured.
 pub(super) trait Kind: Copy + PartialEq + 'static {
     /// Each kind, its name, and the versions that it may have.
@@ -128,7 +131,9 @@ impl<'a, K: Kind> Objects<'a, K> {
         let text = name.text().unwrap_or_default();
         let found = self.lookup(kind, text, namespace);
         if found.is_none() {
-            let known = self.of(kind).filter(|object| same(object.namespace, namespace)).map(|object| object.name);
+            // Among very many names the search for a similar one would take long, for each that is wrong.
+            let few = self.of(kind).take_while(|_| self.list.len() <= COMPARED);
+            let known = few.filter(|object| same(object.namespace, namespace)).map(|object| object.name);
             report.error_with(name.place, format!("unknown {}", named(kind, text)), instead(text, known));
         }
         found

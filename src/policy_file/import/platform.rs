@@ -12,6 +12,8 @@ mod targets;
 mod templates;
 mod turns;
 
+use std::collections::BTreeSet;
+
 use super::honoured::honoured;
 use super::operations::operations;
 use super::tree::{map, text};
@@ -231,15 +233,13 @@ fn unused(objects: &Objects<'_>, used: &AllUsed<'_>, report: &mut Report) {
     if report.has_errors() {
         return; // it may be a name that is wrong
     }
-    for provider in objects.of(Kind::Provider) {
-        if !used.list.iter().any(|used| used.upstream.object().place == provider.place) {
-            report.warning(provider.place, format!("{} is not used by any policy", provider.describe()), None);
-        }
+    let places: BTreeSet<_> = used.list.iter().map(|used| used.upstream.object().place).collect();
+    for provider in objects.of(Kind::Provider).filter(|provider| !places.contains(&provider.place)) {
+        report.warning(provider.place, format!("{} is not used by any policy", provider.describe()), None);
     }
-    for template in objects.of(Kind::Template) {
-        let names = |provider: &Object<'_>| provider.spec.get("template").and_then(Node::text) == Some(template.name);
-        if !objects.of(Kind::Provider).any(names) {
-            report.warning(template.place, format!("{} is not used by any LlmProvider", template.describe()), None);
-        }
+    let named: BTreeSet<_> =
+        objects.of(Kind::Provider).filter_map(|provider| provider.spec.get("template")?.text()).collect();
+    for template in objects.of(Kind::Template).filter(|template| !named.contains(template.name)) {
+        report.warning(template.place, format!("{} is not used by any LlmProvider", template.describe()), None);
     }
 }

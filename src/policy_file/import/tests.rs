@@ -109,6 +109,18 @@ fn a_large_document_is_imported_in_a_moment() {
 }
 
 #[test]
+fn documents_of_api_platform_use_an_embedder_of_a_policy_file_beside_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let documents = fs::read_to_string("tests/import/platform/semantic/documents.yaml").expect("readable");
+    fs::write(directory.path().join("documents.yaml"), documents).expect("writable");
+    let own =
+        "embedders: { embedding-provider: { type: openai, url: \"https://v.example.com/v1/embeddings\", model: m } }\n";
+    fs::write(directory.path().join("own.yaml"), own).expect("writable");
+    let api = compiled(directory.path(), &[]).snapshot.apis.iter().next().map(|api| api.name.to_string());
+    assert_eq!(api.as_deref(), Some("kitchen"));
+}
+
+#[test]
 fn an_import_prints_the_same_bytes_each_time_and_they_are_a_policy() {
     for (format, directory) in [
         (Format::Apk, "tests/import/apk"),

@@ -51,7 +51,9 @@ fn a_directory_without_a_policy_file_is_told() {
     let Reading { files, result } = read(&paths, &secrets(MissingSecrets::Warn), &Registry::default(), 1);
     let problems = result.expect_err("nothing there").to_string();
     assert!(
-        problems.ends_with("error: the directory holds no policy file; none ends in `.yaml`, `.yml`, `.json` or `.apk-conf`"),
+        problems.ends_with(
+            "error: the directory holds no policy file; none ends in `.yaml`, `.yml`, `.json` or `.apk-conf`"
+        ),
         "{problems}"
     );
     assert_eq!(files, paths);
