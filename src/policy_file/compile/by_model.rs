@@ -73,6 +73,8 @@ impl<'a> PolicyCompiler<'a, '_> {
             Kind::Semantic(routes) => self.semantic(routes),
         };
         let policy = self.assemble(compiled, limits, &shared.own.over(all))?;
+        // What an entry has from `by_model` need not have an effect in each.
+        shared.own.check_next_on(&policy.targets, self.report);
         let models: Vec<_> = raw.models.get()?.iter().filter_map(|at| Some(Asked::parse(at.get()?))).collect();
         let entry = Some(models.first()?.as_str().into());
         Some(ModelEntry { models, policy: Arc::new(Policy { entry, ..policy }) })

@@ -109,7 +109,9 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
             raw::Policy::Semantic(semantic) => self.semantic(&semantic.own),
         };
         let stateful = options.stateful_endpoint.as_ref().map_or(Some(None), |name| self.stateful(name).map(Some));
-        Some(Policy { stateful: stateful?, ..self.assemble(compiled, limits, options)? })
+        let policy = self.assemble(compiled, limits, options)?;
+        options.check_next_on(&policy.targets, self.report);
+        Some(Policy { stateful: stateful?, ..policy })
     }
 
     /// Puts a policy together.
@@ -121,9 +123,6 @@ impl<'a, 'b> PolicyCompiler<'a, 'b> {
     ) -> Option<Policy> {
         let budget = options.budget(self.report);
         let (targets, strategy) = compiled?;
-        if !matches!(strategy, Strategy::ByModel(_)) {
-            options.check_next_on(&targets, self.report);
-        }
         Some(Policy {
             targets: Targets::new(targets)?,
             strategy,

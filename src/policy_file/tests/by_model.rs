@@ -103,6 +103,18 @@ fn an_entry_has_the_bounds_and_options_of_the_policy_where_it_sets_none() {
 }
 
 #[test]
+fn what_all_entries_share_need_not_have_an_effect_in_each() {
+    let entries = [format!("models: [a], {EAST}"), format!("models: [b], {WEST}")];
+    let entries: Vec<_> = entries.iter().map(String::as_str).collect();
+    check(&yaml("next_on: [context_length],", &entries), "");
+    let own = EAST.replace("targets", "next_on: [context_length], targets");
+    check_entry(
+        &format!("models: [a], {own}"),
+        ":7:47: warning: `next_on` has no effect: `m` is the only candidate; add another target",
+    );
+}
+
+#[test]
 fn a_name_counts_before_a_pattern_and_a_longer_pattern_before_a_shorter_one() {
     let entries = [
         format!("models: [\"gpt-*\"], {EAST}"),
