@@ -178,8 +178,10 @@ deny: $(DENY) ## Check licences, sources and versions of dependencies, and known
 		$(DENY) check advisories; \
 	else echo "skipped: the list of known vulnerabilities cannot be reached"; fi
 
+# With little optimisation: it runs for seconds, and compiles for minutes.
 $(DENY):
-	$(CARGO) install cargo-deny --version 0.20.2 --locked --root target/cargo-deny
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		$(CARGO) install cargo-deny --version 0.20.2 --locked --root target/cargo-deny
 
 fmt: ## Format the code
 	$(CARGO) fmt
