@@ -98,7 +98,7 @@ $(KUBERNETES)/installed: tests/kubernetes/requirements.txt
 test-envoys: $(foreach version,$(ENVOY_VERSIONS),$(call INSTALLED,$(version))) ## Run the tests that need Envoy on every version that we support
 	@for version in $(ENVOY_VERSIONS); do \
 		echo "== Envoy $$version"; \
-		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop inspection outage wire providers telemetry intelligent wso2 || exit 1; \
+		ENVOY_BIN= ENVOY_VERSION=$$version $(CARGO) test --locked --test it -- envoy_ failover attach hop inspection outage wire providers telemetry intelligent wso2 usage breaks || exit 1; \
 	done
 
 test-page: envoy ## Open the admin page in a headless Chromium (CHROMIUM, or `chromium` on the path); left out where there is none

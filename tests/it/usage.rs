@@ -341,7 +341,7 @@ fn dialects() -> [(&'static str, String); 6] {
         json!({ "stopReason": "end_turn", "usage": { "inputTokens": 12, "outputTokens": 8, "totalTokens": 20 } });
     let mistral =
         json!({ "choices": [], "usage": { "prompt_tokens": 12, "completion_tokens": 8, "total_tokens": 20 } });
-    let spaced = format!("{:#}", mistral);
+    let spaced = format!("{mistral:#}");
     [
         ("text/event-stream", anthropic.to_owned()),
         ("text/event-stream; charset=utf-8", responses.to_owned()),

@@ -140,7 +140,7 @@ fn number(word: &str) -> Option<u64> {
     word.parse().ok().or_else(|| {
         let number: f64 = word.parse().ok()?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Checked beside it.
-        (number >= 0.0 && number < 9e15 && number.fract() == 0.0).then_some(number as u64)
+        ((0.0..9e15).contains(&number) && number.fract() == 0.0).then_some(number as u64)
     })
 }
 

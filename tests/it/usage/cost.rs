@@ -37,14 +37,48 @@ async fn round(rig: &mut Rig) -> [f64; 3] {
     assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)));
     let after = spent(rig);
     let [router, envoy] = [0, 1].map(|at| (after[at] - before[at]) / REQUESTS as f64);
+    [router, envoy, first_byte(rig, 50).await]
+}
+
+/// The median time to the first byte, in seconds.
+async fn first_byte(rig: &Rig, requests: usize) -> f64 {
     let mut first = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..requests {
         let begun = Instant::now();
         let mut answer = stream(rig.envoy.addr(), chat("any").streamed()).await;
         assert!(answer.piece().await.is_some());
         first.push(begun.elapsed().as_secs_f64());
     }
-    [router, envoy, median(first)]
+    median(first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: run by `make cost`"]
+async fn cost_of_usage_in_time_to_the_first_byte() {
+    let with = Rig::start(Topology::Failover, &policy(""), &["east", "west"]).await;
+    let settings = Settings::default();
+    let without = Rig::start_edited(Topology::Failover, &policy(""), &["east", "west"], settings, without_copies).await;
+    let rigs = [with, without];
+    for (what, pause) in [("at once", 0), ("after 50 ms", 50)] {
+        let piece = (pause, super::STREAM);
+        for rig in &rigs {
+            rig.providers().for_each(|it| it.answer(Script::pieces("text/event-stream", &[piece])));
+            first_byte(rig, 20).await;
+        }
+        let mut results = [Vec::new(), Vec::new()];
+        for number in 0..ROUNDS {
+            for at in if number % 2 == 0 { [0, 1] } else { [1, 0] } {
+                results[at].push(first_byte(&rigs[at], 30).await);
+            }
+        }
+        let [with, without] = results.map(median);
+        println!(
+            "a provider that answers {what}: time to the first byte with copies over without {:.3}, {:.0} us more \
+             ({ROUNDS} rounds of 30, in both orders)",
+            with / without,
+            (with - without) * 1e6
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +108,7 @@ async fn cost_of_usage() {
             results.map(|rounds| [0, 1, 2].map(|at| median(rounds.iter().map(|it| it[at]).collect())));
         println!(
             "{what}, with copies over without: CPU of router {:.2} and of Envoy {:.2}, of both {:.2}; time to the first \
-             byte {:.2} ({ROUNDS} rounds of {REQUESTS}, in both orders); router {:.0} us more, Envoy {:.0} us more",
+             byte {:.2} of a provider that answers at once ({ROUNDS} rounds of {REQUESTS}, in both orders); router {:.0} us more, Envoy {:.0} us more",
             with[0] / without[0],
             with[1] / without[1],
             (with[0] + with[1]) / (without[0] + without[1]),
