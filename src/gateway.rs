@@ -13,7 +13,6 @@ use std::sync::Arc;
 use crate::telemetry::Telemetry;
 use capacity::Capacity;
 use router::Router;
-use usage::Readers;
 
 /// What all exchanges share.
 #[derive(Debug)]
@@ -24,6 +23,6 @@ pub struct Gateway {
     pub telemetry: Arc<Telemetry>,
     /// Bounds what exchanges hold.
     pub capacity: Arc<Capacity>,
-    /// Counts the responses whose usage is being read.
-    pub readers: Readers,
+    /// Bounds the responses whose usage is read at once.
+    pub reading: Arc<Capacity>,
 }

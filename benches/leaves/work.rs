@@ -11,7 +11,7 @@ use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
 use model_router::gateway::exchange::{Action, BodyMode, Event, Exchange, Incoming, ResponseHead};
 use model_router::gateway::router::{RequestHead, Router};
-use model_router::gateway::usage::Readers;
+use model_router::gateway::usage;
 use model_router::policy_file;
 use model_router::routing::outcome::Origin;
 use model_router::routing::outcome::quota::Quota;
@@ -117,6 +117,6 @@ pub(crate) fn gateway(router: Arc<Router>) -> Arc<Gateway> {
         router,
         telemetry: Arc::default(),
         capacity: Capacity::new(64 << 20, 1 << 20, 1 << 30),
-        readers: Readers::default(),
+        reading: usage::capacity(),
     })
 }

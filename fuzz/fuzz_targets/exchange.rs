@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use model_router::gateway::usage::Readers;
+use model_router::gateway::usage;
 use model_router::gateway::Gateway;
 use model_router::gateway::capacity::Capacity;
 use model_router::gateway::exchange::{
@@ -92,7 +92,7 @@ impl World {
         let snapshot = policy_file::read_bytes("policy.yaml", POLICY, &registry).expect("a good policy").snapshot;
         let capacity = Capacity::new(MAX_BODY_BYTES, MAX_REQUESTS, 1 << 20);
         Self {
-            gateway: Arc::new(Gateway { router: Arc::new(Router::new(snapshot)), telemetry: Arc::default(), capacity, readers: Readers::default() }),
+            gateway: Arc::new(Gateway { router: Arc::new(Router::new(snapshot)), telemetry: Arc::default(), capacity, reading: usage::capacity() }),
             streams: Default::default(),
             now: Instant::now(),
         }

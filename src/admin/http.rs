@@ -80,7 +80,7 @@ async fn metrics(State(watched): State<Watched>) -> impl IntoResponse {
         snapshot: gateway.router.snapshot(),
         open_requests: gateway.capacity.requests(),
         held_body_bytes: gateway.capacity.bytes(),
-        read_responses: gateway.readers.streams(),
+        read_responses: gateway.reading.requests(),
         applied_at: status.applied_at,
         refused: status.refused.is_some(),
         refusals: status.refusals,

@@ -25,7 +25,7 @@ use crate::envoy::config::{CA_FILE, ClustersFile};
 use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
 use crate::gateway::router::Router;
-use crate::gateway::usage::Readers;
+use crate::gateway::usage;
 use crate::routing::registry::Registry;
 use crate::routing::snapshot::Snapshot;
 use crate::server::reload::{self, Clusters, Source};
@@ -317,7 +317,7 @@ impl Arguments {
     fn gateway(&self, router: Arc<Router>) -> Arc<Gateway> {
         let telemetry = Arc::new(Telemetry::new(self.log_decisions));
         let capacity = Capacity::new(self.max_body_bytes, self.max_requests_in_flight, self.max_body_bytes_in_flight);
-        Arc::new(Gateway { router, telemetry, capacity, readers: Readers::default() })
+        Arc::new(Gateway { router, telemetry, capacity, reading: usage::capacity() })
     }
 
     /// Written before anything else: an Envoy that is started at the same time waits for no file, it gives up.

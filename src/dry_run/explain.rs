@@ -20,7 +20,7 @@ use crate::gateway::Gateway;
 use crate::gateway::capacity::Capacity;
 use crate::gateway::exchange::{Action, Event, Exchange, Incoming, Mutation, Next};
 use crate::gateway::router::{Admission, Attempt, CandidateState, Route, Router};
-use crate::gateway::usage::Readers;
+use crate::gateway::usage;
 use crate::routing::endpoint::{Credential, Endpoint};
 use changes::Change;
 pub use rehearsal::rehearsal;
@@ -148,7 +148,7 @@ pub async fn explain(router: Arc<Router>, request: &RawRequest, ask: bool) -> Ex
     let headers = ext_proc::request_headers(&request.headers, !request.has_body);
     let (route, place) = (route(&router, &headers), place(&router, &headers));
     let mut exchange =
-        Exchange::new(Arc::new(Gateway { router, telemetry: Arc::default(), capacity, readers: Readers::default() }));
+        Exchange::new(Arc::new(Gateway { router, telemetry: Arc::default(), capacity, reading: usage::capacity() }));
     let mut recorded = Recorded::default();
     let mut next = recorded.note(exchange.on(headers, Instant::now()));
     if next == Next::More && request.has_body {

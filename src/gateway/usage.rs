@@ -1,16 +1,14 @@
 //! Usage of responses: copies of them are read as they pass, and nothing waits for that.
 
-use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Gateway;
 use crate::body::coding::Coding;
 use crate::gateway::breaks::BrokenResponse;
+use crate::gateway::capacity::{Capacity, Held, Place};
 use crate::routing::api::Environment;
 use crate::routing::decision::{AttemptResult, Decision, Used};
-use crate::routing::endpoint::Endpoint;
 use crate::routing::outcome::Outcome;
 use crate::routing::outcome::error::ErrorFacts;
 use crate::routing::outcome::inspection::BodyFormat;
@@ -50,44 +48,10 @@ pub struct ObservedHead {
     pub headers: Vec<(String, String)>,
 }
 
-/// How much is being read at the moment.
-#[derive(Debug, Default)]
-pub struct Readers {
-    streams: AtomicUsize,
-    decoder_bytes: AtomicUsize,
-}
-
-impl Readers {
-    /// Returns how many responses are being read.
-    #[must_use]
-    pub fn streams(&self) -> usize {
-        self.streams.load(Ordering::Relaxed)
-    }
-
-    fn enter(&self) -> bool {
-        let is_free = self.streams.fetch_add(1, Ordering::Relaxed) < MAX_STREAMS;
-        if !is_free {
-            self.leave();
-        }
-        is_free
-    }
-
-    fn leave(&self) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn reserve(&self, bytes: usize) -> bool {
-        let before = self.decoder_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let is_free = before.saturating_add(bytes) <= MAX_DECODER_BYTES;
-        if !is_free {
-            self.release(bytes);
-        }
-        is_free
-    }
-
-    fn release(&self, bytes: usize) {
-        self.decoder_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
+/// Returns the bounds of what is read at once: responses, and the memory of their decoders.
+#[must_use]
+pub fn capacity() -> Arc<Capacity> {
+    Capacity::new(usize::MAX, MAX_STREAMS, MAX_DECODER_BYTES)
 }
 
 /// A response that is being read.
@@ -97,7 +61,9 @@ pub struct Observation {
     head: ObservedHead,
     decision: Option<Arc<Decision>>,
     reader: Option<Reader>,
-    decoder_bytes: usize,
+    /// Its place among the responses that are read at once, and the memory that its decoder takes.
+    _place: Option<Place>,
+    decoder: Arc<Held>,
     /// When the first and the last byte of its body came.
     first: Option<Instant>,
     last: Instant,
@@ -111,25 +77,15 @@ impl Gateway {
             return None;
         }
         let decision = self.telemetry.observed(head.request_id.as_deref(), head.attempt);
-        let has_room = self.readers.enter();
-        let reader = if has_room {
-            let mut reader = Reader::new(head.format, head.coding);
-            head.headers.iter().for_each(|(name, value)| reader.header(name, value));
-            reader
-        } else {
-            // Counts as one that is read, for the moment that it takes to say so.
-            self.readers.streams.fetch_add(1, Ordering::Relaxed);
-            Reader::unread(Unread::OverCapacity)
+        let place = self.reading.enter();
+        let mut reader = match place {
+            Some(_) => Reader::new(head.format, head.coding),
+            None => Reader::unread(Unread::OverCapacity),
         };
-        let gateway = Arc::clone(self);
-        let reader = Some(reader);
-        Some(Observation { gateway, head, decision, reader, decoder_bytes: 0, first: None, last: now })
-    }
-
-    /// Returns an endpoint of the live policy.
-    fn with_endpoint<T>(&self, name: &str, read: impl FnOnce(&Endpoint) -> T) -> Option<T> {
-        let snapshot = self.router.snapshot();
-        snapshot.endpoints().find(|endpoint| &*endpoint.name == name).map(read)
+        head.headers.iter().for_each(|(name, value)| reader.header(name, value));
+        let (gateway, decoder) = (Arc::clone(self), self.reading.account());
+        let (reader, _place) = (Some(reader), place);
+        Some(Observation { gateway, head, decision, reader, _place, decoder, first: None, last: now })
     }
 }
 
@@ -147,10 +103,11 @@ impl Observation {
             self.first = self.first.or(Some(now));
             self.last = now;
         }
-        let (readers, reserved) = (&self.gateway.readers, &mut self.decoder_bytes);
         reader.push(bytes, |bytes| {
-            let has_room = readers.reserve(bytes);
-            *reserved = if has_room { bytes } else { 0 };
+            let has_room = self.decoder.grow(bytes);
+            if !has_room {
+                self.decoder.release();
+            }
             has_room
         });
     }
@@ -162,8 +119,6 @@ impl Observation {
 
     fn finish(&mut self, has_ended: bool) {
         let Some(mut reader) = self.reader.take() else { return };
-        self.gateway.readers.leave();
-        self.gateway.readers.release(mem::take(&mut self.decoder_bytes));
         let silent_for = if self.first.is_some() { self.last.elapsed() } else { Duration::ZERO };
         match (reader.error(), reader.fault(has_ended, silent_for)) {
             (Some(error), _) => self.stated(&error),
@@ -173,14 +128,9 @@ impl Observation {
         let input_bytes = self.decision.as_ref().map(|decision| decision.body_bytes);
         let usage = reader.usage(has_ended, input_bytes);
         let model = self.head.model.as_deref().or(usage.model.as_deref());
-        let cost = self.gateway.with_endpoint(&self.head.endpoint, |endpoint| {
-            endpoint
-                .prices
-                .iter()
-                .find(|(name, _)| Some(name.as_str()) == model)
-                .map(|(_, price)| price.of(&usage.tokens))
-        });
-        let cost = cost.flatten().filter(|_| usage.known != Known::Unread);
+        let snapshot = self.gateway.router.snapshot();
+        let price = snapshot.apis.endpoint(&self.head.endpoint).and_then(|endpoint| endpoint.prices.get(model?));
+        let cost = price.filter(|_| usage.known != Known::Unread).map(|price| price.of(&usage.tokens));
         let used = Used { usage, cost, times: self.times(), has_ended };
         let labels = ResponseLabels {
             request_id: self.head.request_id.as_deref(),
@@ -201,11 +151,16 @@ impl Observation {
         Some((age(first), age(self.last)))
     }
 
-    /// Records an error in the middle of a response at its target, unless it is the request's own fault.
+    /// Records an error in the middle of a response at its target, unless it is the request's own fault, or about the
+    /// client's own credential.
     fn stated(&self, error: &ErrorFacts) {
-        let provider = self.gateway.with_endpoint(&self.head.endpoint, |endpoint| endpoint.provider);
-        let Some(outcome) = provider.map(|provider| Outcome::of_hidden_error(error, provider)) else { return };
-        if !outcome.is_neutral() {
+        let snapshot = self.gateway.router.snapshot();
+        let Some(endpoint) = snapshot.apis.endpoint(&self.head.endpoint) else { return };
+        let mut outcome = Outcome::of_hidden_error(error, endpoint.provider);
+        if endpoint.credential.is_clients() {
+            outcome = outcome.of_clients_own(self.head.status);
+        }
+        if !outcome.is_neutral() && outcome != Outcome::Unsent {
             self.failed(error.code().unwrap_or(outcome.label()));
         }
     }
@@ -237,21 +192,5 @@ impl Drop for Observation {
     /// Envoy has ended its copies before the response's end: the client left, or the provider broke it off.
     fn drop(&mut self) {
         self.finish(false);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn streams_and_memory_are_bounded() {
-        let readers = Readers::default();
-        assert!((0..MAX_STREAMS).all(|_| readers.enter()) && !readers.enter());
-        readers.leave();
-        assert_eq!(readers.streams(), MAX_STREAMS - 1);
-        assert!(readers.reserve(MAX_DECODER_BYTES) && !readers.reserve(1));
-        readers.release(MAX_DECODER_BYTES);
-        assert!(readers.reserve(1));
     }
 }

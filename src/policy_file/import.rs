@@ -83,7 +83,7 @@ pub struct Imported {
     pub warnings: Problems,
 }
 
-/// Reads files, or directories of them, and makes a policy file of ours. Without a format it is recognised by content.
+/// Reads files, or directories of them, and returns them as a policy file. If no `format` is given, the content shows it.
 /// Credentials are in the file only with `inline_secrets`; else it says where it looks for each.
 ///
 /// # Errors

@@ -212,9 +212,9 @@ impl Policy {
     }
 
     /// Returns the endpoints to which requests may be sent, in the order of the policy; one may appear more than once.
-    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        let stateful = self.stateful.iter().map(|stateful| &*stateful.endpoint);
-        self.targets.iter().map(|target| &*target.endpoint).chain(stateful)
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let stateful = self.stateful.iter().map(|stateful| &stateful.endpoint);
+        self.targets.iter().map(|target| &target.endpoint).chain(stateful)
     }
 
     /// Returns the candidates of one request, which asked for this model, was classified so and has this key; takes a

@@ -66,6 +66,6 @@ impl Snapshot {
     /// Returns the endpoints that requests may be sent to, in the order of the policy; one may appear more than once.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         let policies = self.apis.iter().flat_map(|api| api.production.iter().chain(&api.sandbox));
-        policies.flat_map(|policy| policy.endpoints())
+        policies.flat_map(|policy| policy.endpoints()).map(|endpoint| &**endpoint)
     }
 }

@@ -151,8 +151,8 @@ fn brotli_window_log(first: u8) -> u32 {
     }
 }
 
-/// Source: RFC 8878, section 3.1.1.1. A frame of one segment has its length in the place of a window: the longest one is
-/// assumed.
+/// Source: RFC 8878, section 3.1.1.1. A single-segment frame states its length instead of a window, so the longest window
+/// is assumed.
 fn zstd_window(head: &[u8]) -> usize {
     let is_single_segment = head[4] & 0x20 != 0;
     let log = if is_single_segment { ZSTD_WINDOW_LOG } else { 11 + u32::from(head[5] >> 3) };

@@ -80,8 +80,8 @@ impl Observer {
     }
 }
 
-/// Ends an observation whose response is whole. Where nothing more can be read Envoy is told so at once, and sends no
-/// more copies.
+/// Ends an observation when its response is complete, or when nothing more of it can be read: the end of the stream tells
+/// Envoy to send no more copies.
 fn next(observation: Option<Box<Observation>>, is_whole: bool) -> State {
     match observation {
         Some(observation) if is_whole || observation.is_done() => {

@@ -17,7 +17,7 @@ use super::*;
 use crate::body::coding::Coding;
 use crate::gateway::capacity::Capacity;
 use crate::gateway::router::Router;
-use crate::gateway::usage::Readers;
+use crate::gateway::usage;
 use crate::policy_file::{self, MissingSecrets, Secrets};
 use crate::routing::outcome::Origin;
 use crate::routing::outcome::inspection::BodyFormat;
@@ -54,7 +54,7 @@ fn gateway(router: &Arc<Router>, capacity: &Arc<Capacity>) -> Arc<Gateway> {
         router: Arc::clone(router),
         telemetry: Arc::default(),
         capacity: Arc::clone(capacity),
-        readers: Readers::default(),
+        reading: usage::capacity(),
     })
 }
 

@@ -31,6 +31,6 @@ impl Route {
 
     /// Returns the endpoints to which requests of its API and environment may be sent; one may appear more than once.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.api.policy(self.environment).into_iter().flat_map(|policy| policy.endpoints())
+        self.api.policy(self.environment).into_iter().flat_map(|policy| policy.endpoints()).map(|endpoint| &**endpoint)
     }
 }

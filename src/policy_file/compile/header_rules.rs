@@ -43,7 +43,11 @@ fn name(text: &str, place: Place, report: &mut Report) -> Option<Box<str>> {
     let header = header.as_str();
     if READ_BY_THE_ROUTER.contains(&header) || header.starts_with("x-model-router-") {
         let help = "name one that Envoy sets, such as `x-tier`".to_owned();
-        report.error_with(place, format!("APIs cannot be told apart by {}", shown(header)), help);
+        report.error_with(
+            place,
+            format!("{} cannot distinguish APIs: the router itself reads it", shown(header)),
+            help,
+        );
         return None;
     }
     Some(header.into())

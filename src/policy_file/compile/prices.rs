@@ -7,7 +7,6 @@ use super::providers::Provider;
 use crate::document::decode::{At, Named};
 use crate::document::problem::{Place, Report};
 use crate::document::words::{instead, shown};
-use crate::model_name::ModelName;
 use crate::policy_file::raw;
 use crate::routing::usage::{Price, Prices};
 
@@ -39,7 +38,7 @@ fn of_models(models: &Named<raw::Price>, provider: &Provider<'_>, report: &mut R
     for (place, model, price) in models.iter() {
         is_known(place, model, provider, report);
         if let Some(price) = price.and_then(|price| self::price(price, report)) {
-            prices.insert(ModelName::new(model), price);
+            prices.insert(model.into(), price);
         }
     }
     prices

@@ -27,8 +27,8 @@ pub struct ModelEntries {
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = one_kind()))]
 pub struct ModelEntry {
-    /// Names, and patterns in which a `*` stands for any characters. A name counts before a pattern, and a longer pattern
-    /// before a shorter one.
+    /// Names and patterns; in a pattern, `*` matches any characters. A name takes precedence over a pattern, and a longer
+    /// pattern over a shorter one.
     #[schemars(length(min = 1))]
     pub models: At<Vec<At<String>>>,
     /// One after the other.

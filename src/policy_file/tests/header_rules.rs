@@ -59,7 +59,7 @@ fn rules_that_cannot_be_are_errors() {
     );
     check(
         "{ Content-Type: a }",
-        ":4:25: error: APIs cannot be told apart by `content-type`; name one that Envoy sets, such as `x-tier`",
+        ":4:25: error: `content-type` cannot distinguish APIs: the router itself reads it; name one that Envoy sets, such as `x-tier`",
     );
     check(
         "{ x-a: '' }",

@@ -9,6 +9,7 @@ use http::Method;
 use super::headers::Headers;
 use super::spot::{Entry, Spot};
 use super::{Api, Environment, HostPattern, Unmatched};
+use crate::routing::endpoint::Endpoint;
 use crate::routing::operation::Operation;
 
 /// All APIs of a policy file.
@@ -18,6 +19,8 @@ pub struct Apis {
     exact: HashMap<String, Paths>,
     below: HashMap<String, Paths>,
     any: Paths,
+    /// Those that requests may be sent to, by name.
+    endpoints: HashMap<Arc<str>, Arc<Endpoint>>,
     unmatched: Unmatched,
 }
 
@@ -65,6 +68,10 @@ impl Apis {
             for host in &api.sandbox_hosts {
                 insert(index.paths_of(host), &api, Environment::Sandbox);
             }
+            for policy in api.production.iter().chain(&api.sandbox) {
+                let named = policy.endpoints().map(|endpoint| (Arc::clone(&endpoint.name), Arc::clone(endpoint)));
+                index.endpoints.extend(named);
+            }
             index.all.push(api);
         }
         index
@@ -73,6 +80,12 @@ impl Apis {
     /// Every API, in the order of the policy file.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Api>> {
         self.all.iter()
+    }
+
+    /// Returns the endpoint of that name, if requests may be sent to it.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(name)
     }
 
     /// Returns what happens to a request that no API matches.

@@ -135,13 +135,17 @@ impl Facts {
     }
 }
 
-/// Reads a count; one that is not whole, or negative, is none.
+/// The largest count that is believed: more than any model takes, and small enough to be added up for ever.
+const MAX_COUNT: u64 = 1 << 40;
+
+/// Reads a count; one that is not whole, negative or absurd is none.
 fn number(word: &str) -> Option<u64> {
-    word.parse().ok().or_else(|| {
+    let count = word.parse().ok().or_else(|| {
         let number: f64 = word.parse().ok()?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Checked beside it.
         ((0.0..9e15).contains(&number) && number.fract() == 0.0).then_some(number as u64)
-    })
+    });
+    count.filter(|count| *count <= MAX_COUNT)
 }
 
 impl Visit for Facts {

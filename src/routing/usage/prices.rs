@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Tokens;
-use crate::model_name::ModelName;
 
 /// The prices of a model's tokens, each in units of the currency for a million.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +21,7 @@ pub struct Price {
 }
 
 /// The prices of a provider's models.
-pub type Prices = HashMap<ModelName, Price>;
+pub type Prices = HashMap<Box<str>, Price>;
 
 /// What a response cost.
 #[derive(Clone, Debug, PartialEq)]

@@ -122,6 +122,13 @@ fn gemini_is_read_as_events_and_as_a_list() {
 }
 
 #[test]
+fn a_count_that_is_absurd_is_not_believed() {
+    let body = br#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":-3,"total_tokens":2.5}}"#;
+    let usage = read(JSON, body, 0);
+    assert_eq!((usage.known, usage.tokens), (Known::Estimated, Tokens::default()));
+}
+
+#[test]
 fn reasoning_that_is_counted_apart_is_output() {
     let body = br#"{"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":35,"completion_tokens_details":{"reasoning_tokens":20}}}"#;
     states(JSON, body, Tokens { reasoning: 20, ..tokens(10, 25) });

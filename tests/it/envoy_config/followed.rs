@@ -242,4 +242,5 @@ async fn two_hundred_endpoints_are_generated_reloaded_and_followed_without_a_los
          Envoy after {followed:?}, policy applied after {applied:?}, first request there after {served:?}; {requests} \
          requests meanwhile, 0 lost"
     );
+    assert!(generate < Duration::from_secs(5) && followed < Duration::from_secs(5), "{generate:?} {followed:?}");
 }

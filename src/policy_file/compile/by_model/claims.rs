@@ -22,7 +22,7 @@ struct Claim {
 }
 
 impl Claims {
-    /// Collects the claims, and reports those of which one could never be told from another.
+    /// Collects the claims, and reports each that could never be distinguished from another.
     pub(super) fn of(entries: &[At<ModelEntry>], report: &mut Report) -> Self {
         let (mut names, mut patterns) = (HashMap::new(), Vec::new());
         for (entry, at) in entries.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Patterns of models' names: a `*` stands for any characters, or none.
+//! Patterns of models' names, in which `*` matches any characters, or none.
 
 /// The character that stands for any others.
 const ANY: u8 = b'*';
