@@ -18,6 +18,7 @@ pub(crate) fn explain(stage: &Stage) {
         "What the router knows of its targets",
         &format!("{} status --admin {}", router_binary(), stage.router.admin()),
     );
+    command("The tokens that responses used", &format!("{} usage --admin {}", router_binary(), stage.router.admin()));
     let file = stage.policy_file.display();
     command("The policy; the router follows it as you edit it", &format!("${{EDITOR:-vi}} {file}"));
     command("Envoy's statistics", &format!("curl -s http://{}/stats", stage.envoy.admin()));
